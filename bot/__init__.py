@@ -1,0 +1,3 @@
+"""Stagewright: a GitOps promotion bot for the MLflow Model Registry."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,62 @@
+"""What GitHub and git say of pull requests and commits, as values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class PullRequest:
+    """One pull request as GitHub reports it now. Logins only; None where GitHub attributes something to nobody."""
+
+    number: int
+    title: str
+    url: str
+    state: Literal["open", "closed"]
+    draft: bool
+    author: str
+    author_is_bot: bool
+    head_ref: str
+    head_sha: str
+    head_repository: str | None
+    base_ref: str
+    base_sha: str
+    merged_at: datetime | None
+    merged_by: str | None
+    merge_sha: str | None
+    created_at: datetime
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """One submitted review. `state` as in GitHub's REST API. `commit_id` is None when GitHub lost the commit."""
+
+    reviewer: str
+    reviewer_is_bot: bool
+    state: Literal["APPROVED", "CHANGES_REQUESTED", "COMMENTED", "DISMISSED"]
+    commit_id: str | None
+    submitted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PullCommit:
+    """One commit of a pull request, oldest first. Logins are None when GitHub cannot attribute the commit."""
+
+    sha: str
+    author: str | None
+    committer: str | None
+    verified: bool
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class TreeCommit:
+    """One commit on the first-parent line of a branch. Times as committed."""
+
+    sha: str
+    parent: str | None
+    subject: str
+    committed_at: datetime

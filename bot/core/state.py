@@ -1,0 +1,177 @@
+"""What a registry holds and what it should hold, in one vocabulary for both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, TypeAlias
+
+STAGES: Final = ("Production", "Staging")
+"""The stages that can be slots. `Archived` and `None` hold any number of versions, so they are not slots."""
+
+Digest: TypeAlias = str
+"""`sha256:` and 64 lowercase hexadecimal digits."""
+
+SlotKey: TypeAlias = tuple[str, str]
+"""(model name, slot name)."""
+
+ChangeKind: TypeAlias = Literal["promotion", "rollback", "demotion", "adoption", "unmanage"]
+
+
+def is_stage(slot: str) -> bool:
+    """A slot is a stage or an alias; an alias may not bear the name of a stage, so the name tells."""
+    return slot in STAGES
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Identity:
+    """One version, told apart from another version of the same number in a re-created model.
+
+    `run_id` is None for versions registered without a run. `created_at` is in milliseconds since the epoch.
+    """
+
+    model: str
+    version: int
+    run_id: str | None
+    created_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVersion:
+    """What the registry says of one version. `stage` is "None" when it is in no stage. Times in milliseconds."""
+
+    identity: Identity
+    stage: str = "None"
+    status: str = "READY"
+    tags: Mapping[str, str] = field(default_factory=dict)
+    description: str = ""
+    source: str = ""
+    last_updated: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RegisteredModel:
+    """What the registry says of one model and those of its versions that were asked for."""
+
+    name: str
+    aliases: Mapping[str, int] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[int, ModelVersion] = field(default_factory=dict)
+
+    def holding(self, slot: str) -> tuple[ModelVersion, ...]:
+        """The versions in a slot, oldest first: MLflow lets several versions share a stage."""
+        if is_stage(slot):
+            return tuple(v for _, v in sorted(self.versions.items()) if v.stage == slot)
+        version = self.versions.get(self.aliases.get(slot, 0))
+        return (version,) if version else ()
+
+
+@dataclass(frozen=True, slots=True)
+class RegistryState:
+    """The actual state: every model that was asked for and exists."""
+
+    models: Mapping[str, RegisteredModel]
+
+    def holding(self, key: SlotKey) -> tuple[Identity, ...]:
+        """The identities in a slot; empty when the slot is empty or the model does not exist."""
+        model, slot = key
+        found = self.models.get(model)
+        return tuple(version.identity for version in found.holding(slot)) if found else ()
+
+    def version(self, model: str, number: int) -> ModelVersion | None:
+        """One version, or None when it does not exist."""
+        found = self.models.get(model)
+        return found.versions.get(number) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Capabilities:
+    """What a server can do. OSS MLflow has both; Unity Catalog has aliases only, a Databricks workspace stages only."""
+
+    stages: bool = True
+    aliases: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """One dataset that a run logged as an MLflow input. `context` is the tag `mlflow.data.context`."""
+
+    name: str
+    digest: str
+    context: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run measured. Only finite and non-finite floats appear in `metrics`, as MLflow returns the last step.
+
+    `status` is MLflow's run status; `deleted` is true when its lifecycle stage is not active.
+    """
+
+    run_id: str
+    experiment_id: str
+    name: str
+    metrics: Mapping[str, float]
+    params: Mapping[str, str]
+    tags: Mapping[str, str]
+    datasets: tuple[Dataset, ...]
+    started_at: int
+    user: str = ""
+    deleted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TransitionStage:
+    """Put a version in a stage; with `archive_existing`, whatever else is there goes to Archived in one transaction."""
+
+    model: str
+    version: int
+    stage: str
+    archive_existing: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetAlias:
+    """Point an alias at a version."""
+
+    model: str
+    alias: str
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteAlias:
+    """Remove an alias."""
+
+    model: str
+    alias: str
+
+
+Write: TypeAlias = TransitionStage | SetAlias | DeleteAlias
+
+
+def after_writes(state: RegistryState, writes: Iterable[Write]) -> RegistryState:
+    """What a registry holds once `writes` are done, as MLflow 3 does them."""
+    models = dict(state.models)
+    for write in writes:
+        models[write.model] = _after_write(models[write.model], write)
+    return RegistryState(models)
+
+
+def _after_write(model: RegisteredModel, write: Write) -> RegisteredModel:
+    match write:
+        case TransitionStage():
+            return replace(model, versions=_after_transition(model, write))
+        case SetAlias():
+            return replace(model, aliases={**model.aliases, write.alias: write.version})
+        case DeleteAlias():
+            return replace(model, aliases={a: v for a, v in model.aliases.items() if a != write.alias})
+
+
+def _after_transition(model: RegisteredModel, write: TransitionStage) -> Mapping[int, ModelVersion]:
+    def stage_of(number: int, version: ModelVersion) -> str:
+        if number == write.version:
+            return write.stage
+        return "Archived" if write.archive_existing and version.stage == write.stage else version.stage
+
+    return {number: replace(version, stage=stage_of(number, version)) for number, version in model.versions.items()}
