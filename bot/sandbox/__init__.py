@@ -1,0 +1,1 @@
+"""Everything that lets the whole loop run on one machine: the forge, a local MLflow server, sample training."""
