@@ -1,0 +1,223 @@
+"""This repository's own workflow files, run on the events of the real forge.
+
+In place of the program stands one that writes down how it was called, so that what is looked at is the workflows: when
+they start, from which commit, with which arguments, identities and permissions, and what its exit codes become.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from bot.sandbox.actions import Runner
+from bot.sandbox.forge import Forge, WorkflowRun
+
+HERE = Path(__file__).resolve().parents[2]
+PROGRAM = """\
+import json, os, pathlib, subprocess, sys
+print("CALL " + json.dumps({
+    "arguments": sys.argv[1:],
+    "registry": os.environ.get("MLFLOW_TRACKING_URI"),
+    "reversed_user": os.environ.get("MLFLOW_TRACKING_USERNAME", "")[::-1],
+    "commit": subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip(),
+    "commits": int(subprocess.check_output(["git", "rev-list", "--count", "HEAD"], text=True)),
+    "password": os.environ.get("MLFLOW_TRACKING_PASSWORD"),
+    "token": os.environ.get("GITHUB_TOKEN"),
+}))
+sys.exit(int(pathlib.Path("exit-code").read_text()))
+"""
+
+
+@dataclass
+class World:
+    """A forge with this repository's workflows, its runner, and Ann's clone."""
+
+    forge: Forge
+    runner: Runner
+    tree: Path
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(["git", *arguments], cwd=self.tree, check=True, capture_output=True, text=True)
+        return done.stdout.strip()
+
+    def write(self, path: str, text: str) -> None:
+        file = self.tree / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+
+    def push(self, branch: str) -> str:
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "change")
+        self.git("push", "--quiet", "origin", f"HEAD:refs/heads/{branch}")
+        return self.git("rev-parse", "HEAD")
+
+    def call(self, login: str, method: str, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        url = f"{self.forge.api_url}/repos/{self.forge.repository}/{path}"
+        headers = {"Authorization": f"Bearer {self.forge.issue_token(login)}"}
+        answer = requests.request(method, url, json=body, headers=headers, timeout=10)
+        assert answer.ok, answer.text
+        result: dict[str, Any] = answer.json()
+        return result
+
+    def open_pull_request(self, path: str, text: str) -> dict[str, Any]:
+        self.git("checkout", "--quiet", "-B", "feature", "origin/main")
+        self.write(path, text)
+        self.push("feature")
+        return self.call("ann", "POST", "pulls", {"title": "Change", "head": "feature", "base": "main"})
+
+    def review(self, number: int) -> None:
+        self.call("ben", "POST", f"pulls/{number}/reviews", {"event": "APPROVE", "body": "Good."})
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[World]:
+    with Forge.start(tmp_path / "forge") as forge:
+        for login in ("ann", "ben"):
+            forge.add_user(login, permission="write", emails=[f"{login}@example.com"])
+        forge.add_app("stagewright")
+        runner = Runner(
+            forge,
+            tmp_path / "runs",
+            python=Path(sys.executable),
+            variables={"STAGEWRIGHT_APP_CLIENT_ID": "Iv1.a", "MLFLOW_TRACKING_URI": "http://mlflow.example"},
+            secrets={"MLFLOW_READER_USERNAME": "reader", "MLFLOW_READER_PASSWORD": "reader-password"},
+            environments={
+                "stagewright": {"STAGEWRIGHT_APP_PRIVATE_KEY": "private-key"},
+                "production": {
+                    "STAGEWRIGHT_APP_PRIVATE_KEY": "private-key",
+                    "MLFLOW_WRITER_USERNAME": "writer",
+                    "MLFLOW_WRITER_PASSWORD": "writer-password",
+                },
+            },
+        )
+        made = World(forge, runner, tmp_path / "tree")
+        made.tree.mkdir()
+        seed(made)
+        yield made
+
+
+def seed(world: World) -> None:
+    world.git("init", "--quiet", "--initial-branch=main")
+    for name, value in {"user.name": "ann", "user.email": "ann@example.com"}.items():
+        world.git("config", name, value)
+    world.git("remote", "add", "origin", world.forge.clone_url("ann"))
+    shutil.copytree(HERE / ".github", world.tree / ".github")
+    world.write("bot/__init__.py", "")
+    world.write("bot/__main__.py", PROGRAM)
+    world.write("exit-code", "0")
+    world.push("main")
+    assert world.runner.settle() == []
+
+
+def called(run: WorkflowRun) -> dict[str, Any]:
+    """How the one command of a run was called."""
+    lines = [line for step in run.jobs[0].steps for line in step.log.splitlines() if line.startswith("CALL ")]
+    (line,) = lines
+    call: dict[str, Any] = json.loads(line.removeprefix("CALL "))
+    return call
+
+
+def test_propose_by_hand_and_on_schedule(world: World) -> None:
+    run = world.runner.trigger(
+        "propose.yml", "workflow_dispatch", {"models": "my model,other", "again": "true"}, actor="ann"
+    )
+    call = called(run)
+    assert call["arguments"] == ["propose", "--again", "--", "my model", "other"]
+    assert call["reversed_user"] == "redaer"
+    assert call["registry"] == "http://mlflow.example"
+    assert (call["password"], call["token"]) == ("***", "***")
+    scheduled = world.runner.trigger("propose.yml", "schedule")
+    assert called(scheduled)["arguments"] == ["propose", "--"]
+    assert scheduled.conclusion == "success"
+
+
+def test_approvals_are_evaluated_on_the_default_branch(world: World) -> None:
+    base = world.git("rev-parse", "origin/main")
+    opened = world.open_pull_request("models/a.yaml", "a: 1\n")
+    (evaluated,) = world.runner.settle()
+    assert (evaluated.path, evaluated.event) == (".github/workflows/approvals.yml", "pull_request_target")
+    call = called(evaluated)
+    assert call["arguments"] == ["approvals", "--post"]
+    assert call["commit"] == base != opened["head"]["sha"]
+    assert call["reversed_user"] == ""
+    assert call["registry"] is None
+    world.review(opened["number"])
+    signal, followed = world.runner.settle()
+    assert (signal.name, signal.event, signal.conclusion) == ("review-signal", "pull_request_review", "success")
+    assert (followed.name, followed.event, followed.pull_numbers) == ("approvals", "workflow_run", (1,))
+    assert called(followed)["commit"] == base
+    by_hand = world.runner.trigger("approvals.yml", "workflow_dispatch", {"pull_request": "1"}, actor="ben")
+    assert called(by_hand)["arguments"] == ["approvals", "1", "--post"]
+
+
+@pytest.mark.parametrize(("code", "shown", "conclusion"), [("1", 0, "success"), ("3", 1, "failure")])
+def test_not_approved_is_no_failure_but_not_knowing_is(world: World, code: str, shown: int, conclusion: str) -> None:
+    world.write("exit-code", code)
+    world.push("main")
+    run = world.runner.trigger("approvals.yml", "workflow_dispatch", {"pull_request": "1"})
+    assert run.jobs[0].steps[-1].exit_code == shown
+    assert run.conclusion == conclusion
+
+
+def test_a_pull_request_cannot_change_what_judges_it(world: World) -> None:
+    text = (world.tree / ".github/workflows/approvals.yml").read_text()
+    changed = text.replace("stagewright approvals", "stagewright approve-everything")
+    assert changed != text
+    opened = world.open_pull_request(".github/workflows/approvals.yml", changed)
+    world.review(opened["number"])
+    target, signal, followed = world.runner.settle()
+    assert [target.event, signal.event, followed.event] == [
+        "pull_request_target",
+        "pull_request_review",
+        "workflow_run",
+    ]
+    assert called(target)["arguments"] == called(followed)["arguments"] == ["approvals", "--post"]
+
+
+def test_a_merge_applies_with_the_writing_identity(world: World) -> None:
+    opened = world.open_pull_request("models/a.yaml", "a: 1\n")
+    world.runner.settle()
+    merged = world.call("ben", "PUT", f"pulls/{opened['number']}/merge", {})
+    (run,) = world.runner.settle()
+    assert (run.name, run.event, run.conclusion, run.pull_numbers) == ("apply", "push", "success", (1,))
+    assert run.head_sha == merged["sha"]
+    call = called(run)
+    assert call["arguments"] == ["apply"]
+    assert call["commit"] == merged["sha"]
+    assert call["commits"] == 3
+    assert call["reversed_user"] == "retirw"
+    assert [kept.id for kept in world.forge.runs_of_pull(1)][-1] == run.id
+
+
+def test_exit_7_in_apply_is_shown_on_the_pull_request(world: World) -> None:
+    text = (world.tree / ".github/workflows/apply.yml").read_text()
+    world.write(".github/workflows/apply.yml", text.replace("run: stagewright apply", "run: exit 7"))
+    world.push("main")
+    world.git("fetch", "--quiet")
+    opened = world.open_pull_request("models/a.yaml", "a: 1\n")
+    world.call("ben", "PUT", f"pulls/{opened['number']}/merge", {})
+    world.runner.settle()
+    run = world.forge.runs_of_pull(opened["number"])[-1]
+    assert (run.name, run.conclusion, run.jobs[0].steps[-1].exit_code) == ("apply", "failure", 7)
+
+
+def test_a_workflow_on_a_branch_gets_no_environment_secret(world: World) -> None:
+    text = (world.tree / ".github/workflows/apply.yml").read_text()
+    stolen = text.replace("branches: [main]", "branches: [feature]").replace("stagewright apply", "env")
+    world.git("checkout", "--quiet", "-b", "feature")
+    world.write(".github/workflows/apply.yml", stolen)
+    world.write("models/a.yaml", "a: 1\n")
+    world.push("feature")
+    (run,) = world.runner.settle()
+    assert run.conclusion == "failure"
+    assert [step.name for step in run.jobs[0].steps] == ["Set up job"]
+    assert "not allowed to deploy to production" in run.jobs[0].steps[0].log
