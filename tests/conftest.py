@@ -1,0 +1,84 @@
+"""Fixtures for every test, and the account of what was checked against GitHub's description."""
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bot.sandbox.forge import Forge
+from bot.sandbox.forge.git import NO_OBJECT, Git, Signature, TreeEntry
+from tests.contract.openapi import Contract, Description
+
+_VALIDATED = pytest.StashKey[Counter[str]]()
+_WORKER_OUTPUT = "validated_exchanges"
+_WRITERS = ("alice", "bob", "carol", "dave")
+
+
+def _account(config: pytest.Config) -> Counter[str]:
+    """Exchanges validated so far in this process, by operation."""
+    nothing: Counter[str] = Counter()
+    return config.stash.setdefault(_VALIDATED, nothing)
+
+
+@pytest.fixture(scope="session")
+def github_description() -> Description:
+    return Description()
+
+
+@pytest.fixture
+def contract(github_description: Description, request: pytest.FixtureRequest) -> Iterator[Contract]:
+    """Collects exchanges; fails the test at its end when one of them broke GitHub's description."""
+    collected = Contract(github_description)
+    yield collected
+    _account(request.config).update(collected.validated)
+    assert not collected.violations, "\n".join(collected.violations)
+
+
+@pytest.fixture
+def forge(tmp_path: Path, contract: Contract) -> Iterator[Forge]:
+    """A forge with one commit on main, four writers, a reader, and the App; every exchange with it is checked."""
+    with Forge.start(tmp_path / "forge", wsgi_middleware=contract.wrap) as started:
+        commit_to_main(started, {"README.md": "# Models\n"}, "Initial commit")
+        for login in _WRITERS:
+            started.add_user(login, permission="write")
+        started.add_user("eve", permission="read")
+        started.add_app("stagewright")
+        yield started
+
+
+def commit_to_main(forge: Forge, files: dict[str, str], message: str) -> str:
+    """Put files on main behind the forge's back, before anything else happens there; returns the SHA."""
+    git = Git(forge.git_directory)
+    old = git.branch("main")
+    entries = [TreeEntry(path, "100644", "blob", git.write_blob(text.encode())) for path, text in files.items()]
+    setup = Signature("Setup", "setup@example.com", datetime.now(UTC))
+    tree = git.write_tree(git.tree_of(old) if old else None, entries)
+    sha = git.write_commit(tree, [old] if old else [], message, setup, setup)
+    git.update_ref("refs/heads/main", sha, old or NO_OBJECT)
+    return sha
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker of pytest-xdist hands its account to the controller."""
+    output = getattr(session.config, "workeroutput", None)
+    if output is not None:
+        output[_WORKER_OUTPUT] = dict(_account(session.config))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object | None) -> None:
+    """The controller of pytest-xdist adds up what its workers hand over."""
+    output: dict[str, dict[str, int]] = getattr(node, "workeroutput", {})
+    _account(node.config).update(output.get(_WORKER_OUTPUT, {}))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    validated = _account(config)
+    if validated:
+        total = f"{validated.total()} exchanges over {len(validated)} operations"
+        terminalreporter.section(f"checked against GitHub's OpenAPI description: {total}")
+        for operation, count in sorted(validated.items()):
+            terminalreporter.write_line(f"{count:6d}  {operation}")
