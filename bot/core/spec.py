@@ -8,12 +8,22 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from datetime import date
+from datetime import UTC, date, datetime
 from decimal import Decimal
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, LiteralString, TypeAlias
 from urllib.parse import quote, unquote
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    model_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from bot.core.state import STAGES, SlotKey
 
@@ -46,21 +56,37 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
 
 
+def _unfit(code: LiteralString, expected: str, fix: str) -> PydanticCustomError:
+    """What a validator raises: the finding's code, what was expected, and what to do."""
+    return PydanticCustomError(code, "{expected}", {"expected": expected, "fix": fix})
+
+
 ALIAS = re.compile(r"[\w-]{1,255}")
+ANOTHER_ALIAS = "Choose another alias, such as `champion`."
 _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 
 
 def _alias_that_mlflow_takes(name: str) -> str:
     if not ALIAS.fullmatch(name):
-        raise ValueError("an alias has 1 to 255 letters, digits, `_` or `-`")
+        raise _unfit("refused-alias", "an alias of 1 to 255 letters, digits, `_` or `-`", ANOTHER_ALIAS)
     if _RESERVED_ALIAS.fullmatch(name):
-        raise ValueError("MLflow reserves `latest` and `v` followed by digits: choose another alias")
+        expected = "an alias other than `latest` and `v` followed by digits, which MLflow reserves"
+        raise _unfit("refused-alias", expected, ANOTHER_ALIAS)
     if name.lower() in {stage.lower() for stage in (*STAGES, "Archived", "None")}:
-        raise ValueError("an alias may not bear the name of a stage: choose another alias")
+        raise _unfit("refused-alias", "an alias that does not bear the name of a stage", ANOTHER_ALIAS)
     return name
 
 
-Version: TypeAlias = Annotated[int, Field(ge=1)]
+def _exactly_an_integer(value: Any) -> Any:
+    """`Literal[1]` alone takes `true` and `1.0` as well, since they equal 1."""
+    if type(value) is not int:
+        raise _unfit("wrong-type", "the whole number 1", "Write `schema_version: 1`.")
+    return value
+
+
+SchemaVersion: TypeAlias = Annotated[Literal[1], BeforeValidator(_exactly_an_integer)]
+Version: TypeAlias = Annotated[int, Field(ge=1, le=2**31 - 1)]
+"""A version's number; MLflow keeps it in a 32-bit column."""
 StageName: TypeAlias = Literal["Production", "Staging"]
 AliasName: TypeAlias = Annotated[str, AfterValidator(_alias_that_mlflow_takes)]
 SlotName: TypeAlias = str
@@ -72,6 +98,17 @@ class Follows(Strict):
     follows: StageName
 
 
+def _form_of_alias_value(value: Any) -> str:
+    return "(follows)" if isinstance(value, Mapping | Follows) else "(version)"
+
+
+AliasValue: TypeAlias = Annotated[
+    Annotated[Version | None, Tag("(version)")] | Annotated[Follows, Tag("(follows)")],
+    Discriminator(_form_of_alias_value),
+]
+"""A plain version, null, or `{follows: <stage>}`. The tags make errors speak of the form that was meant."""
+
+
 class Margin(Strict):
     """How much a metric may or must differ: an absolute number, or a percentage of |incumbent|."""
 
@@ -79,27 +116,30 @@ class Margin(Strict):
     relative: bool
 
     def __str__(self) -> str:
-        return f"{self.amount * 100:f}".rstrip("0").rstrip(".") + "%" if self.relative else f"{self.amount:f}"
+        return f"{(self.amount * 100).normalize():f}%" if self.relative else f"{self.amount:f}"
 
 
-_PERCENTAGE = re.compile(r"([+-]?\d+(?:\.\d+)?)\s?%")
+_PERCENTAGE = re.compile(r"([+-]?[0-9]+(?:\.[0-9]+)?) ?%")
+_A_MARGIN = "a margin: a number such as 0.01, or a percentage of the incumbent such as 1%"
 
 
 def _margin(value: Any) -> Any:
+    if isinstance(value, Margin):
+        return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise ValueError("a margin is a number such as 0.01, or a percentage such as 1%")
+        raise _unfit("wrong-margin", _A_MARGIN, "Write `0.01` or `1%`.")
     if isinstance(value, str):
         match = _PERCENTAGE.fullmatch(value)
         if not match:
-            raise ValueError("a margin is a number such as 0.01, or a percentage such as 1%")
+            raise _unfit("wrong-margin", _A_MARGIN, "Write `0.01` or `1%`.")
         return Margin(amount=Decimal(match[1]) / 100, relative=True)
     if not math.isfinite(value):
-        raise ValueError("a margin is a finite number")
+        raise _unfit("wrong-margin", "a finite margin", "Write `0.01` or `1%`.")
     return Margin(amount=Decimal(str(value)), relative=False)
 
 
 MarginField: TypeAlias = Annotated[Margin, BeforeValidator(_margin)]
-Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False, strict=False)]
+Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 """A number; a whole number is one too."""
 
 
@@ -120,7 +160,8 @@ class Criterion(Strict):
     @model_validator(mode="after")
     def _has_a_bound(self) -> Criterion:
         if all(bound is None for bound in (self.min_gain, self.max_loss, self.at_least, self.at_most)):
-            raise ValueError("a criterion needs one of min_gain, max_loss, at_least, at_most")
+            expected = "a criterion with at least one of min_gain, max_loss, at_least, at_most"
+            raise _unfit("criterion-without-bound", expected, "Add one, for example `min_gain: 1%`.")
         return self
 
 
@@ -148,7 +189,29 @@ class WithTags(Strict):
     tags: Mapping[str, str] = Field(min_length=1)
 
 
-CandidateSource: TypeAlias = FromStage | NewerThan | WithAlias | WithTags
+_SOURCES = ("from", "newer_than", "alias", "tags")
+
+
+def _form_of_source(value: Any) -> str | None:
+    keys = value if isinstance(value, Mapping) else value.model_dump(by_alias=True) if isinstance(value, Strict) else ()
+    return next((f"({key})" for key in _SOURCES if key in keys), None)
+
+
+CandidateSource: TypeAlias = Annotated[
+    Annotated[FromStage, Tag("(from)")]
+    | Annotated[NewerThan, Tag("(newer_than)")]
+    | Annotated[WithAlias, Tag("(alias)")]
+    | Annotated[WithTags, Tag("(tags)")],
+    Discriminator(
+        _form_of_source,
+        custom_error_type="unknown-candidates",
+        custom_error_message="{expected}",
+        custom_error_context={
+            "expected": "{from: Staging}, {newer_than: incumbent}, {alias: <alias>} or {tags: {<key>: <value>}}",
+            "fix": "Write one of these four forms.",
+        },
+    ),
+]
 
 
 class Promotion(Strict):
@@ -159,30 +222,43 @@ class Promotion(Strict):
     criteria: tuple[Criterion, ...] = Field(min_length=1)
 
 
+def _iso_day(value: Any) -> Any:
+    """Pydantic alone reads a text of digits as seconds since the epoch."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return datetime.strptime(value, "%Y-%m-%d").replace(tzinfo=UTC).date()
+    except ValueError:
+        raise _unfit("wrong-type", A_DAY, "Write the day as `2026-12-31`.") from None
+
+
+A_DAY = "a day such as 2026-12-31"
+
+
 class Hold(Strict):
-    """A version kept out of proposals for a slot, until a day (inclusive, UTC) or for good; or the lift of such a hold."""
+    """A version kept out of proposals for a slot, until a day (inclusive, UTC) or for good; or a lift."""
 
     version: Version
     slot: SlotName | None = None
     reason: str = ""
-    until: date | None = None
+    until: Annotated[date, BeforeValidator(_iso_day)] | None = None
     lift: bool = False
 
     @model_validator(mode="after")
     def _says_why(self) -> Hold:
         if not self.lift and not self.reason:
-            raise ValueError("a hold says its reason")
+            raise _unfit("hold-without-reason", "a hold with its `reason`", 'Add `reason: "why it is kept out"`.')
         return self
 
 
 class ModelSpec(Strict):
     """One model's file. An absent slot is not managed; a null one is managed and empty."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     name: str = Field(min_length=1, max_length=256)
     owners: tuple[str, ...] = ()
     stages: Mapping[StageName, Version | None] = Field(default_factory=dict)
-    aliases: Mapping[AliasName, Version | Follows | None] = Field(default_factory=dict)
+    aliases: Mapping[AliasName, AliasValue] = Field(default_factory=dict)
     promotion: Promotion | None = None
     holds: tuple[Hold, ...] = ()
 
@@ -206,7 +282,7 @@ class PromotionPolicy(Strict):
     `evaluation_context`: the tag `mlflow.data.context` of the dataset that counts as evaluation data.
     """
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     max_open_proposals: Annotated[int, Field(ge=1)] = 10
     evaluation_data: Literal["must_match", "may_differ"] = "must_match"
     evaluation_context: str = "evaluation"
@@ -226,9 +302,11 @@ class When(Strict):
     @model_validator(mode="after")
     def _matches_something(self) -> When:
         if not (self.slots or self.kinds or self.models or self.paths):
-            raise ValueError("`when` needs one of slots, kinds, models, paths")
+            expected = "at least one of slots, kinds, models, paths"
+            raise _unfit("rule-governs-nothing", expected, 'Say what the rule governs, for example `paths: ["**"]`.')
         if self.paths and (self.slots or self.kinds or self.models):
-            raise ValueError("`paths` stands alone: a rule governs either slots or paths")
+            expected = "`paths` alone, or slots, kinds and models: a rule governs either changed paths or changed slots"
+            raise _unfit("paths-and-slots", expected, "Write two rules, one for the paths and one for the slots.")
         return self
 
 
@@ -251,7 +329,7 @@ class ApprovalRule(Strict):
 class ApprovalPolicy(Strict):
     """`policies/approvals.yaml`: who may approve what. `bot` is the login of the App that opens proposals."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     bot: str = "stagewright[bot]"
     promotion_without_evidence: Literal["forbid", "allow"] = "forbid"
     rules: tuple[ApprovalRule, ...] = Field(min_length=1)
@@ -260,7 +338,7 @@ class ApprovalPolicy(Strict):
 class AuditAnchor(Strict):
     """`policies/audit.yaml`: the digest of the audit log's genesis, null before `stagewright audit init`."""
 
-    schema_version: Literal[1]
+    schema_version: SchemaVersion
     genesis: Annotated[str, Field(pattern=r"^sha256:[0-9a-f]{64}$")] | None
 
 

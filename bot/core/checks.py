@@ -1,0 +1,296 @@
+"""What a well-formed document can still get wrong. Each rule is a pure function over values; none looks at text.
+
+In a model's file
+1. The file bears the name of its model.
+2. In MLflow a version has one stage, so no version is in two stages.
+3. An alias follows a stage that the same file manages.
+4. `promotion.slot` is a managed slot, and a stage rather than an alias that follows it.
+5. Candidates do not come from the slot that they would go to.
+6. A hold names a managed slot (a warning: the hold may outlive the slot).
+7. No metric and goal is given twice in the criteria (a warning: both hold).
+In the policies
+8. Some rule governs every path (a warning: what nothing governs is never approved).
+9. A rule names at least as many users as it wants approvals; as many exactly leaves nobody for a user's own change.
+10. The names of rules differ (a warning: the evaluation speaks of rules by name).
+Across files and against a registry
+11. File names differ in more than case, since some file systems see no difference.
+12. A registry without stages has no `stages:`, one without aliases no `aliases:`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from bot.core.spec import (
+    ApprovalPolicy,
+    ApprovalRule,
+    Follows,
+    FromStage,
+    ModelSpec,
+    Promotion,
+    WithAlias,
+    file_of_model,
+)
+from bot.core.state import Capabilities, is_stage
+
+Path: TypeAlias = tuple[str | int, ...]
+"""Keys and indexes from the top of a document to a value."""
+
+_EVERYTHING = ("**", "**/*")
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with the value at `path`: what was found and expected in `message`, what to do in `fix`."""
+
+    path: Path
+    code: str
+    message: str
+    fix: str
+    severity: Literal["error", "warning"] = "error"
+
+
+def problems_of_model(file: str, spec: ModelSpec) -> tuple[Problem, ...]:
+    """Rules 1 to 7 on one model's file."""
+    return (
+        *_name_and_file(file, spec),
+        *_versions_in_two_stages(spec),
+        *_follows_unmanaged(spec),
+        *_promotion(spec),
+        *_holds(spec),
+    )
+
+
+def problems_of_approvals(policy: ApprovalPolicy) -> tuple[Problem, ...]:
+    """Rules 8 to 10 on the approval policy."""
+    return (
+        *_ungoverned_paths(policy),
+        *(problem for index, rule in enumerate(policy.rules) for problem in _users(index, rule)),
+        *_repeated_rule_names(policy),
+    )
+
+
+def colliding_files(files: Iterable[str]) -> tuple[tuple[str, Problem], ...]:
+    """Rule 11: each file whose path an earlier one has in other letter case, with the problem."""
+    first: dict[str, str] = {}
+    return tuple(
+        (file, _collision(file, first[file.casefold()]))
+        for file in sorted(files)
+        if first.setdefault(file.casefold(), file) != file
+    )
+
+
+def unsupported_slots(spec: ModelSpec, capabilities: Capabilities) -> tuple[Problem, ...]:
+    """Rule 12: what a model's file asks of a registry that cannot do it."""
+    return (
+        *(() if capabilities.stages else _without_stages(spec)),
+        *(() if capabilities.aliases else _without_aliases(spec)),
+    )
+
+
+def _name_and_file(file: str, spec: ModelSpec) -> Iterator[Problem]:
+    expected = file_of_model(spec.name)
+    if file != expected:
+        yield Problem(
+            ("name",),
+            "name-differs-from-file",
+            f"Found the name {shown(spec.name)} in {shown(file, 255)}; "
+            f"expected the file of this name, {shown(expected, 255)}.",
+            "Rename the file, or correct `name`.",
+        )
+
+
+def _versions_in_two_stages(spec: ModelSpec) -> Iterator[Problem]:
+    first: dict[int, str] = {}
+    for stage, version in spec.stages.items():
+        if version is not None and first.setdefault(version, stage) != stage:
+            yield Problem(
+                ("stages", stage),
+                "version-in-two-stages",
+                f"Found version {version} in {stage} and in {first[version]}; in MLflow a version has one stage.",
+                f"Keep it in one of the two, and give the other another version or null. To keep a second name "
+                f"for version {version}, use an alias.",
+            )
+
+
+def _follows_unmanaged(spec: ModelSpec) -> Iterator[Problem]:
+    for alias, value in spec.aliases.items():
+        if isinstance(value, Follows) and value.follows not in spec.stages:
+            yield Problem(
+                ("aliases", alias, "follows"),
+                "follows-unmanaged",
+                f"Alias {shown(alias)} follows {value.follows}, which this file does not manage.",
+                f"Add `{value.follows}:` with its version under `stages:`, or give the alias a version.",
+            )
+
+
+def _promotion(spec: ModelSpec) -> Iterator[Problem]:
+    if spec.promotion is not None:
+        yield from _promotion_slot(spec, spec.promotion)
+        yield from _candidates_in_slot(spec, spec.promotion)
+        yield from _repeated_criteria(spec.promotion)
+
+
+def _promotion_slot(spec: ModelSpec, promotion: Promotion) -> Iterator[Problem]:
+    stage = _followed(spec, promotion.slot)
+    if stage is not None:
+        yield Problem(
+            ("promotion", "slot"),
+            "slot-follows",
+            f"Found {shown(promotion.slot)}, an alias that follows {stage}; expected the stage itself.",
+            f"Write `slot: {stage}`: the alias moves with it.",
+        )
+    elif promotion.slot not in spec.desired():
+        yield Problem(
+            ("promotion", "slot"),
+            "slot-not-managed",
+            f"Found {shown(promotion.slot)}; expected a slot that this file manages: {_managed(spec)}.",
+            _manage(promotion.slot),
+        )
+
+
+def _candidates_in_slot(spec: ModelSpec, promotion: Promotion) -> Iterator[Problem]:
+    match promotion.candidates:
+        case FromStage(from_=source):
+            key = "from"
+        case WithAlias(alias=source):
+            key = "alias"
+        case _:
+            return
+    if _stage_behind(spec, source) == _stage_behind(spec, promotion.slot):
+        yield Problem(
+            ("promotion", "candidates", key),
+            "candidates-in-slot",
+            f"Candidates come from {shown(source)}, which is the slot that a winner goes to.",
+            "Take candidates from elsewhere, for example `{newer_than: incumbent}`, or change `slot`.",
+        )
+
+
+def _repeated_criteria(promotion: Promotion) -> Iterator[Problem]:
+    seen = set()
+    for index, criterion in enumerate(promotion.criteria):
+        rule = (criterion.metric, criterion.goal)
+        if rule in seen:
+            yield Problem(
+                ("promotion", "criteria", index),
+                "criterion-repeated",
+                f"Metric {shown(criterion.metric)} with goal {criterion.goal} is given before; both must hold.",
+                "Put all bounds of a metric in one criterion.",
+                "warning",
+            )
+        seen.add(rule)
+
+
+def _holds(spec: ModelSpec) -> Iterator[Problem]:
+    for index, hold in enumerate(spec.holds):
+        if hold.slot is not None and hold.slot not in spec.desired():
+            yield Problem(
+                ("holds", index, "slot"),
+                "hold-not-managed",
+                f"Found {shown(hold.slot)}; expected a slot that this file manages: {_managed(spec)}.",
+                "Correct the slot, or remove the hold.",
+                "warning",
+            )
+
+
+def _ungoverned_paths(policy: ApprovalPolicy) -> Iterator[Problem]:
+    if not any(pattern in _EVERYTHING for rule in policy.rules for pattern in rule.when.paths):
+        yield Problem(
+            ("rules",),
+            "paths-ungoverned",
+            "No rule governs every path (`**`), and a change that no rule governs is never approved.",
+            'Add a last rule with `when: {paths: ["**"]}`.',
+            "warning",
+        )
+
+
+def _users(index: int, rule: ApprovalRule) -> Iterator[Problem]:
+    users, wanted = {user.lower() for user in rule.require.users}, rule.require.approvals
+    if users and len(users) < wanted:
+        yield Problem(
+            ("rules", index, "require", "approvals"),
+            "too-few-users",
+            f"Found {wanted} approvals from {len(users)} users; expected at least as many users as approvals.",
+            "Name more users, or ask for fewer approvals.",
+        )
+    elif users and len(users) == wanted:
+        yield Problem(
+            ("rules", index, "require", "users"),
+            "no-spare-user",
+            f"Found {len(users)} users for {wanted} approvals; the author's own approval never counts.",
+            "Name at least one user more than approvals, or nobody of them can have a change approved.",
+            "warning",
+        )
+
+
+def _repeated_rule_names(policy: ApprovalPolicy) -> Iterator[Problem]:
+    seen = set()
+    for index, rule in enumerate(policy.rules):
+        if rule.name in seen:
+            yield Problem(
+                ("rules", index, "name"),
+                "rule-repeated",
+                f"Rule {shown(rule.name)} has the name of an earlier rule.",
+                "Give each rule a name of its own: evaluations speak of rules by name.",
+                "warning",
+            )
+        seen.add(rule.name)
+
+
+def _collision(file: str, earlier: str) -> Problem:
+    return Problem(
+        ("name",),
+        "files-differ-by-case",
+        f"{file} and {earlier} differ by letter case only; file systems that ignore case keep one of them.",
+        "Rename one of the two models.",
+    )
+
+
+def _without_stages(spec: ModelSpec) -> Iterator[Problem]:
+    message = "This registry has aliases only, as Unity Catalog has; expected no stage."
+    for stage, version in spec.stages.items():
+        form = f"`aliases: {{champion: {'null' if version is None else version}}}`"
+        yield Problem(("stages", stage), "no-stages", message, f"Write an alias instead, for example {form}.")
+    for alias, value in spec.aliases.items():
+        if isinstance(value, Follows):
+            fix = f"Give the alias its version: `{alias}: 3`."
+            yield Problem(("aliases", alias, "follows"), "no-stages", message, fix)
+    if spec.promotion and isinstance(spec.promotion.candidates, FromStage):
+        fix = "Take candidates from an alias, for example `candidates: {alias: challenger}`."
+        yield Problem(("promotion", "candidates", "from"), "no-stages", message, fix)
+
+
+def _without_aliases(spec: ModelSpec) -> Iterator[Problem]:
+    message = "This registry has stages only, as a Databricks workspace has; expected no alias."
+    for alias in spec.aliases:
+        fix = "Write a stage instead, for example `stages: {Production: 3}`."
+        yield Problem(("aliases", alias), "no-aliases", message, fix)
+    if spec.promotion and isinstance(spec.promotion.candidates, WithAlias):
+        fix = "Take candidates from a stage, for example `candidates: {from: Staging}`."
+        yield Problem(("promotion", "candidates", "alias"), "no-aliases", message, fix)
+
+
+def _followed(spec: ModelSpec, slot: str) -> str | None:
+    value = spec.aliases.get(slot)
+    return value.follows if isinstance(value, Follows) else None
+
+
+def _stage_behind(spec: ModelSpec, slot: str) -> str:
+    return _followed(spec, slot) or slot
+
+
+def _managed(spec: ModelSpec) -> str:
+    return ", ".join(shown(slot) for slot in spec.desired()) or "it manages none"
+
+
+def _manage(slot: str) -> str:
+    section = "stages" if is_stage(slot) else "aliases"
+    return f"Correct the slot, or add it with its version under `{section}:`."
+
+
+def shown(text: str, limit: int = 80) -> str:
+    """Somebody's text for a message: quoted, on one line, without control characters, at most `limit` characters."""
+    quoted = repr(text)
+    return quoted if len(quoted) <= limit else f"{quoted[: limit - 1]}…"

@@ -1,0 +1,28 @@
+"""YAML text to documents and back: every finding has file, line and column; an edit splices scalars by position."""
+
+from bot.documents.document import (
+    Document,
+    Parsed,
+    parse_approval_policy,
+    parse_audit_anchor,
+    parse_model,
+    parse_promotion_policy,
+)
+from bot.documents.edit import Edit, edited
+from bot.documents.repository import Files, Models, Repository, read_models, read_repository
+
+__all__ = [
+    "Document",
+    "Edit",
+    "Files",
+    "Models",
+    "Parsed",
+    "Repository",
+    "edited",
+    "parse_approval_policy",
+    "parse_audit_anchor",
+    "parse_model",
+    "parse_promotion_policy",
+    "read_models",
+    "read_repository",
+]

@@ -1,0 +1,189 @@
+"""What well-formed documents get wrong, rule by rule as numbered in `bot.core.checks`."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.core.checks import (
+    Path,
+    Problem,
+    colliding_files,
+    problems_of_approvals,
+    problems_of_model,
+    shown,
+    unsupported_slots,
+)
+from bot.core.spec import ApprovalPolicy, ModelSpec
+from bot.core.state import Capabilities
+
+CRITERION = {"metric": "a", "goal": "maximize", "min_gain": 0}
+
+
+def model(**parts: object) -> ModelSpec:
+    return ModelSpec.model_validate({"schema_version": 1, "name": "x", **parts})
+
+
+def promotion(**parts: object) -> dict[str, object]:
+    return {"slot": "Production", "criteria": (CRITERION,), **parts}
+
+
+def of_model(**parts: object) -> list[tuple[Path, str, str]]:
+    return brief(problems_of_model("models/x.yaml", model(**parts)))
+
+
+def brief(problems: tuple[Problem, ...]) -> list[tuple[Path, str, str]]:
+    assert all(problem.message.isprintable() and problem.fix.isprintable() for problem in problems)
+    assert all(problem.message and problem.fix for problem in problems)
+    return [(problem.path, problem.code, problem.severity) for problem in problems]
+
+
+def test_a_good_model_has_no_problems() -> None:
+    assert (
+        of_model(
+            stages={"Production": 3, "Staging": None},
+            aliases={"champion": {"follows": "Production"}, "challenger": 3},
+            promotion=promotion(candidates={"from": "Staging"}),
+            holds=({"version": 1, "slot": "champion", "reason": "r"}, {"version": 2, "lift": True}),
+        )
+        == []
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "file"),
+    [("x", "models/y.yaml"), ("X", "models/x.yaml"), ("a/b", "models/a/b.yaml"), ("../x", "models/../x.yaml")],
+)
+def test_1_name_and_file(name: str, file: str) -> None:
+    assert brief(problems_of_model(file, model(name=name))) == [(("name",), "name-differs-from-file", "error")]
+
+
+def test_2_one_version_in_two_stages() -> None:
+    problems = problems_of_model("models/x.yaml", model(stages={"Production": 3, "Staging": 3}))
+    assert brief(problems) == [(("stages", "Staging"), "version-in-two-stages", "error")]
+    assert "in Staging and in Production" in problems[0].message
+    assert of_model(stages={"Production": None, "Staging": None}) == []
+    assert of_model(stages={"Production": 3}, aliases={"champion": 3}) == []
+
+
+def test_3_alias_follows_an_unmanaged_stage() -> None:
+    aliases = {"champion": {"follows": "Production"}}
+    assert of_model(aliases=aliases) == [(("aliases", "champion", "follows"), "follows-unmanaged", "error")]
+    assert of_model(aliases=aliases, stages={"Production": None}) == []
+
+
+def test_4_promotion_slot() -> None:
+    unmanaged = [(("promotion", "slot"), "slot-not-managed", "error")]
+    assert of_model(promotion=promotion()) == unmanaged
+    assert of_model(promotion=promotion(slot="champion"), stages={"Production": 1}) == unmanaged
+    assert of_model(promotion=promotion(), stages={"Production": None}) == []
+    assert of_model(promotion=promotion(slot="champion"), aliases={"champion": 1}) == []
+
+
+def test_4_promotion_slot_is_not_an_alias_that_follows() -> None:
+    parts = {"stages": {"Production": 1}, "aliases": {"champion": {"follows": "Production"}}}
+    problems = problems_of_model("models/x.yaml", model(promotion=promotion(slot="champion"), **parts))
+    assert brief(problems) == [(("promotion", "slot"), "slot-follows", "error")]
+    assert "`slot: Production`" in problems[0].fix
+
+
+@pytest.mark.parametrize(
+    ("slot", "candidates", "key"),
+    [("Staging", {"from": "Staging"}, "from"), ("a", {"alias": "a"}, "alias"), ("Production", {"alias": "f"}, "alias")],
+)
+def test_5_candidates_come_from_elsewhere(slot: str, candidates: dict[str, object], key: str) -> None:
+    parts = {"stages": {"Production": 1, "Staging": 2}, "aliases": {"a": 1, "f": {"follows": "Production"}}}
+    problems = of_model(promotion=promotion(slot=slot, candidates=candidates), **parts)
+    assert problems == [(("promotion", "candidates", key), "candidates-in-slot", "error")]
+
+
+@pytest.mark.parametrize("candidates", [{"alias": "a"}, {"tags": {"k": "v"}}, {"newer_than": "incumbent"}])
+def test_5_other_candidates(candidates: dict[str, object]) -> None:
+    assert of_model(promotion=promotion(candidates=candidates), stages={"Production": 1}) == []
+
+
+def test_6_holds_of_unmanaged_slots() -> None:
+    holds = ({"version": 1, "slot": "old", "reason": "r"},)
+    problems = problems_of_model("models/x.yaml", model(holds=holds))
+    assert brief(problems) == [(("holds", 0, "slot"), "hold-not-managed", "warning")]
+    assert "it manages none" in problems[0].message
+
+
+def test_7_repeated_criteria() -> None:
+    other_goal = {**CRITERION, "goal": "minimize"}
+    criteria = (CRITERION, other_goal, {**CRITERION, "at_least": 1.0})
+    problems = of_model(promotion=promotion(criteria=criteria), stages={"Production": 1})
+    assert problems == [(("promotion", "criteria", 2), "criterion-repeated", "warning")]
+
+
+def policy(*rules: dict[str, object]) -> ApprovalPolicy:
+    return ApprovalPolicy.model_validate({"schema_version": 1, "rules": rules})
+
+
+def rule(name: str = "r", pattern: str = "**", approvals: int = 1, users: tuple[str, ...] = ()) -> dict[str, object]:
+    return {"name": name, "when": {"paths": (pattern,)}, "require": {"approvals": approvals, "users": users}}
+
+
+def test_8_a_rule_for_everything() -> None:
+    assert brief(problems_of_approvals(policy(rule()))) == []
+    assert brief(problems_of_approvals(policy(rule(pattern="**/*")))) == []
+    assert brief(problems_of_approvals(policy(rule(pattern="bot/**")))) == [(("rules",), "paths-ungoverned", "warning")]
+
+
+def test_9_users_suffice() -> None:
+    few = policy(rule("a", approvals=2, users=("Ana", "ana")), rule("b", approvals=2, users=("ana", "ben")))
+    assert brief(problems_of_approvals(few)) == [
+        (("rules", 0, "require", "approvals"), "too-few-users", "error"),
+        (("rules", 1, "require", "users"), "no-spare-user", "warning"),
+    ]
+    assert brief(problems_of_approvals(policy(rule(approvals=2, users=("ana", "ben", "cho"))))) == []
+
+
+def test_10_names_of_rules() -> None:
+    assert brief(problems_of_approvals(policy(rule(), rule()))) == [(("rules", 1, "name"), "rule-repeated", "warning")]
+
+
+def test_11_files_that_differ_by_case() -> None:
+    files = ["models/foo.yaml", "models/Foo.yaml", "models/FOO.yaml", "models/bar.yaml"]
+    collisions = colliding_files(files)
+    assert [(file, problem.code) for file, problem in collisions] == [
+        ("models/Foo.yaml", "files-differ-by-case"),
+        ("models/foo.yaml", "files-differ-by-case"),
+    ]
+    assert all("models/FOO.yaml" in problem.message for _, problem in collisions)
+    assert colliding_files(["a", "b"]) == ()
+
+
+def test_12_a_registry_without_stages_or_aliases() -> None:
+    spec = model(
+        stages={"Production": 3, "Staging": None},
+        aliases={"champion": {"follows": "Production"}, "challenger": 3},
+        promotion=promotion(candidates={"from": "Staging"}),
+    )
+    assert unsupported_slots(spec, Capabilities()) == ()
+    without_stages = unsupported_slots(spec, Capabilities(stages=False))
+    assert brief(without_stages) == [
+        (("stages", "Production"), "no-stages", "error"),
+        (("stages", "Staging"), "no-stages", "error"),
+        (("aliases", "champion", "follows"), "no-stages", "error"),
+        (("promotion", "candidates", "from"), "no-stages", "error"),
+    ]
+    assert "`aliases: {champion: 3}`" in without_stages[0].fix
+    assert "`aliases: {champion: null}`" in without_stages[1].fix
+    assert brief(unsupported_slots(spec, Capabilities(aliases=False))) == [
+        (("aliases", "champion"), "no-aliases", "error"),
+        (("aliases", "challenger"), "no-aliases", "error"),
+    ]
+
+
+def test_12_candidates_by_alias() -> None:
+    spec = model(stages={"Production": 3}, promotion=promotion(candidates={"alias": "challenger"}))
+    problems = unsupported_slots(spec, Capabilities(aliases=False))
+    assert brief(problems) == [(("promotion", "candidates", "alias"), "no-aliases", "error")]
+    assert unsupported_slots(model(aliases={"champion": 3}), Capabilities(stages=False)) == ()
+
+
+def test_shown_text_is_short_and_on_one_line() -> None:
+    assert shown("a\nb\x1b") == "'a\\nb\\x1b'"
+    assert shown("x" * 78) == f"'{'x' * 78}'"
+    assert len(shown("x" * 79)) == 80
+    assert shown("x" * 79).endswith("…")
