@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from bot.core.log import LogContent
-from bot.core.pulls import PullCommit, PullRequest, Review, TreeCommit
+from bot.core.pulls import NewPull, PullCommit, PullRequest, Review, TreeCommit
 from bot.core.state import Capabilities, RegistryState, Run, Write
 
 
@@ -43,23 +42,6 @@ class RegistryWriter(Registry, Protocol):
     def tag_version(self, model: str, version: int, key: str, value: str) -> None:
         """Set a tag on a version."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class NewPull:
-    """A pull request to open: one commit with these files on a new branch from `base_sha`.
-
-    `files` maps a repository path to its whole new content.
-    """
-
-    branch: str
-    base: str
-    base_sha: str
-    message: str
-    files: Mapping[str, bytes]
-    title: str
-    body: str
-    labels: tuple[str, ...]
 
 
 class PullRequests(Protocol):
@@ -168,6 +150,14 @@ class Tree(Protocol):
 
     def fetch_pull(self, number: int, head_sha: str) -> None:
         """Make a pull request's head readable by `read`, without checking anything out."""
+        ...
+
+
+class WorkingTree(Protocol):
+    """Writes files of the working tree."""
+
+    def write(self, path: str, content: bytes) -> None:
+        """Replace a file's content, all or nothing."""
         ...
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -60,3 +61,20 @@ class TreeCommit:
     parent: str | None
     subject: str
     committed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewPull:
+    """A pull request to open: one commit with these files on a new branch from `base_sha`.
+
+    `files` maps a repository path to its whole new content.
+    """
+
+    branch: str
+    base: str
+    base_sha: str
+    message: str
+    files: Mapping[str, bytes]
+    title: str
+    body: str
+    labels: tuple[str, ...]

@@ -1,0 +1,50 @@
+"""The audit log as a local clone has it, for reading without GitHub: `bot.ports.AuditLog`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+
+from bot.adapters.git_tree import GitTree
+from bot.core.log import LogContent, LogSegment
+from bot.errors import LogUnavailable
+
+
+class GitAuditLog:
+    """Reads the branch of the audit log at the remote's last fetched state, or else the local branch. Fetches nothing.
+
+    Raises HistoryUnavailable where `directory` is no repository, and for a segment that is a link or a submodule.
+    Closed by `close`, or used as a context manager.
+    """
+
+    def __init__(self, directory: Path, *, branch: str = "audit-log") -> None:
+        self._tree = GitTree(directory)
+        self._refs = (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}")
+
+    def __enter__(self) -> GitAuditLog:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the git process that reads objects."""
+        self._tree.close()
+
+    def read(self) -> LogContent | None:
+        """The log, or None when the clone has no such branch."""
+        head = next((sha for sha in map(self._tree.ref, self._refs) if sha is not None), None)
+        if head is None:
+            return None
+        names = [path for path in self._tree.list(head, "") if "/" not in path and path.endswith(".jsonl")]
+        return LogContent(head, tuple(LogSegment(name, self._segment(head, name)) for name in names))
+
+    def _segment(self, head: str, name: str) -> bytes:
+        content = self._tree.read(head, name)
+        if content is None:
+            raise LogUnavailable(
+                f"The segment {name} of the audit log vanished from {head[:12]}.", fix="Run `git fsck` in the clone."
+            )
+        return content

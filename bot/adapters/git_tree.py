@@ -1,0 +1,373 @@
+"""The repository's files through git: `bot.ports.Tree`."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from bot.adapters.git_command import LARGEST_FILE, Git, GitFailed, GitObject, authorization, full_sha, without
+from bot.core.pulls import TreeCommit
+from bot.errors import ForgeUnavailable, HistoryUnavailable, Misuse
+
+FETCH_TIMEOUT = 180.0
+
+_FOLDER, _LINK, _SUBMODULE = "40000", "120000", "160000"
+_NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[/.-]|[/.]$|\.lock$")
+_TO_SHALLOW = "Fetch the whole history: `git fetch --unshallow`, or `fetch-depth: 0` for actions/checkout."
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    name: str
+    mode: str
+    sha: str
+
+
+class GitTree:
+    """Reads one clone; `directory` is its top folder, and git is asked about no folder above it.
+
+    `default_branch` is fetched from the remote `origin`. `token` is shown to `server_url` (such as
+    `https://github.com`) only. Without a repository, `read(None, ...)` and `list(None, ...)` still work.
+    Closed by `close`, or used as a context manager.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        default_branch: str = "main",
+        token: str | None = None,
+        server_url: str | None = None,
+        executable: str = "git",
+    ) -> None:
+        if _NOT_IN_A_REF.search(default_branch) or not default_branch:
+            raise Misuse(f"{default_branch!r} cannot be the name of a branch.", fix="Name the default branch.")
+        self._git = Git(directory, executable=executable)
+        self._default_branch = default_branch
+        self._authorization = authorization(token, server_url)
+        self._without_token: Callable[[str], str] = without(token)
+
+    def __enter__(self) -> GitTree:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the git process that reads objects."""
+        self._git.close()
+
+    def head(self) -> str:
+        """The commit that is checked out. Raises HistoryUnavailable without a repository or without a commit."""
+        try:
+            return full_sha(self._git.text("rev-parse", "--verify", "--quiet", "--end-of-options", "HEAD^{commit}"))
+        except GitFailed as failed:
+            raise self._without_commit(failed) from None
+
+    def default_branch_head(self) -> str:
+        """The newest commit of the default branch. Raises ForgeUnavailable when it cannot be fetched."""
+        branch = f"refs/heads/{self._default_branch}"
+        if self._has_origin():
+            kept = f"refs/stagewright/heads/{self._default_branch}"
+            self._fetch(f"+{branch}:{kept}")
+            branch = kept
+        found = self.ref(branch)
+        if found is None:
+            raise HistoryUnavailable(
+                f"There is no branch {self._default_branch} in {self._git.directory}.",
+                fix="Name the default branch, or add the remote `origin`.",
+            )
+        return found
+
+    def ref(self, name: str) -> str | None:
+        """The commit that a full ref, such as `refs/heads/main`, names; None when there is no such ref."""
+        if not name.startswith("refs/"):
+            raise ValueError(f"expected a name that begins with refs/, got {name!r}")
+        try:
+            return full_sha(self._git.text("rev-parse", "--verify", "--quiet", "--end-of-options", name + "^{commit}"))
+        except GitFailed as failed:
+            if failed.code == 1:
+                return None
+            raise self._without_commit(failed) from None
+
+    def read(self, commit: str | None, path: str) -> bytes | None:
+        """A regular file of at most 32 MiB, or None; a folder is not a file. Never through a symbolic link."""
+        if commit is None:
+            return self._read_disk(_parts(path))
+        entry = self._entry(commit, _parts(path))
+        if entry is None or entry.mode == _FOLDER:
+            return None
+        _refuse_special(entry.mode, path, f"at {commit[:12]}")
+        return self._object(entry.sha, path).content
+
+    def list(self, commit: str | None, folder: str) -> Sequence[str]:
+        """Every path below a folder that is not a folder itself, sorted; `.git` is left out."""
+        parts = _parts(folder) if folder not in ("", ".") else ()
+        if commit is None:
+            return sorted(self._below_on_disk(parts))
+        entry = self._entry(commit, parts)
+        if entry is None:
+            return ()
+        _refuse_special(entry.mode, folder, f"at {commit[:12]}")
+        if entry.mode != _FOLDER:
+            return ()
+        return sorted(self._below(entry.sha, parts))
+
+    def changed_paths(self, before: str, after: str) -> Sequence[str]:
+        """The paths that differ; a renamed file counts with both names, since renames are not looked for."""
+        commits = [self._commit(before).sha, self._commit(after).sha]
+        options = ("-r", "-z", "--name-only", "--no-renames", "--no-ext-diff", "--no-textconv")
+        output = self._history("diff-tree", *options, "--end-of-options", *commits, "--")
+        return sorted(_text(name) for name in output.split(b"\0") if name)
+
+    def merge_base(self, one: str, other: str) -> str:
+        """The best common ancestor. Raises HistoryUnavailable when there is none, or on a shallow clone."""
+        self._refuse_shallow()
+        commits = [self._commit(one).sha, self._commit(other).sha]
+        try:
+            return full_sha(self._git.text("merge-base", "--end-of-options", *commits))
+        except GitFailed:
+            raise HistoryUnavailable(
+                f"{one[:12]} and {other[:12]} have no common ancestor.", fix="Branch off the default branch."
+            ) from None
+
+    def first_parents(self, commit: str, path: str) -> Sequence[TreeCommit]:
+        """The commits of the first-parent line that changed a path, newest first.
+
+        A merge is compared to its first parent only. Raises HistoryUnavailable on a shallow clone.
+        """
+        return self._first_parent_line(commit, (), "/".join(_parts(path)))
+
+    def line(self, commit: str, count: int) -> Sequence[TreeCommit]:
+        """The newest `count` commits of the first-parent line that ends in `commit`."""
+        return self._first_parent_line(commit, (f"--max-count={count:d}",))
+
+    def fetch_pull(self, number: int, head_sha: str) -> None:
+        """Make a pull request's head readable, under `refs/stagewright/pull/<number>`, which nothing checks out.
+
+        Raises ForgeUnavailable when it cannot be fetched, HistoryUnavailable when the remote's head is another commit.
+        """
+        if self._git_object(full_sha(head_sha) + "^{commit}") is not None:
+            return
+        if not self._has_origin():
+            raise HistoryUnavailable(
+                f"The clone lacks {head_sha[:12]}, the head of pull request {number:d}, and has no remote `origin`.",
+                fix="Add the remote: `git remote add origin URL`.",
+            )
+        self._fetch(f"+refs/pull/{number:d}/head:refs/stagewright/pull/{number:d}")
+        if self._git_object(head_sha + "^{commit}") is None:
+            raise HistoryUnavailable(
+                f"Pull request {number:d} was fetched, but its commit {head_sha[:12]} is not in it.",
+                fix="Its branch was moved in the meantime: run the command again.",
+            )
+
+    def _first_parent_line(self, commit: str, options: Sequence[str], path: str | None = None) -> Sequence[TreeCommit]:
+        self._refuse_shallow()
+        found = self._commit(commit).sha
+        shape = ("--first-parent", "--no-commit-header", "--format=%H%x00%P%x00%ct%x00%s")
+        paths = () if path is None else (path,)
+        output = self._history("rev-list", *shape, *options, "--end-of-options", found, "--", *paths)
+        return [_tree_commit(record) for record in output.split(b"\n") if record]
+
+    def _history(self, *arguments: str) -> bytes:
+        try:
+            return self._git.run(*arguments)
+        except GitFailed as failed:
+            raise HistoryUnavailable(
+                f"git could not read the history of {self._git.directory}: {failed.reason}.", fix="Clone again."
+            ) from None
+
+    def _fetch(self, refspec: str) -> None:
+        options = ("--no-tags", "--refmap=", "--no-write-fetch-head", "--no-recurse-submodules", "--quiet")
+        try:
+            self._git.run(
+                *("fetch", *options, "--end-of-options", "origin", refspec),
+                environment=self._authorization,
+                timeout=FETCH_TIMEOUT,
+            )
+        except GitFailed as failed:
+            wanted = refspec.partition(":")[0].removeprefix("+")
+            raise ForgeUnavailable(
+                f"git could not fetch {wanted} from origin: {self._without_token(failed.reason)}.",
+                fix='Check the remote `origin`, and that the token is valid and has the permission "Contents: read".',
+            ) from None
+
+    def _has_origin(self) -> bool:
+        try:
+            return "origin" in self._git.text("remote").split()
+        except GitFailed as failed:
+            raise self._without_commit(failed) from None
+
+    def _without_commit(self, failed: GitFailed) -> HistoryUnavailable:
+        # `rev-parse --quiet` ends with 1 for a name that is unknown; everything else that it says is a fatal 128.
+        if failed.code == 1:
+            return HistoryUnavailable(f"{self._git.directory} has no commit yet.", fix="Make the first commit.")
+        return HistoryUnavailable(
+            f"{self._git.directory} is not the top folder of a readable git repository: {failed.reason}.",
+            fix="Run in the top folder of a clone, or name it with --repo.",
+        )
+
+    def _refuse_shallow(self) -> None:
+        if self._is_shallow():
+            raise HistoryUnavailable(f"{self._git.directory} is a shallow clone: its history is cut.", fix=_TO_SHALLOW)
+
+    def _is_shallow(self) -> bool:
+        try:
+            return self._git.text("rev-parse", "--is-shallow-repository") == "true"
+        except GitFailed as failed:
+            raise self._without_commit(failed) from None
+
+    def _git_object(self, name: str) -> GitObject | None:
+        try:
+            return self._git.object(name)
+        except HistoryUnavailable:
+            self._is_shallow()  # says so when there is no repository at all, which `git cat-file` cannot tell
+            raise
+
+    def _commit(self, commit: str) -> GitObject:
+        found = self._git_object(full_sha(commit) + "^{commit}")
+        if found is not None:
+            return found
+        fix = _TO_SHALLOW if self._is_shallow() else "Fetch it: `git fetch origin`."
+        raise HistoryUnavailable(f"{self._git.directory} does not hold the commit {commit[:12]}.", fix=fix)
+
+    def _object(self, sha: str, path: str) -> GitObject:
+        found = self._git_object(sha)
+        if found is None:
+            raise HistoryUnavailable(
+                f"The object {sha[:12]} of {path!r} is missing from {self._git.directory}.",
+                fix="Clone again, without --filter.",
+            )
+        return found
+
+    def _entry(self, commit: str, parts: Sequence[str]) -> _Entry | None:
+        entry = _Entry("", _FOLDER, _root_tree(self._commit(commit)))
+        for number, part in enumerate(parts):
+            if entry.mode != _FOLDER:
+                _refuse_special(entry.mode, "/".join(parts[:number]), f"at {commit[:12]}")
+                return None
+            found = next((below for below in self._entries(entry.sha) if below.name == part), None)
+            if found is None:
+                return None
+            entry = found
+        return entry
+
+    def _entries(self, tree: str) -> Iterator[_Entry]:
+        # A tree object is a sequence of `<mode> <name>\0<raw sha>`; git's own order is not that of the full paths.
+        content, length, position = self._object(tree, "a folder").content, len(tree) // 2, 0
+        while position < len(content):
+            end = content.index(b"\0", position)
+            mode, _, name = content[position:end].partition(b" ")
+            position = end + 1 + length
+            yield _Entry(_text(name), mode.decode(), content[end + 1 : position].hex())
+
+    def _below(self, tree: str, parts: Sequence[str]) -> Iterator[str]:
+        for entry in self._entries(tree):
+            path = [*parts, entry.name]
+            if entry.mode == _FOLDER:
+                yield from self._below(entry.sha, path)
+            else:
+                yield "/".join(path)
+
+    def _read_disk(self, parts: Sequence[str]) -> bytes | None:
+        with ExitStack() as stack:
+            opened = self._open_disk(parts, os.O_NONBLOCK, stack)
+            if opened is None:
+                return None
+            status = os.fstat(opened)
+            if stat.S_ISDIR(status.st_mode):
+                return None
+            if not stat.S_ISREG(status.st_mode):
+                raise _not_a_file("/".join(parts), "neither a file nor a folder", "on disk")
+            if status.st_size > LARGEST_FILE:
+                raise _not_a_file("/".join(parts), f"larger than {LARGEST_FILE} bytes", "on disk")
+            with os.fdopen(os.dup(opened), "rb") as file:
+                return file.read(LARGEST_FILE)
+
+    def _open_disk(self, parts: Sequence[str], flags: int, stack: ExitStack) -> int | None:
+        # Opened folder by folder without following links, so that a link cannot be slipped in between check and read.
+        below: int | None = None
+        for number in range(len(parts) + 1):
+            name = parts[number - 1] if number else self._git.directory
+            folder = os.O_DIRECTORY if number < len(parts) else flags
+            no_link = os.O_NOFOLLOW if number else 0
+            try:
+                below = os.open(name, os.O_RDONLY | os.O_CLOEXEC | no_link | folder, dir_fd=below)
+            except OSError as error:
+                self._refuse_unreadable(parts[:number], error)
+                return None
+            stack.callback(os.close, below)
+        return below
+
+    def _refuse_unreadable(self, parts: Sequence[str], error: OSError) -> None:
+        path = self._git.directory.joinpath(*parts)
+        if path.is_symlink() and parts:
+            raise _not_a_file("/".join(parts), "a symbolic link", "on disk") from None
+        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
+            raise HistoryUnavailable(
+                f"{path} cannot be read: {error.strerror}.", fix="Make it readable for this user."
+            ) from None
+
+    def _below_on_disk(self, parts: Sequence[str]) -> Iterator[str]:
+        with ExitStack() as stack:
+            opened = self._open_disk(parts, os.O_DIRECTORY, stack)
+            if opened is None:
+                return
+            with os.scandir(opened) as entries:
+                found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        for name, is_folder in found:
+            if is_folder and name != ".git":
+                yield from self._below_on_disk([*parts, name])
+            elif name != ".git":
+                yield "/".join([*parts, name])
+
+
+def _parts(path: str) -> Sequence[str]:
+    parts = path.rstrip("/").split("/")
+    if "\0" in path or any(part in ("", ".", "..", ".git") for part in parts):
+        raise HistoryUnavailable(
+            f"{path!r} is not a path inside the repository.",
+            fix="Name it from the repository's top folder, without `..`.",
+        )
+    return parts
+
+
+def _refuse_special(mode: str, path: str, where: str) -> None:
+    if mode == _LINK:
+        raise _not_a_file(path, "a symbolic link", where)
+    if mode == _SUBMODULE:
+        raise _not_a_file(path, "a submodule", where)
+
+
+def _not_a_file(path: str, what: str, where: str) -> HistoryUnavailable:
+    return HistoryUnavailable(f"{path!r} is {what} {where}; expected a regular file.", fix="Commit the file itself.")
+
+
+def _root_tree(commit: GitObject) -> str:
+    return full_sha(commit.content.partition(b"\n")[0].removeprefix(b"tree ").decode("ascii", "replace"))
+
+
+def _tree_commit(record: bytes) -> TreeCommit:
+    sha, parents, seconds, subject = record.split(b"\0", 3)
+    try:
+        committed_at = datetime.fromtimestamp(int(seconds), UTC)
+    except (ValueError, OverflowError, OSError):
+        raise HistoryUnavailable(
+            f"The commit {_text(sha)[:12]} has an unreadable date.", fix="Rewrite it with a date of this century."
+        ) from None
+    parent = parents.split(b" ")[0].decode() or None
+    return TreeCommit(sha.decode(), parent, subject.decode("utf-8", "replace"), committed_at)
+
+
+def _text(name: bytes) -> str:
+    return name.decode("utf-8", "surrogateescape")

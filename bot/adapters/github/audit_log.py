@@ -1,0 +1,191 @@
+"""The audit log on its own branch, through GitHub's git data API: `bot.ports.AuditLogWriter`.
+
+1. The branch's head is read once; everything else is read at that commit, so a log is never a mixture of two states.
+2. Appending makes a tree and a commit whose only parent is the head that was read, then moves the branch to it,
+   fast-forward only. GitHub refuses that when the branch has moved: compare-and-swap.
+3. When the answer to the move is lost, the branch is read again: only what it says is believed.
+4. A file's content is checked against its git SHA on the way in and on the way out.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+
+from bot.adapters.github import answers, calls
+from bot.adapters.github.client import Declined, GitHubClient, Pace, refuse
+from bot.core.log import LogContent, LogSegment
+from bot.errors import ForgeUnavailable, LogMoved, LogUnavailable
+
+_FILE_MODES = ("100644", "100755")
+_MOVE_ATTEMPTS = 3
+_ANCESTORS_READ = 100
+_AGAIN = "Run the command again: it reads the log first and completes what is missing."
+
+
+class GitHubAuditLog:
+    """The segments `*.jsonl` at the top of one branch of `owner/name`. Reading: three requests and one per segment.
+
+    Raises ForgeUnavailable, ForgeForbidden; LogUnavailable for a segment that is not a whole file.
+    """
+
+    def __init__(
+        self, token: str, repository: str, api_url: str, branch: str = "audit-log", *, pace: Pace | None = None
+    ) -> None:
+        self._client = GitHubClient(token, repository, api_url, pace or Pace())
+        self._branch = branch
+        self._read_before: LogContent | None = None
+
+    def read(self) -> LogContent | None:
+        """The log at the branch's head, or None when there is no such branch."""
+        head = self._head()
+        return None if head is None else self._at(head)
+
+    def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogContent:
+        """Append lines, given without their line breaks, in one commit: three requests after a `read` of `head`.
+
+        GitHub signs the commit for an App, since no author is given. Raises LogMoved, and ForgeUnavailable when it
+        could not be told whether the branch was moved.
+        """
+        _check(segment, lines)
+        before = LogContent("", ()) if head is None else self._at(head)
+        content = _whole(before, segment) + b"".join(line + b"\n" for line in lines)
+        sha = self._commit(head, segment, content, message)
+        self._move(head, sha)
+        self._read_before = LogContent(sha, _with(before.segments, LogSegment(segment, content)))
+        return self._read_before
+
+    def _head(self) -> str | None:
+        ref = self._client.find(calls.GET_REF, answers.Ref, ref=f"heads/{self._branch}")
+        return None if ref is None else ref.object.sha
+
+    def _at(self, head: str) -> LogContent:
+        if self._read_before is None or self._read_before.head != head:
+            commit = self._client.get(calls.GET_COMMIT, answers.Commit, sha=head)
+            tree = self._client.get(calls.GET_TREE, answers.Tree, sha=commit.tree.sha)
+            if tree.truncated:
+                raise ForgeUnavailable(
+                    f"GitHub cut the list of files of {self._branch}.", fix="Keep only segments on that branch."
+                )
+            entries = sorted(
+                (entry for entry in tree.tree if entry.path.endswith(".jsonl")), key=lambda entry: entry.path
+            )
+            self._read_before = LogContent(head, tuple(self._segment(entry) for entry in entries))
+        return self._read_before
+
+    def _segment(self, entry: answers.TreeEntry) -> LogSegment:
+        if entry.mode not in _FILE_MODES:
+            raise LogUnavailable(
+                f"{entry.path} on the branch {self._branch} is not a regular file (mode {entry.mode}).",
+                fix="Find out who changed the branch, and restore it from a clone.",
+            )
+        known = next((one for one in self._known_segments() if one.name == entry.path), None)
+        if known is not None and blob_sha(known.content, entry.sha) == entry.sha:
+            return known
+        blob = self._client.get(calls.GET_BLOB, answers.Blob, sha=entry.sha)
+        content = base64.b64decode(blob.content)
+        self._verify(content, entry.sha, entry.path)
+        return LogSegment(entry.path, content)
+
+    def _known_segments(self) -> Sequence[LogSegment]:
+        return self._read_before.segments if self._read_before else ()
+
+    def _verify(self, content: bytes, sha: str, name: str) -> None:
+        if blob_sha(content, sha) != sha:
+            raise ForgeUnavailable(
+                f"GitHub's content of {name} on {self._branch} does not have the SHA {sha[:12]} that it names.",
+                fix=_AGAIN,
+            )
+
+    def _commit(self, head: str | None, segment: str, content: bytes, message: str) -> str:
+        entry = {"path": segment, "mode": "100644", "type": "blob", "content": content.decode("utf-8")}
+        # GitHub takes a commit for its tree here.
+        base = {} if head is None else {"base_tree": head}
+        tree = self._client.accepted(calls.CREATE_TREE, answers.Tree, {**base, "tree": [entry]})
+        written = next((one.sha for one in tree.tree if one.path == segment), "")
+        self._verify(content, written, segment)
+        body = {"message": message, "tree": tree.sha, "parents": [] if head is None else [head]}
+        return self._client.accepted(calls.CREATE_COMMIT, answers.Target, body).sha
+
+    def _move(self, head: str | None, sha: str) -> None:
+        lost: ForgeUnavailable | None = None
+        for _ in range(_MOVE_ATTEMPTS):
+            try:
+                answer = self._ask_to_move(head, sha)
+            except ForgeUnavailable as error:
+                lost, answer = error, None
+            if isinstance(answer, answers.Ref) or self._has_moved(head, sha, answer):
+                return
+        raise ForgeUnavailable(f"The audit log was not appended to: {lost}", fix=_AGAIN) from lost
+
+    def _ask_to_move(self, head: str | None, sha: str) -> answers.Ref | Declined:
+        if head is None:
+            body: Mapping[str, object] = {"ref": f"refs/heads/{self._branch}", "sha": sha}
+            return self._client.write(calls.CREATE_REF, answers.Ref, body)
+        body = {"sha": sha, "force": False}
+        return self._client.write(calls.UPDATE_REF, answers.Ref, body, ref=f"heads/{self._branch}")
+
+    def _has_moved(self, head: str | None, sha: str, declined: Declined | None) -> bool:
+        """Whether the branch has our commit; False when it is where it was and may be asked again."""
+        try:
+            now = self._head()
+            if now == sha or (now not in (None, head) and self._is_ancestor(sha, now)):
+                return True
+        except ForgeUnavailable as error:
+            raise ForgeUnavailable(
+                f"It could not be told whether the audit log has the commit {sha[:12]}: {error}", fix=_AGAIN
+            ) from error
+        if now != head or (declined is not None and _says_moved(declined)):
+            raise LogMoved(f"Somebody else appended to the branch {self._branch} first.", fix=_AGAIN)
+        if declined is not None:
+            raise refuse(calls.CREATE_REF if head is None else calls.UPDATE_REF, declined)
+        return False
+
+    def _is_ancestor(self, sha: str, descendant: str | None) -> bool:
+        ahead, seen = [descendant], set[str | None]()
+        while ahead and len(seen) < _ANCESTORS_READ:
+            one = ahead.pop(0)
+            if one is None or one in seen:
+                continue
+            seen.add(one)
+            parents = [parent.sha for parent in self._client.get(calls.GET_COMMIT, answers.Commit, sha=one).parents]
+            if sha in parents:
+                return True
+            ahead += parents
+        if ahead:
+            raise ForgeUnavailable(f"{sha[:12]} is not among the last {_ANCESTORS_READ} commits of {self._branch}.")
+        return False
+
+
+def blob_sha(content: bytes, like: str) -> str:
+    """The SHA that git gives a file of this content, in the form (SHA-1 or SHA-256) of another SHA."""
+    algorithm = hashlib.sha256 if len(like) == 64 else hashlib.sha1
+    return algorithm(b"blob %d\0" % len(content) + content).hexdigest()
+
+
+def _says_moved(declined: Declined) -> bool:
+    said = declined.message.lower()
+    return "fast forward" in said or "fast-forward" in said or "already exists" in said
+
+
+def _check(segment: str, lines: Sequence[bytes]) -> None:
+    if "/" in segment or not segment.endswith(".jsonl"):
+        raise ValueError(f"expected the name of a segment such as 2026-11.jsonl, got {segment!r}")
+    if not lines or any(b"\n" in line for line in lines):
+        raise ValueError("expected at least one line, each without a line break")
+
+
+def _whole(log: LogContent, segment: str) -> bytes:
+    content = next((one.content for one in log.segments if one.name == segment), b"")
+    if content and not content.endswith(b"\n"):
+        raise LogUnavailable(
+            f"The segment {segment} of the audit log ends in the middle of a line.",
+            fix="Find out who changed the branch, and restore it from a clone.",
+        )
+    return content
+
+
+def _with(segments: Sequence[LogSegment], changed: LogSegment) -> tuple[LogSegment, ...]:
+    others = [one for one in segments if one.name != changed.name]
+    return tuple(sorted([*others, changed], key=lambda one: one.name))

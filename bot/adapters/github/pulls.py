@@ -1,0 +1,205 @@
+"""Pull requests on GitHub: `bot.ports.PullRequests`."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Literal
+
+from bot.adapters.github import answers, calls
+from bot.adapters.github.client import GitHubClient, Pace, refuse
+from bot.core.pulls import NewPull, PullCommit, PullRequest, Review
+from bot.errors import ForgeUnavailable
+
+COMMITS_SHOWN = 250
+DESCRIPTION_LENGTH = 140
+
+
+class GitHubPullRequests:
+    """The pull requests of one repository, `owner/name`, behind the REST API at `api_url`.
+
+    `login` is whom the token acts as, such as `stagewright[bot]`, where that is known: see `comment_once`.
+    """
+
+    def __init__(
+        self, token: str, repository: str, api_url: str, *, login: str | None = None, pace: Pace | None = None
+    ) -> None:
+        self._client = GitHubClient(token, repository, api_url, pace or Pace())
+        self._login = login
+
+    @property
+    def repository(self) -> str:
+        """`owner/name`, as it was given."""
+        return self._client.repository
+
+    def get(self, number: int) -> PullRequest | None:
+        """One pull request. An issue's number is no pull request's."""
+        found = self._client.find(calls.GET_PULL, answers.WholePull, number=number)
+        return found.whole() if found else None
+
+    def open_with_head(self, sha: str) -> Sequence[PullRequest]:
+        """The open pull requests whose head is this commit, those from forks included.
+
+        All open ones are listed: `/commits/{sha}/pulls` leaves out those to other branches once the default branch has
+        the commit, and knows no commits of forks.
+        """
+        return [pull.value() for pull in self._pulls({"state": "open"}) if pull.head.sha == sha]
+
+    def of_commit(self, sha: str) -> Sequence[PullRequest]:
+        """The pull requests that GitHub associates with a commit. Raises ForgeUnavailable for an unknown one."""
+        listed = self._client.pages(calls.LIST_PULLS_OF_COMMIT, answers.Pull, sha=sha)
+        return [self._whole(pull) for pull in listed]
+
+    def open_proposals(self, branch_prefix: str) -> Sequence[PullRequest]:
+        """Open pull requests from branches of this repository; a fork's branch of that name is not one of them."""
+        listed = self._pulls({"state": "open"})
+        return [pull.value() for pull in listed if pull.is_from_here and pull.head.ref.startswith(branch_prefix)]
+
+    def last_of_branch(self, branch: str) -> PullRequest | None:
+        """The newest pull request from a branch of this repository, in any state."""
+        newest = self._newest_of_branch(branch, "all")
+        return self._whole(newest) if newest else None
+
+    def reviews(self, number: int) -> Sequence[Review]:
+        """Its submitted reviews, oldest first."""
+        listed = self._client.pages(calls.LIST_REVIEWS, answers.ListedReview, number=number)
+        submitted = [review.root for review in listed if isinstance(review.root, answers.SubmittedReview)]
+        return [review.value() for review in sorted(submitted, key=lambda review: (review.submitted_at, review.id))]
+
+    def commits(self, number: int) -> Sequence[PullCommit]:
+        """Its commits, oldest first. GitHub lists at most 250: of so many, nobody knows whether they are all."""
+        listed = self._client.pages(calls.LIST_PULL_COMMITS, answers.ListedCommit, number=number)
+        if len(listed) >= COMMITS_SHOWN:
+            raise ForgeUnavailable(
+                f"Pull request {number} has {COMMITS_SHOWN} commits or more; GitHub does not list the rest.",
+                fix="Squash its commits or split it.",
+            )
+        return [commit.value() for commit in listed]
+
+    def permissions(self) -> Mapping[str, str]:
+        """Login to role, whether held directly, by a team, or by the organization's default."""
+        listed = self._client.pages(calls.LIST_COLLABORATORS, answers.Collaborator, {"affiliation": "all"})
+        return {person.login: person.role for person in listed if person.role is not None and not person.is_bot}
+
+    def open_pull(self, new: NewPull) -> PullRequest:
+        """One commit, one branch, one pull request with labels: five requests, four without labels.
+
+        Safe to repeat: a tree is the same for the same content, a branch that already has our commit is taken as it is,
+        and so is an open pull request of it. A branch with something else is ForgeUnavailable. No author is given:
+        GitHub then names the App and signs the commit. Files are written with mode 100644.
+        """
+        tree = self._tree(new)
+        sha = self._branch(new, tree, self._commit(new, tree))
+        pull = self._pull(new, sha)
+        missing = [label for label in new.labels if label not in pull.labels]
+        return replace(pull, labels=self._labelled(pull.number, missing)) if missing else pull
+
+    def post_status(
+        self,
+        sha: str,
+        context: str,
+        state: Literal["success", "pending", "failure", "error"],
+        description: str,
+        url: str,
+    ) -> None:
+        """Set a commit status; GitHub shows the last one of each context. An empty `url` is left out."""
+        short = description if len(description) <= DESCRIPTION_LENGTH else description[: DESCRIPTION_LENGTH - 1] + "…"
+        body = {"state": state, "context": context, "description": short} | ({"target_url": url} if url else {})
+        self._client.accepted(calls.CREATE_STATUS, answers.Accepted, body, sha=sha)
+
+    def comment_once(self, number: int, marker: str, body: str) -> None:
+        """Write or edit our one comment with this marker at its very beginning.
+
+        Anybody who can comment can plant the marker, and could go on editing what then reads like our words. So a
+        comment is ours only if our own login wrote it. A GitHub App's token cannot ask who it is (`/user` answers 403);
+        where `login` was not given, a bot must have written it, which no commenter can be: only an App that an
+        administrator installed, or a workflow that somebody with write access pushed. No decision rests on a comment.
+        """
+        text = f"{marker}\n{body}"
+        listed = self._client.pages(calls.LIST_COMMENTS, answers.Comment, number=number)
+        marked = [comment for comment in listed if (comment.body or "").startswith(marker)]
+        ours = next((comment for comment in marked if self._is_ours(comment)), None)
+        if ours is None:
+            self._client.accepted(calls.CREATE_COMMENT, answers.Accepted, {"body": text}, number=number)
+        elif ours.body != text:
+            self._client.accepted(calls.EDIT_COMMENT, answers.Accepted, {"body": text}, number=ours.id)
+
+    def _is_ours(self, comment: answers.Comment) -> bool:
+        if comment.user is None:
+            return False
+        login = self._login or self._client.login
+        return comment.user.is_bot if login is None else comment.user.login == login
+
+    def _pulls(self, parameters: Mapping[str, str]) -> Sequence[answers.Pull]:
+        return self._client.pages(calls.LIST_PULLS, answers.Pull, parameters)
+
+    def _newest_of_branch(self, branch: str, state: Literal["open", "all"]) -> answers.Pull | None:
+        owner = self.repository.partition("/")[0]
+        order = {"sort": "created", "direction": "desc"}
+        listed = self._pulls({"state": state, "head": f"{owner}:{branch}", **order})
+        # GitHub ignores a `head` that it cannot read and answers all pull requests: what comes back is checked.
+        here = [pull for pull in listed if pull.is_from_here and pull.head.ref == branch]
+        return max(here, key=lambda pull: pull.number, default=None)
+
+    def _whole(self, pull: answers.Pull) -> PullRequest:
+        # A list never says who merged: a merged one is asked for, so that a None always means nobody.
+        if pull.merged_at is None:
+            return pull.value()
+        return self._client.get(calls.GET_PULL, answers.WholePull, number=pull.number).whole()
+
+    def _tree(self, new: NewPull) -> str:
+        entries = [self._entry(path, content) for path, content in sorted(new.files.items())]
+        # GitHub takes a commit for its tree here, which saves asking for the tree's SHA.
+        body = {"base_tree": new.base_sha, "tree": entries}
+        return self._client.accepted(calls.CREATE_TREE, answers.Target, body).sha
+
+    def _entry(self, path: str, content: bytes) -> Mapping[str, str]:
+        entry = {"path": path, "mode": "100644", "type": "blob"}
+        text = as_text(content)
+        if text is not None:
+            return entry | {"content": text}
+        body = {"content": base64.b64encode(content).decode(), "encoding": "base64"}
+        return entry | {"sha": self._client.accepted(calls.CREATE_BLOB, answers.Target, body).sha}
+
+    def _commit(self, new: NewPull, tree: str) -> str:
+        body = {"message": new.message, "tree": tree, "parents": [new.base_sha]}
+        return self._client.accepted(calls.CREATE_COMMIT, answers.Target, body).sha
+
+    def _branch(self, new: NewPull, tree: str, sha: str) -> str:
+        made = self._client.write(calls.CREATE_REF, answers.Ref, {"ref": f"refs/heads/{new.branch}", "sha": sha})
+        if isinstance(made, answers.Ref):
+            return sha
+        there = self._client.find(calls.GET_REF, answers.Ref, ref=f"heads/{new.branch}")
+        if there is None:
+            raise refuse(calls.CREATE_REF, made)
+        commit = self._client.get(calls.GET_COMMIT, answers.Commit, sha=there.object.sha)
+        if commit.tree.sha != tree or [parent.sha for parent in commit.parents] != [new.base_sha]:
+            raise ForgeUnavailable(
+                f"The branch {new.branch} exists already with other content ({commit.sha[:12]}).",
+                fix="If no open pull request needs it, delete that branch on GitHub; then run the command again.",
+            )
+        return commit.sha
+
+    def _pull(self, new: NewPull, sha: str) -> PullRequest:
+        body = {"title": new.title, "body": new.body, "head": new.branch, "base": new.base}
+        made = self._client.write(calls.CREATE_PULL, answers.WholePull, body)
+        if isinstance(made, answers.WholePull):
+            return made.whole()
+        there = self._newest_of_branch(new.branch, "open")
+        if there is None or there.head.sha != sha or there.base.ref != new.base:
+            raise refuse(calls.CREATE_PULL, made)
+        return there.value()
+
+    def _labelled(self, number: int, labels: Sequence[str]) -> tuple[str, ...]:
+        held = self._client.accepted(calls.ADD_LABELS, answers.Labels, {"labels": list(labels)}, number=number)
+        return tuple(label.name for label in held.root)
+
+
+def as_text(content: bytes) -> str | None:
+    """The content as JSON can carry it to a git tree unchanged; None when it has to go as a blob."""
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text

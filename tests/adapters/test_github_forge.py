@@ -1,0 +1,523 @@
+"""The GitHub adapters against the sandbox's forge; every exchange is checked against GitHub's own description."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+import responses
+
+from bot.adapters.git_tree import GitTree
+from bot.adapters.github import GitHubAuditLog, GitHubPullRequests, Pace
+from bot.core.log import LogContent, LogSegment
+from bot.core.pulls import NewPull
+from bot.errors import ForgeForbidden, ForgeUnavailable, LogMoved
+from bot.sandbox.forge import Forge
+from tests.adapters.git_repository import Repository
+from tests.contract.openapi import Contract
+
+APP = "stagewright[bot]"
+FAST = Pace(between_requests=None, between_writes=None, backoff=0)
+SEGMENT = "2026-11.jsonl"
+
+
+def pulls_of(forge: Forge, login: str = APP, *, known: str | None = None) -> GitHubPullRequests:
+    token = forge.issue_token(login)
+    return GitHubPullRequests(token, forge.repository, forge.api_url, login=known, pace=FAST)
+
+
+def log_of(forge: Forge, login: str = APP) -> GitHubAuditLog:
+    return GitHubAuditLog(forge.issue_token(login), forge.repository, forge.api_url, pace=FAST)
+
+
+def ask(forge: Forge, login: str, method: str, path: str, body: object = None) -> Any:
+    """What a person does through the API, without the adapters."""
+    answer = requests.request(
+        method,
+        f"{forge.api_url}/repos/{forge.repository}{path}",
+        json=body,
+        headers={"Authorization": f"Bearer {forge.issue_token(login)}"},
+        timeout=10,
+    )
+    assert answer.ok, answer.text
+    return answer.json() if answer.content else None
+
+
+def review(forge: Forge, login: str, number: int, event: str = "APPROVE", **more: str) -> Any:
+    return ask(forge, login, "POST", f"/pulls/{number}/reviews", {"event": event, "body": "So be it", **more})
+
+
+def main_of(forge: Forge) -> str:
+    sha: str = ask(forge, "alice", "GET", "/git/ref/heads/main")["object"]["sha"]
+    return sha
+
+
+def new_pull(forge: Forge, **changed: Any) -> NewPull:
+    values: dict[str, Any] = {
+        "branch": "stagewright/demand/1",
+        "base": "main",
+        "base_sha": main_of(forge),
+        "message": "Promote demand 2\n\nRequested-by: alice\n",
+        "files": {"models/demand.yaml": b"name: demand # \xc3\xbc\n", "evidence/demand/v2-vs-v1.json": b"{}\n"},
+        "title": "Promote demand 2",
+        "body": "The comparison",
+        "labels": ("stagewright", "promotion"),
+    }
+    return NewPull(**values | changed)
+
+
+@contextmanager
+def counting(contract: Contract) -> Iterator[Callable[[], dict[str, int]]]:
+    """Which operations were asked for inside the block, and how often."""
+    before = Counter(contract.validated)
+    yield lambda: dict(Counter(contract.validated) - before)
+
+
+@contextmanager
+def losing(forge: Forge, method: str, path: str, *, times: int = 1, arrives: bool = True) -> Iterator[None]:
+    """The answers to a request are lost on the way; the request itself `arrives` or not."""
+    url = f"{forge.api_url}/repos/{forge.repository}{path}"
+    lost = 0
+
+    def lose(request: requests.PreparedRequest) -> tuple[int, Mapping[str, str], str]:
+        nonlocal lost
+        lost += 1
+        status, body = _pass_on(request) if arrives or lost > times else (0, "")
+        if lost <= times:
+            raise requests.exceptions.ReadTimeout("no answer")
+        return status, {"Content-Type": "application/json"}, body
+
+    with responses.RequestsMock() as mock:
+        mock.add_passthru(forge.api_url)
+        mock.add_callback(method, url, callback=lose)
+        yield
+    assert lost >= times
+
+
+def _pass_on(request: requests.PreparedRequest) -> tuple[int, str]:
+    assert request.url is not None
+    body = request.body.encode() if isinstance(request.body, str) else request.body
+    sent = urllib.request.Request(request.url, body, dict(request.headers), method=request.method)
+    try:
+        with urllib.request.urlopen(sent, timeout=10) as answer:
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read().decode()
+
+
+class TestOpening:
+    def test_takes_five_requests(self, forge: Forge, contract: Contract) -> None:
+        new, pulls = new_pull(forge), pulls_of(forge)
+        with counting(contract) as asked:
+            pull = pulls.open_pull(new)
+        assert asked() == {
+            "git/create-tree": 1,
+            "git/create-commit": 1,
+            "git/create-ref": 1,
+            "pulls/create": 1,
+            "issues/add-labels": 1,
+        }
+        assert (pull.title, pull.state, pull.head_ref, pull.base_ref) == (new.title, "open", new.branch, "main")
+        assert (pull.author, pull.author_is_bot, sorted(pull.labels)) == (APP, True, sorted(new.labels))
+        assert pull.base_sha == new.base_sha
+        assert pulls.get(pull.number) == pull
+        (commit,) = pulls.commits(pull.number)
+        assert (commit.sha, commit.author, commit.verified) == (pull.head_sha, APP, True)
+        assert commit.message.strip() == new.message.strip()
+
+    def test_content_arrives_byte_for_byte(self, forge: Forge, contract: Contract, tmp_path: Path) -> None:
+        files = {"text": "ü\r\nline\u2028\n".encode(), "binary": b"\xff\xfe\x00", "nul": b"a\0b", "empty": b""}
+        with counting(contract) as asked:
+            pull = pulls_of(forge).open_pull(new_pull(forge, files=files))
+        assert asked()["git/create-blob"] == 2
+        with GitTree(forge.git_directory) as tree:
+            assert {path: tree.read(pull.head_sha, path) for path in files} == files
+            assert tree.read(pull.head_sha, "README.md") == b"# Models\n"
+            assert list(tree.changed_paths(pull.base_sha, pull.head_sha)) == sorted(files)
+
+    def test_without_labels_it_is_four(self, forge: Forge, contract: Contract) -> None:
+        new, pulls = new_pull(forge, labels=()), pulls_of(forge)
+        with counting(contract) as asked:
+            assert pulls.open_pull(new).labels == ()
+        assert sum(asked().values()) == 4
+
+    @pytest.mark.parametrize("arrives", [True, False])
+    @pytest.mark.parametrize("path", ["/git/trees", "/git/commits", "/git/refs", "/pulls", "/issues/1/labels"])
+    def test_is_completed_after_a_crash_anywhere(self, forge: Forge, path: str, arrives: bool) -> None:
+        new, pulls = new_pull(forge), pulls_of(forge)
+        with losing(forge, "POST", path, arrives=arrives), pytest.raises(ForgeUnavailable, match="did not answer"):
+            pulls.open_pull(new)
+        pull = pulls_of(forge).open_pull(new)
+        assert sorted(pull.labels) == sorted(new.labels)
+        assert [open_now.number for open_now in pulls.open_proposals("stagewright/")] == [pull.number]
+        assert pulls_of(forge).open_pull(new) == pull
+
+    def test_a_branch_with_other_content_is_not_touched(self, forge: Forge) -> None:
+        pulls = pulls_of(forge)
+        first = pulls.open_pull(new_pull(forge))
+        with pytest.raises(ForgeUnavailable, match=r"stagewright/demand/1 exists already with other content.*delete"):
+            pulls.open_pull(new_pull(forge, files={"models/demand.yaml": b"other"}))
+        assert pulls.get(first.number) == first
+
+    @pytest.mark.parametrize(
+        ("changed", "said"),
+        [
+            ({"base": "nowhere"}, "Validation Failed"),
+            ({"base_sha": "b" * 40}, "does not have what the request names"),
+            ({"branch": "a..b"}, "invalid"),
+        ],
+    )
+    def test_what_github_declines_is_told(self, forge: Forge, changed: dict[str, Any], said: str) -> None:
+        with pytest.raises((ForgeUnavailable, ForgeForbidden), match=said):
+            pulls_of(forge).open_pull(new_pull(forge, **changed))
+
+
+class TestReading:
+    def test_one_evaluation_takes_five_requests(self, forge: Forge, contract: Contract) -> None:
+        pull = pulls_of(forge).open_pull(new_pull(forge))
+        for login in ("alice", "bob", "carol"):
+            review(forge, login, pull.number)
+        pulls = pulls_of(forge)
+        with counting(contract) as asked:
+            assert pulls.get(pull.number) is not None
+            assert len(pulls.reviews(pull.number)) == 3
+            assert len(pulls.commits(pull.number)) == 1
+            assert pulls.permissions()["alice"] == "write"
+            pulls.post_status(pull.head_sha, "stagewright/approvals: main", "success", "2 of 2", "")
+        assert sum(asked().values()) == len(asked()) == 5
+
+    def test_what_is_not_there(self, forge: Forge) -> None:
+        pulls = pulls_of(forge)
+        assert pulls.get(99) is None
+        assert pulls.last_of_branch("stagewright/none") is None
+        assert list(pulls.open_with_head("a" * 40)) == []
+        assert list(pulls.open_proposals("stagewright/")) == []
+        for list_of in (pulls.reviews, pulls.commits):
+            with pytest.raises(ForgeUnavailable, match="acme/models has no /pulls/99/"):
+                list_of(99)
+        with pytest.raises(ForgeUnavailable, match=r"No commit found|has no /commits"):
+            pulls.of_commit("a" * 40)
+
+    def test_reviews_in_order_with_their_commit(self, forge: Forge) -> None:
+        pulls = pulls_of(forge)
+        pull = pulls.open_pull(new_pull(forge))
+        given = [("bob", "APPROVE"), ("carol", "COMMENT"), ("bob", "REQUEST_CHANGES"), ("eve", "APPROVE")]
+        ids = [review(forge, login, pull.number, event)["id"] for login, event in given]
+        ask(forge, "alice", "PUT", f"/pulls/{pull.number}/reviews/{ids[0]}/dismissals", {"message": "no"})
+        found = pulls.reviews(pull.number)
+        states = ["DISMISSED", "COMMENTED", "CHANGES_REQUESTED", "APPROVED"]
+        assert [(one.reviewer, one.state) for one in found] == list(
+            zip(["bob", "carol", "bob", "eve"], states, strict=True)
+        )
+        assert {one.commit_id for one in found} == {pull.head_sha}
+        assert all(one.submitted_at.tzinfo and not one.reviewer_is_bot for one in found)
+
+    def test_more_than_a_page_is_read_to_its_end(self, forge: Forge, contract: Contract) -> None:
+        pulls = pulls_of(forge)
+        pull = pulls.open_pull(new_pull(forge))
+        for number in range(101):
+            review(forge, "bob", pull.number, "COMMENT", body=f"Remark {number}")
+        with counting(contract) as asked:
+            assert len(pulls.reviews(pull.number)) == 101
+        assert asked() == {"pulls/list-reviews": 2}
+
+    def test_roles_of_people_only(self, forge: Forge) -> None:
+        forge.add_user("mia", permission="maintain")
+        forge.add_user("tom", permission="triage")
+        forge.add_user("ada", permission="admin")
+        roles = dict(pulls_of(forge).permissions())
+        expected = {"alice": "write", "eve": "read", "mia": "maintain", "tom": "triage", "ada": "admin"}
+        assert {login: roles[login] for login in expected} == expected
+        assert not any("[bot]" in login for login in roles)
+
+    def test_commits_pushed_by_hand_are_unverified(self, forge: Forge, tmp_path: Path) -> None:
+        pulls = pulls_of(forge)
+        pull = pulls.open_pull(new_pull(forge))
+        clone = Repository(tmp_path / "clone")
+        clone.git("fetch", "--quiet", forge.clone_url("bob"), pull.head_ref)
+        clone.git("checkout", "--quiet", "-b", "work", "FETCH_HEAD")
+        pushed = clone.commit({"models/demand.yaml": "mine"}, "By hand")
+        clone.git("push", "--quiet", forge.clone_url("bob"), f"work:{pull.head_ref}")
+        first, second = pulls.commits(pull.number)
+        assert (first.sha, first.verified) == (pull.head_sha, True)
+        assert (second.sha, second.verified, second.author) == (pushed, False, None)
+        after = pulls.get(pull.number)
+        assert after is not None
+        assert after.head_sha == pushed
+
+    def test_the_merge_is_told_wherever_a_pull_request_is_read(self, forge: Forge) -> None:
+        pulls = pulls_of(forge)
+        pull = pulls.open_pull(new_pull(forge))
+        assert [one.number for one in pulls.open_with_head(pull.head_sha)] == [pull.number]
+        review(forge, "bob", pull.number)
+        merged = ask(forge, "carol", "PUT", f"/pulls/{pull.number}/merge", {"merge_method": "squash"})["sha"]
+        whole = pulls.get(pull.number)
+        assert whole is not None
+        assert (whole.state, whole.merged_by, whole.merge_sha) == ("closed", "carol", merged)
+        assert list(pulls.of_commit(merged)) == [whole]
+        assert pulls.last_of_branch(pull.head_ref) == whole
+        assert list(pulls.open_with_head(pull.head_sha)) == list(pulls.open_proposals("stagewright/")) == []
+
+    def test_a_closed_pull_request_has_no_merge(self, forge: Forge) -> None:
+        pulls = pulls_of(forge)
+        pull = pulls.open_pull(new_pull(forge))
+        ask(forge, "alice", "PATCH", f"/pulls/{pull.number}", {"state": "closed"})
+        last = pulls.last_of_branch(pull.head_ref)
+        assert last is not None
+        assert (last.state, last.merged_at, last.merge_sha, last.merged_by) == ("closed", None, None, None)
+
+    def test_proposals_are_told_by_their_branch(self, forge: Forge) -> None:
+        pulls = pulls_of(forge)
+        ours = pulls.open_pull(new_pull(forge))
+        pulls.open_pull(new_pull(forge, branch="other/branch"))
+        assert [one.number for one in pulls.open_proposals("stagewright/")] == [ours.number]
+
+    def test_a_commit_pushed_directly_has_no_pull_request(self, forge: Forge) -> None:
+        assert list(pulls_of(forge).of_commit(main_of(forge))) == []
+
+
+class TestWriting:
+    def test_a_status_is_cut_to_what_github_takes(self, forge: Forge) -> None:
+        pulls, sha = pulls_of(forge), main_of(forge)
+        pulls.post_status(sha, "stagewright/approvals: main", "pending", "é" * 141, "https://example.com/run")
+        (status,) = ask(forge, "alice", "GET", f"/commits/{sha}/status")["statuses"]
+        assert status["description"] == "é" * 139 + "…"
+        assert (status["state"], status["target_url"]) == ("pending", "https://example.com/run")
+
+    @pytest.mark.parametrize("login", [APP, "dave"])
+    def test_a_comment_is_written_once_and_then_edited(self, forge: Forge, contract: Contract, login: str) -> None:
+        pulls = pulls_of(forge, login)
+        number = pulls_of(forge).open_pull(new_pull(forge)).number
+        ask(forge, "alice", "POST", f"/issues/{number}/comments", {"body": "<!-- m -->\nplanted by alice"})
+        for body in ("first", "second"):
+            pulls.comment_once(number, "<!-- m -->", body)
+        with counting(contract) as asked:
+            pulls.comment_once(number, "<!-- m -->", "second")
+        assert asked() == {"issues/list-comments": 1}
+        pulls.comment_once(number, "<!-- other -->", "another")
+        comments = ask(forge, "alice", "GET", f"/issues/{number}/comments")
+        assert [(one["user"]["login"], one["body"]) for one in comments] == [
+            ("alice", "<!-- m -->\nplanted by alice"),
+            (login, "<!-- m -->\nsecond"),
+            (login, "<!-- other -->\nanother"),
+        ]
+
+    def test_a_known_login_is_not_asked_for(self, forge: Forge, contract: Contract) -> None:
+        number = pulls_of(forge).open_pull(new_pull(forge)).number
+        pulls_of(forge, "github-actions[bot]").comment_once(number, "<!-- m -->", "by a workflow")
+        pulls = pulls_of(forge, known=APP)
+        with counting(contract) as asked:
+            pulls.comment_once(number, "<!-- m -->", "ours")
+        assert asked() == {"issues/list-comments": 1, "issues/create-comment": 1}
+
+
+class TestRefusals:
+    @pytest.mark.parametrize(
+        ("call", "permission", "key"),
+        [
+            (lambda pulls, new: pulls.get(1), "Pull requests: read", "pull-requests: read"),
+            (lambda pulls, new: pulls.reviews(1), "Pull requests: read", "pull-requests: read"),
+            (lambda pulls, new: pulls.open_pull(new), "Contents: write", "contents: write"),
+            (lambda pulls, new: pulls.comment_once(1, "<!-- m -->", "x"), "Pull requests: read", "pull-requests: read"),
+            (
+                lambda pulls, new: pulls.post_status(new.base_sha, "c", "success", "d", ""),
+                "Commit statuses: write",
+                "statuses: write",
+            ),
+        ],
+    )
+    def test_a_missing_permission_is_named(
+        self, forge: Forge, call: Callable[[GitHubPullRequests, NewPull], object], permission: str, key: str
+    ) -> None:
+        new = new_pull(forge)
+        token = forge.issue_token(APP, {"metadata": "read"})
+        pulls = GitHubPullRequests(token, forge.repository, forge.api_url, pace=FAST)
+        with pytest.raises(ForgeForbidden) as caught:
+            call(pulls, new)
+        assert f'lacks the permission "{permission}"' in str(caught.value)
+        assert key in caught.value.fix
+        assert token not in str(caught.value)
+
+    def test_each_write_of_a_proposal_names_its_own(self, forge: Forge) -> None:
+        token = forge.issue_token(APP, {"metadata": "read", "contents": "write"})
+        with pytest.raises(ForgeForbidden, match="Pull requests: write"):
+            GitHubPullRequests(token, forge.repository, forge.api_url, pace=FAST).open_pull(new_pull(forge))
+
+    def test_a_reader_may_not_write(self, forge: Forge) -> None:
+        with pytest.raises(ForgeForbidden, match="Contents: write"):
+            pulls_of(forge, "eve").open_pull(new_pull(forge))
+
+    def test_the_audit_log_names_its_permission(self, forge: Forge) -> None:
+        token = forge.issue_token(APP, {"metadata": "read", "contents": "read"})
+        log = GitHubAuditLog(token, forge.repository, forge.api_url, pace=FAST)
+        assert log.read() is None
+        with pytest.raises(ForgeForbidden, match="Contents: write"):
+            log.append(None, SEGMENT, [b"{}"], "Begin")
+
+    def test_a_wrong_token(self, forge: Forge) -> None:
+        for ask_for in (
+            GitHubPullRequests("ghs_wrong", forge.repository, forge.api_url, pace=FAST).permissions,
+            GitHubAuditLog("ghs_wrong", forge.repository, forge.api_url, pace=FAST).read,
+        ):
+            with pytest.raises(ForgeForbidden, match="it is invalid or expired"):
+                ask_for()
+
+    def test_a_repository_that_cannot_be_seen_is_not_an_empty_one(self, forge: Forge) -> None:
+        token = forge.issue_token(APP)
+        pulls = GitHubPullRequests(token, "acme/nothing", forge.api_url, pace=FAST)
+        log = GitHubAuditLog(token, "acme/nothing", forge.api_url, pace=FAST)
+        for ask_for in (lambda: pulls.get(1), lambda: pulls.open_proposals(""), log.read):
+            with pytest.raises(ForgeForbidden, match="cannot see the repository acme/nothing"):
+                ask_for()
+
+
+class TestAuditLog:
+    def test_begins_grows_and_is_read_back(self, forge: Forge, contract: Contract) -> None:
+        log = log_of(forge)
+        assert log.read() is None
+        with counting(contract) as asked:
+            first = log.append(None, "2026-10.jsonl", [b'{"seq":0}'], "Begin")
+        assert asked() == {"git/create-tree": 1, "git/create-commit": 1, "git/create-ref": 1}
+        with counting(contract) as asked:
+            second = log.append(first.head, "2026-10.jsonl", [b'{"seq":1}', '{"ü":2}'.encode()], "More")
+        assert asked() == {"git/create-tree": 1, "git/create-commit": 1, "git/update-ref": 1}
+        third = log.append(second.head, SEGMENT, [b'{"seq":3}'], "A month later")
+        content = b'{"seq":0}\n{"seq":1}\n{"\xc3\xbc":2}\n'
+        assert third.segments == (LogSegment("2026-10.jsonl", content), LogSegment(SEGMENT, b'{"seq":3}\n'))
+        reader = log_of(forge)
+        with counting(contract) as asked:
+            assert reader.read() == third
+        assert sum(asked().values()) == 3 + 2
+        with GitTree(forge.git_directory) as tree:
+            assert [one.subject for one in tree.line(third.head, 9)] == ["A month later", "More", "Begin"]
+            assert list(tree.list(third.head, "")) == ["2026-10.jsonl", SEGMENT]
+
+    def test_what_was_read_before_is_not_read_again(self, forge: Forge, contract: Contract) -> None:
+        writer, other = log_of(forge), log_of(forge)
+        first = writer.append(None, "2026-10.jsonl", [b"1"], "m")
+        other.read()
+        writer.append(first.head, SEGMENT, [b"2"], "m")
+        with counting(contract) as asked:
+            assert other.read() is not None
+        assert asked() == {"git/get-ref": 1, "git/get-commit": 1, "git/get-tree": 1, "git/get-blob": 1}
+
+    def test_appending_without_having_read(self, forge: Forge) -> None:
+        first = log_of(forge).append(None, SEGMENT, [b"1"], "m")
+        assert log_of(forge).append(first.head, SEGMENT, [b"2"], "m").segments == (LogSegment(SEGMENT, b"1\n2\n"),)
+
+    def test_two_writers_never_both_succeed(self, forge: Forge) -> None:
+        one, other = log_of(forge), log_of(forge)
+        begun = one.append(None, SEGMENT, [b"0"], "m")
+        with pytest.raises(LogMoved, match="first"):
+            other.append(None, SEGMENT, [b"other beginning"], "m")
+        appended = one.append(begun.head, SEGMENT, [b"1"], "m")
+        with pytest.raises(LogMoved, match="first"):
+            other.append(begun.head, SEGMENT, [b"other"], "m")
+        assert other.read() == appended
+
+    @pytest.mark.parametrize(("times", "arrives"), [(1, True), (1, False), (2, False)])
+    def test_a_lost_answer_is_resolved(self, forge: Forge, arrives: bool, times: int) -> None:
+        log = log_of(forge)
+        with losing(forge, "POST", "/git/refs", times=times, arrives=arrives):
+            begun = log.append(None, SEGMENT, [b"0"], "m")
+        with losing(forge, "PATCH", "/git/refs/heads/audit-log", times=times, arrives=arrives):
+            appended = log.append(begun.head, SEGMENT, [b"1"], "m")
+        assert log_of(forge).read() == appended == LogContent(appended.head, (LogSegment(SEGMENT, b"0\n1\n"),))
+
+    def test_answers_that_stay_lost_are_an_error_and_nothing_is_appended(self, forge: Forge) -> None:
+        log = log_of(forge)
+        begun = log.append(None, SEGMENT, [b"0"], "m")
+        lost = losing(forge, "PATCH", "/git/refs/heads/audit-log", times=3, arrives=False)
+        with lost, pytest.raises(ForgeUnavailable, match="was not appended to"):
+            log.append(begun.head, SEGMENT, [b"1"], "m")
+        assert log.read() == begun
+
+    def test_a_lost_answer_followed_by_somebody_elses_entry(self, forge: Forge) -> None:
+        log, other = log_of(forge), log_of(forge)
+        begun = log.append(None, SEGMENT, [b"0"], "m")
+        with _then(forge, lambda: other.append(_now(other).head, SEGMENT, [b"theirs"], "m")):
+            ours = log.append(begun.head, SEGMENT, [b"ours"], "m")
+        assert ours.segments == (LogSegment(SEGMENT, b"0\nours\n"),)
+        assert _now(log).segments == (LogSegment(SEGMENT, b"0\nours\ntheirs\n"),)
+
+    def test_a_lost_request_overtaken_by_somebody_else(self, forge: Forge) -> None:
+        log, other = log_of(forge), log_of(forge)
+        begun = log.append(None, SEGMENT, [b"0"], "m")
+        overtaken = _then(forge, lambda: other.append(begun.head, SEGMENT, [b"theirs"], "m"), arrives=False)
+        with overtaken, pytest.raises(LogMoved):
+            log.append(begun.head, SEGMENT, [b"ours"], "m")
+        assert _now(log).segments == (LogSegment(SEGMENT, b"0\ntheirs\n"),)
+
+    def test_a_refusal_of_the_branch_itself_is_told(self, forge: Forge) -> None:
+        log = log_of(forge)
+        begun = log.append(None, SEGMENT, [b"0"], "m")
+        forge.protect("audit-log", allow_direct_push=False)
+        with pytest.raises((ForgeUnavailable, ForgeForbidden)) as caught:
+            log.append(begun.head, SEGMENT, [b"1"], "m")
+        assert not isinstance(caught.value, LogMoved)
+        assert log.read() == begun
+
+    @pytest.mark.parametrize(
+        ("segment", "lines"), [("x/y.jsonl", [b"1"]), ("2026-11.txt", [b"1"]), (SEGMENT, []), (SEGMENT, [b"1\n2"])]
+    )
+    def test_a_wrong_line_or_segment_is_the_callers_mistake(
+        self, forge: Forge, segment: str, lines: list[bytes]
+    ) -> None:
+        with pytest.raises(ValueError, match="expected"):
+            log_of(forge).append(None, segment, lines, "m")
+
+
+def _now(log: GitHubAuditLog) -> LogContent:
+    content = log.read()
+    assert content is not None
+    return content
+
+
+@contextmanager
+def _then(forge: Forge, meanwhile: Callable[[], object], *, arrives: bool = True) -> Iterator[None]:
+    """The answer to the first move of the audit log is lost, and something else happens before anybody looks."""
+    url = f"{forge.api_url}/repos/{forge.repository}/git/refs/heads/audit-log"
+    happened = False
+
+    def lose(request: requests.PreparedRequest) -> tuple[int, Mapping[str, str], str]:
+        nonlocal happened
+        if happened:
+            status, body = _pass_on(request)
+            return status, {"Content-Type": "application/json"}, body
+        happened = True
+        if arrives:
+            _pass_on(request)
+        meanwhile()
+        return 502, {}, json.dumps({"message": "Server Error"})
+
+    with responses.RequestsMock() as mock:
+        mock.add_passthru(forge.api_url)
+        mock.add_callback("PATCH", url, callback=lose)
+        yield
+
+
+class TestGitOverHttp:
+    def test_the_token_fetches_the_branch_and_a_pull_request(self, forge: Forge, tmp_path: Path) -> None:
+        clone = Repository(tmp_path / "clone")
+        clone.git("remote", "add", "origin", f"{forge.server_url}/{forge.repository}.git")
+        pull = pulls_of(forge).open_pull(new_pull(forge))
+        token = forge.issue_token(APP)
+        with GitTree(clone.directory, token=token, server_url=forge.server_url) as tree:
+            assert tree.default_branch_head() == main_of(forge)
+            tree.fetch_pull(pull.number, pull.head_sha)
+            assert tree.read(pull.head_sha, "models/demand.yaml") == new_pull(forge).files["models/demand.yaml"]
+        assert token not in (clone.directory / ".git/config").read_text()
+
+    def test_without_a_token_it_is_refused(self, forge: Forge, tmp_path: Path) -> None:
+        clone = Repository(tmp_path / "clone")
+        clone.git("remote", "add", "origin", f"{forge.server_url}/{forge.repository}.git")
+        with GitTree(clone.directory) as tree, pytest.raises(ForgeUnavailable, match="Contents: read"):
+            tree.default_branch_head()

@@ -1,0 +1,647 @@
+"""MlflowRegistry and MlflowRegistryWriter against a real MLflow server."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import logging
+import math
+import os
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NoReturn
+from urllib.parse import quote_plus
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from mlflow.entities import Dataset as MlflowDataset
+from mlflow.entities import DatasetInput, InputTag
+from mlflow.entities.model_registry import ModelVersion
+from mlflow.entities.model_registry.model_version_search import ModelVersionSearch
+from mlflow.store.entities.paged_list import PagedList
+from mlflow.tracking import MlflowClient
+
+from bot.adapters.mlflow_registry import MlflowRegistry, MlflowRegistryWriter
+from bot.adapters.mlflow_registry.address import RegistryAddress
+from bot.adapters.mlflow_registry.answers import MOST_FILTER_BYTES, MOST_NAMES, in_askable_parts, number_of, quoted
+from bot.core.state import (
+    Capabilities,
+    DeleteAlias,
+    RegistryState,
+    SetAlias,
+    TransitionStage,
+    Write,
+    after_writes,
+)
+from bot.errors import Refused, RegistryUnavailable, StagewrightError
+from bot.ports import Registry, RegistryWriter
+from bot.sandbox.mlflow_server import MlflowServer
+from tests.fakes.http_relay import Answered, Asked, HttpRelay, Interfere
+from tests.fakes.registry import FakeRegistry, VersionTag
+
+pytestmark = pytest.mark.mlflow
+
+HOSTILE = (
+    "it's",
+    'say "hi"',
+    "both ' and \"",
+    "ends in backslash\\",
+    "quote after backslash\\'",
+    "ключ-модель",
+    "e\u0301 and 🚀",
+    "'); DROP TABLE registered_models;--",
+    "x') OR name LIKE ('%",
+    "comma, comma",
+    "two\nlines\tand a tab",
+    "100%_like",
+    "%27",
+    " spaces around ",
+    "`tick` {brace} #hash?q=1&b=2",
+    "\\u0041",
+    "AND",
+)
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def client(mlflow_server: MlflowServer) -> MlflowClient:
+    return MlflowClient(mlflow_server.url)
+
+
+@pytest.fixture(scope="session")
+def writer(mlflow_server: MlflowServer) -> MlflowRegistryWriter:
+    return MlflowRegistryWriter.connect(mlflow_server.url)
+
+
+@pytest.fixture(scope="session")
+def registry(mlflow_server: MlflowServer) -> MlflowRegistry:
+    return MlflowRegistry.connect(mlflow_server.url)
+
+
+@pytest.fixture
+def relay(mlflow_server: MlflowServer) -> Iterator[HttpRelay]:
+    with HttpRelay(mlflow_server.url) as relay:
+        yield relay
+
+
+@pytest.fixture
+def name() -> str:
+    return f"model-{next(_numbers)}"
+
+
+def register(client: MlflowClient, name: str, versions: int = 1, run_id: str | None = None) -> str:
+    client.create_registered_model(name)
+    for _ in range(versions):
+        client.create_model_version(name, "s3://bucket/model", run_id, await_creation_for=0)
+    return name
+
+
+def transition(client: MlflowClient, name: str, version: int, stage: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        client.transition_model_version_stage(name, str(version), stage)
+
+
+def held(state: RegistryState) -> dict[str, tuple[dict[str, int], dict[int, str]]]:
+    """Aliases and stages of every model: what writes change (times differ)."""
+    return {
+        name: (dict(model.aliases), {number: version.stage for number, version in model.versions.items()})
+        for name, model in state.models.items()
+    }
+
+
+def a_run(client: MlflowClient, experiment: str = "0", **metrics: float) -> str:
+    run_id: str = client.create_run(experiment).info.run_id
+    for key, value in metrics.items():
+        client.log_metric(run_id, key, value)
+    return run_id
+
+
+# Ports
+
+
+def test_the_adapters_and_the_fake_are_what_the_commands_ask_for(
+    registry: MlflowRegistry, writer: MlflowRegistryWriter
+) -> None:
+    reads: Registry = registry
+    writes: Sequence[RegistryWriter] = (writer, FakeRegistry(RegistryState({})))
+    assert not hasattr(reads, "write")
+    assert not hasattr(reads, "tag_version")
+    assert all(one.capabilities == Capabilities(stages=True, aliases=True) for one in writes)
+
+
+# State
+
+
+def test_hostile_names_are_found_and_only_they(client: MlflowClient, registry: MlflowRegistry) -> None:
+    for hostile in HOSTILE:
+        register(client, hostile)
+    assert set(registry.state(HOSTILE).models) == set(HOSTILE)
+    for hostile in HOSTILE:
+        found = registry.state([hostile]).models
+        assert list(found) == [hostile]
+        assert list(found[hostile].versions) == [1]
+
+
+@given(st.text(st.sampled_from("a'\"\\") | st.characters(), max_size=40))
+def test_a_quoted_name_is_one_python_string_without_a_quote_inside(name: str) -> None:
+    assert ast.literal_eval(quoted(name)) == name
+    assert "'" not in quoted(name)[1:-1]
+
+
+@given(st.lists(st.text(min_size=1, max_size=256), max_size=60))
+def test_the_parts_of_a_question_are_all_names_in_order_and_each_fits_a_request_line(names: list[str]) -> None:
+    parts = list(in_askable_parts(names))
+    assert [name for part in parts for name in part] == names
+    for part in parts:
+        assert len(part) <= MOST_NAMES
+        assert len(part) == 1 or len(quote_plus(", ".join(map(quoted, part)))) <= MOST_FILTER_BYTES
+
+
+def test_a_model_that_does_not_exist_is_absent(client: MlflowClient, registry: MlflowRegistry, name: str) -> None:
+    register(client, name)
+    assert set(registry.state([name, "never-registered", "a/b", ""]).models) == {name}
+    assert registry.state([]) == RegistryState({})
+
+
+def test_versions_carry_what_mlflow_says(client: MlflowClient, registry: MlflowRegistry, name: str) -> None:
+    run_id = a_run(client)
+    client.create_registered_model(name, tags={"team": "demand"})
+    client.create_model_version(name, "s3://b/one", run_id, description="first", tags={"validation": "passed"})
+    client.create_model_version(name, "s3://b/two")
+    model = registry.state([name]).models[name]
+    one, two = model.versions[1], model.versions[2]
+    assert (one.identity.run_id, one.description, one.source, one.status) == (run_id, "first", "s3://b/one", "READY")
+    assert one.tags == {"validation": "passed"}
+    assert model.tags == {"team": "demand"}
+    assert two.identity.run_id is None
+    assert two.stage == "None"
+    assert one.identity.created_at == client.get_model_version(name, "1").creation_timestamp
+    assert one.last_updated >= one.identity.created_at > 0
+
+
+def test_two_versions_in_a_stage_are_both_seen(client: MlflowClient, registry: MlflowRegistry, name: str) -> None:
+    register(client, name, versions=4)
+    for version in (1, 3):
+        transition(client, name, version, "Production")
+    transition(client, name, 2, "Staging")
+    state = registry.state([name])
+    assert [identity.version for identity in state.holding((name, "Production"))] == [1, 3]
+    assert [identity.version for identity in state.holding((name, "Staging"))] == [2]
+
+
+def test_aliases_and_deleted_versions(client: MlflowClient, registry: MlflowRegistry, name: str) -> None:
+    register(client, name, versions=3)
+    client.set_registered_model_alias(name, "champion", "2")
+    client.set_registered_model_alias(name, "Champion", "1")
+    client.set_registered_model_alias(name, "gone", "3")
+    client.delete_model_version(name, "3")
+    model = registry.state([name]).models[name]
+    assert model.aliases == {"champion": 2, "Champion": 1}
+    assert set(model.versions) == {1, 2}
+
+
+def test_a_re_created_model_has_other_identities(client: MlflowClient, registry: MlflowRegistry, name: str) -> None:
+    register(client, name)
+    before = registry.state([name]).models[name].versions[1].identity
+    client.delete_registered_model(name)
+    register(client, name)
+    after = registry.state([name]).models[name].versions[1].identity
+    assert (before.model, before.version) == (after.model, after.version)
+    assert before != after
+
+
+def test_prompts_are_not_models(client: MlflowClient, registry: MlflowRegistry, name: str) -> None:
+    client.register_prompt(name, "Say {{word}}")
+    assert registry.state([name]).models == {}
+
+
+def test_alias_only_hides_stages(mlflow_server: MlflowServer, client: MlflowClient, name: str) -> None:
+    register(client, name)
+    transition(client, name, 1, "Production")
+    client.set_registered_model_alias(name, "champion", "1")
+    alias_only = MlflowRegistryWriter.connect(mlflow_server.url, alias_only=True)
+    assert alias_only.capabilities == Capabilities(stages=False, aliases=True)
+    assert held(alias_only.state([name])) == {name: ({"champion": 1}, {1: "None"})}
+    with pytest.raises(Refused, match=r"has no stages.*`aliases:`"):
+        alias_only.write(TransitionStage(name, 1, "Staging", archive_existing=True))
+    assert client.get_model_version(name, "1").current_stage == "Production"
+
+
+def test_a_version_that_is_listed_late_is_waited_for_and_a_lost_one_is_told(
+    client: MlflowClient, relay: HttpRelay, name: str
+) -> None:
+    register(client, name, versions=2)
+    client.set_registered_model_alias(name, "champion", "1")
+    withheld = 0
+
+    def without_version_1(asked: Asked, answered: Answered) -> Answered:
+        nonlocal withheld
+        if "model-versions/search" not in asked.path or withheld == 0:
+            return answered
+        withheld -= 1
+        content = json.loads(answered.body)
+        content["model_versions"] = [version for version in content["model_versions"] if version["version"] != "1"]
+        return Answered(answered.status, json.dumps(content).encode())
+
+    relay.rewrite = without_version_1
+    registry = MlflowRegistry.connect(relay.url)
+    withheld = 1
+    assert set(registry.state([name]).models[name].versions) == {1, 2}
+    withheld = 2
+    with pytest.raises(RegistryUnavailable, match=f"'{name}': 1"):
+        registry.state([name])
+
+
+def test_a_model_that_lists_leave_out_is_asked_for_by_name(client: MlflowClient, relay: HttpRelay, name: str) -> None:
+    """A server with basic-auth filters its lists; absent must come from an answer about this very model."""
+    register(client, name)
+    relay.rewrite = lambda asked, answered: (
+        Answered(200, b"{}") if "registered-models/search" in asked.path else answered
+    )
+    assert set(MlflowRegistry.connect(relay.url).state([name, "nobody"]).models) == {name}
+
+
+def mlflow_2(asked: Asked) -> Answered | None:
+    """How a server answers that has no IN for names."""
+    if "/search" in asked.path and "name IN (" in asked.path:
+        error = {"error_code": "INVALID_PARAMETER_VALUE", "message": "Invalid clause(s) in filter string: name, IN"}
+        return Answered(400, json.dumps(error).encode())
+    return None
+
+
+def test_a_server_without_in_is_read_one_by_one_which_is_said_once(
+    client: MlflowClient, registry: MlflowRegistry, relay: HttpRelay, caplog: pytest.LogCaptureFixture
+) -> None:
+    names = [register(client, f"old {kind} {next(_numbers)}", versions=2) for kind in ("it's", 'a "b"', "модель")]
+    transition(client, names[0], 1, "Production")
+    client.set_registered_model_alias(names[1], "champion", "2")
+    relay.interfere = mlflow_2
+    old = MlflowRegistry.connect(relay.url)
+    with caplog.at_level(logging.WARNING):
+        assert old.state([*names, "missing"]) == registry.state(names)
+        assert old.state(names) == registry.state(names)
+    assert [record.getMessage() for record in caplog.records if "one by one" in record.getMessage()] == [
+        f"MLflow at {relay.url} cannot list models by their names: reading them one by one, slowly."
+    ]
+
+
+def test_a_name_that_an_old_server_cannot_be_asked_for_is_told_not_shown_empty(
+    client: MlflowClient, relay: HttpRelay
+) -> None:
+    name = register(client, f"""both ' and " {next(_numbers)}""")
+    relay.interfere = mlflow_2
+    with pytest.raises(RegistryUnavailable):
+        MlflowRegistry.connect(relay.url).state([name])
+
+
+class UnityCatalogClient(MlflowClient):
+    """Searches as Unity Catalog does (by MLflow's own store for it): one name at a time, no tags, no run lists."""
+
+    def search_registered_models(self, *args: object, **kwargs: object) -> NoReturn:
+        raise AssertionError("Unity Catalog has no filter for models")
+
+    def search_experiments(self, *args: object, **kwargs: object) -> NoReturn:
+        raise AssertionError("a Databricks workspace has too many experiments")
+
+    def search_model_versions(self, filter_string: str | None = None, *args: Any, **kwargs: Any) -> PagedList[Any]:
+        assert filter_string is not None
+        assert filter_string.startswith("name = ")
+        found = super().search_model_versions(filter_string, *args, **kwargs)
+        return PagedList([_without_tags(version) for version in found], found.token)
+
+
+def _without_tags(version: ModelVersion) -> ModelVersionSearch:
+    return ModelVersionSearch(  # type: ignore[no-untyped-call]  # mlflow's own
+        name=version.name, version=version.version, creation_timestamp=version.creation_timestamp
+    )
+
+
+def test_unity_catalog_is_read_one_by_one_with_tags_and_aliases(
+    client: MlflowClient, mlflow_server: MlflowServer, registry: MlflowRegistry, name: str
+) -> None:
+    run_id = a_run(client, rmse=1.0)
+    register(client, name, versions=2, run_id=run_id)
+    client.set_registered_model_alias(name, "champion", "2")
+    client.set_model_version_tag(name, "1", "validation", "passed")
+    address = RegistryAddress.of("databricks", None)
+    catalog = MlflowRegistry(UnityCatalogClient(mlflow_server.url), address, address.capabilities)
+    assert catalog.state([name, "main.default.missing"]) == registry.state([name])
+    assert catalog.runs([run_id, "0" * 32]) == registry.runs([run_id])
+
+
+def test_fifty_models_take_three_requests_or_fewer(client: MlflowClient, relay: HttpRelay) -> None:
+    names = [register(client, f"demand_prediction_model_{number}", versions=2) for number in range(50)]
+    state = MlflowRegistry.connect(relay.url).state(names)
+    assert [len(state.models[name].versions) for name in names] == [2] * 50
+    assert len(relay.asked) <= 3
+
+
+# Runs
+
+
+def test_runs_with_their_metrics_params_tags_and_datasets(
+    client: MlflowClient, registry: MlflowRegistry, name: str
+) -> None:
+    experiment = client.create_experiment(name)
+    run_id = a_run(client, experiment, rmse=2.0, nan=math.nan, up=math.inf, down=-math.inf)
+    client.log_metric(run_id, "rmse", 1.5, step=1)
+    client.log_param(run_id, "depth", 3)
+    client.set_tag(run_id, "mlflow.source.git.commit", "abc")
+    data = MlflowDataset(name="holdout", digest="d1", source_type="local", source="{}")
+    client.log_inputs(run_id, [DatasetInput(data, [InputTag("mlflow.data.context", "test")])])
+    run = registry.runs([run_id])[run_id]
+    assert {key: value for key, value in run.metrics.items() if key != "nan"} == {
+        "rmse": 1.5,
+        "up": math.inf,
+        "down": -math.inf,
+    }
+    assert math.isnan(run.metrics["nan"])
+    assert (run.params, run.tags["mlflow.source.git.commit"]) == ({"depth": "3"}, "abc")
+    assert [(d.name, d.digest, d.context) for d in run.datasets] == [("holdout", "d1", "test")]
+    assert (run.experiment_id, run.deleted) == (experiment, False)
+    assert run.started_at > 0
+
+
+@pytest.mark.parametrize(
+    ("stored", "meant"), [(1.7976931348623157e308, math.inf), (-1.79e308, -math.inf), (1.78e308, 1.78e308), (0.0, 0.0)]
+)
+def test_numbers_at_the_edge_are_infinities(stored: float, meant: float) -> None:
+    assert number_of(stored) == meant
+
+
+def test_deleted_runs_are_seen_and_missing_ones_are_absent(
+    client: MlflowClient, registry: MlflowRegistry, name: str
+) -> None:
+    experiment = client.create_experiment(name)
+    alive, deleted, orphan = a_run(client), a_run(client), a_run(client, experiment, rmse=1.0)
+    client.delete_run(deleted)
+    client.delete_experiment(experiment)
+    found = registry.runs([alive, deleted, orphan, "0" * 32, "no such run", "it's"])
+    assert {run_id: run.deleted for run_id, run in found.items()} == {alive: False, deleted: True, orphan: True}
+    assert found[orphan].metrics == {"rmse": 1.0}
+    assert registry.runs([]) == {}
+
+
+def test_a_hundred_runs_take_three_requests_or_fewer(client: MlflowClient, relay: HttpRelay, name: str) -> None:
+    """Deleted ones too: a search that left them out would ask for each."""
+    experiment = client.create_experiment(name)
+    run_ids = [a_run(client, experiment if number < 5 else "0") for number in range(100)]
+    client.delete_experiment(experiment)
+    for run_id in run_ids[-5:]:
+        client.delete_run(run_id)
+    assert set(MlflowRegistry.connect(relay.url).runs(run_ids)) == set(run_ids)
+    assert len(relay.asked) <= 3
+
+
+# Writes
+
+A_WRITE = st.one_of(
+    st.builds(
+        TransitionStage,
+        st.just("m"),
+        st.integers(1, 3),
+        st.sampled_from(["Production", "Staging"]),
+        archive_existing=st.booleans(),
+    ),
+    st.builds(
+        TransitionStage,
+        st.just("m"),
+        st.integers(1, 3),
+        st.sampled_from(["Archived", "None"]),
+        archive_existing=st.just(False),
+    ),
+    st.builds(SetAlias, st.just("m"), st.sampled_from(["champion", "Champion", "b-2"]), st.integers(1, 3)),
+    st.builds(DeleteAlias, st.just("m"), st.sampled_from(["champion", "Champion", "b-2", "never-set"])),
+)
+EACH_WRITE: tuple[Write, ...] = (
+    TransitionStage("m", 2, "Production", archive_existing=True),
+    TransitionStage("m", 2, "Production", archive_existing=False),
+    TransitionStage("m", 1, "Staging", archive_existing=True),
+    TransitionStage("m", 1, "Archived", archive_existing=False),
+    TransitionStage("m", 1, "None", archive_existing=False),
+    SetAlias("m", "champion", 1),
+    SetAlias("m", "champion", 3),
+    DeleteAlias("m", "champion"),
+    DeleteAlias("m", "never-set"),
+)
+
+
+@pytest.mark.parametrize("write", EACH_WRITE, ids=str)
+def test_each_write_done_twice_leaves_what_was_predicted_for_once(
+    client: MlflowClient, writer: MlflowRegistryWriter, name: str, write: Write
+) -> None:
+    register(client, name, versions=3)
+    for version in (1, 3):
+        transition(client, name, version, "Production")
+    client.set_registered_model_alias(name, "champion", "2")
+    predicted = held(after_writes(writer.state([name]), [_for(name, write)]))
+    for _ in range(2):
+        writer.write(_for(name, write))
+        assert held(writer.state([name])) == predicted
+
+
+@pytest.fixture(scope="session")
+def playground(client: MlflowClient) -> str:
+    return register(client, "playground", versions=3)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(writes=st.lists(A_WRITE, min_size=1, max_size=6))
+def test_any_sequence_of_writes_leaves_what_was_predicted(
+    writer: MlflowRegistryWriter, playground: str, writes: list[Write]
+) -> None:
+    mine = [_for(playground, write) for write in writes]
+    predicted = held(after_writes(writer.state([playground]), mine))
+    for write in mine:
+        writer.write(write)
+    assert held(writer.state([playground])) == predicted
+
+
+def _for(name: str, write: Write) -> Write:
+    return replace(write, model=name)
+
+
+def test_a_transition_warns_nobody_of_deprecation(
+    client: MlflowClient, writer: MlflowRegistryWriter, name: str
+) -> None:
+    register(client, name)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        writer.write(TransitionStage(name, 1, "Production", archive_existing=True))
+
+
+def test_a_tag_is_set_and_replaced(client: MlflowClient, writer: MlflowRegistryWriter, name: str) -> None:
+    register(client, name)
+    for value in ("one", "two", "two"):
+        writer.tag_version(name, 1, "stagewright.head", value)
+    assert writer.state([name]).models[name].versions[1].tags == {"stagewright.head": "two"}
+
+
+@pytest.fixture(params=["mlflow", "fake"])
+def some_writer(request: pytest.FixtureRequest, client: MlflowClient, writer: MlflowRegistryWriter) -> RegistryWriter:
+    """The real one and the fake, which must refuse the same; both hold `contract` with one version."""
+    if not client.search_registered_models("name = 'contract'"):
+        register(client, "contract")
+    return writer if request.param == "mlflow" else FakeRegistry(writer.state(["contract"]))
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        TransitionStage("nobody", 1, "Production", archive_existing=True),
+        TransitionStage("contract", 9, "Production", archive_existing=True),
+        TransitionStage("contract", 1, "Archived", archive_existing=True),
+        TransitionStage("contract", 1, "None", archive_existing=True),
+        SetAlias("nobody", "champion", 1),
+        SetAlias("contract", "champion", 9),
+        DeleteAlias("nobody", "champion"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_is_refused_and_changes_nothing(some_writer: RegistryWriter, write: Write) -> None:
+    before = some_writer.state(["contract"])
+    with pytest.raises(Refused):
+        some_writer.write(write)
+    assert some_writer.state(["contract"]) == before
+
+
+def test_tags_on_what_does_not_exist_are_refused(some_writer: RegistryWriter) -> None:
+    for model, version in (("nobody", 1), ("contract", 9)):
+        with pytest.raises(Refused):
+            some_writer.tag_version(model, version, "key", "value")
+
+
+def test_deleting_an_alias_that_is_not_there_is_fine(some_writer: RegistryWriter) -> None:
+    some_writer.write(DeleteAlias("contract", "not-there"))
+    assert some_writer.state(["contract"]).models["contract"].aliases == {}
+
+
+@pytest.mark.parametrize(
+    ("write", "named"),
+    [
+        (SetAlias("contract", "latest", 1), "reserved"),
+        (SetAlias("contract", "two words", 1), "alphanumerics"),
+        (TransitionStage("contract", 1, "Prod", archive_existing=True), "no stage 'Prod'"),
+    ],
+    ids=str,
+)
+def test_names_that_mlflow_refuses_are_refused_with_its_reason(
+    some_writer: RegistryWriter, write: Write, named: str
+) -> None:
+    if isinstance(some_writer, MlflowRegistryWriter):
+        with pytest.raises(Refused, match=named):
+            some_writer.write(write)
+
+
+def test_a_prompt_is_never_written_to(client: MlflowClient, writer: MlflowRegistryWriter, name: str) -> None:
+    client.register_prompt(name, "Say {{word}}")
+    for write in (TransitionStage(name, 1, "Production", archive_existing=True), SetAlias(name, "champion", 1)):
+        with pytest.raises(Refused, match="a prompt is not a model"):
+            writer.write(write)
+    with pytest.raises(Refused):
+        writer.tag_version(name, 1, "key", "value")
+    prompt = client.get_prompt_version(name, "1")
+    assert prompt is not None
+    assert not prompt.aliases
+
+
+def lost_race(times: int) -> tuple[list[Asked], Interfere]:
+    lost: list[Asked] = []
+
+    def interfere(asked: Asked) -> Answered | None:
+        if asked.method != "POST" or "alias" not in asked.path or len(lost) == times:
+            return None
+        lost.append(asked)
+        error = {
+            "error_code": "BAD_REQUEST",
+            "message": "(sqlite3.IntegrityError) UNIQUE constraint failed: registered_model_aliases.name",
+        }
+        return Answered(400, json.dumps(error).encode())
+
+    return lost, interfere
+
+
+@pytest.mark.parametrize("times", [1, 2])
+def test_a_lost_race_for_a_new_alias_is_run_again(
+    client: MlflowClient, relay: HttpRelay, name: str, times: int
+) -> None:
+    register(client, name, versions=2)
+    lost, relay.interfere = lost_race(times)
+    writer = MlflowRegistryWriter.connect(relay.url)
+    writer.write(SetAlias(name, "champion", 2))
+    assert len(lost) == times
+    assert writer.state([name]).models[name].aliases == {"champion": 2}
+
+
+def test_a_race_that_is_lost_for_ever_is_told(client: MlflowClient, relay: HttpRelay, name: str) -> None:
+    register(client, name)
+    lost, relay.interfere = lost_race(99)
+    with pytest.raises(RegistryUnavailable, match="somebody else"):
+        MlflowRegistryWriter.connect(relay.url).write(SetAlias(name, "champion", 1))
+    assert len(lost) == 3
+
+
+def test_a_lost_race_against_the_same_value_is_done(client: MlflowClient, relay: HttpRelay, name: str) -> None:
+    register(client, name)
+    client.set_registered_model_alias(name, "champion", "1")
+    lost, relay.interfere = lost_race(99)
+    MlflowRegistryWriter.connect(relay.url).write(SetAlias(name, "champion", 1))
+    assert len(lost) == 1
+
+
+def test_writers_at_the_same_moment_all_end_with_an_alias_that_one_of_them_set(
+    client: MlflowClient, mlflow_server: MlflowServer, name: str
+) -> None:
+    register(client, name, versions=6)
+    failures: list[Exception] = []
+
+    def set_alias(version: int) -> None:
+        try:
+            MlflowRegistryWriter.connect(mlflow_server.url).write(SetAlias(name, "champion", version))
+        except StagewrightError as error:
+            failures.append(error)
+
+    threads = [threading.Thread(target=set_alias, args=(version,)) for version in range(1, 7)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    assert client.get_registered_model(name).aliases["champion"] in {*"123456", *range(1, 7)}
+
+
+# The fake
+
+
+def test_the_fake_records_and_can_fail(writer: MlflowRegistryWriter, client: MlflowClient, name: str) -> None:
+    register(client, name, versions=2)
+    before = writer.state([name])
+
+    def fail_on_version_2(write: Write | VersionTag) -> None:
+        if getattr(write, "version", None) == 2:
+            raise RegistryUnavailable("gone")
+
+    fake = FakeRegistry(before, before_write=fail_on_version_2)
+    fake.write(SetAlias(name, "champion", 1))
+    fake.tag_version(name, 1, "key", "value")
+    with pytest.raises(RegistryUnavailable):
+        fake.write(TransitionStage(name, 2, "Production", archive_existing=True))
+    assert fake.written == [SetAlias(name, "champion", 1)]
+    assert fake.tagged == [VersionTag(name, 1, "key", "value")]
+    assert held(fake.state([name, "nobody"])) == {name: ({"champion": 1}, {1: "None", 2: "None"})}
+    assert fake.state([name]).models[name].versions[1].tags == {"key": "value"}
+
+
+def test_the_server_is_asked_with_little_patience_unless_the_user_says_otherwise(
+    monkeypatch: pytest.MonkeyPatch, mlflow_server: MlflowServer
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "77")
+    monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
+    MlflowRegistry.connect(mlflow_server.url)
+    assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
