@@ -1,0 +1,347 @@
+"""Whether one model has a version that should replace the incumbent, and the edits that would say so.
+
+1. Candidates come from the source that the model's file names, newest first, the incumbent itself excepted.
+2. Nothing is proposed for a slot that is not in agreement: Git's desired version is the one and only version that the
+   registry holds there. The same goes for a managed Staging that the winner would leave.
+3. A candidate is not compared when its status is not READY, when it is held, when its run is gone, or when it is in
+   Production while the slot is Staging: a version has one stage, so the move would empty Production.
+4. Of several winners the best on the first criterion is proposed; equally good ones yield to the newest. Every other
+   candidate is listed with its verdict and why not.
+5. The edits set the slot's version. A winner that leaves a managed Staging also empties Staging. Aliases that follow
+   the slot need no edit.
+6. The same identities, slot and criteria have the same content digest and the same branch, so that a proposal that
+   was declined is recognised; what runs measured since is not part of it.
+7. A branch has four segments whatever the names hold. A name that is not plain is shortened, and gets a dot and a
+   digest of the whole name; no plain name has a dot, so two models never share a branch.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from fractions import Fraction
+from typing import Final, TypeAlias
+
+from bot.core.canonical import canonical, digest
+from bot.core.comparison import Comparison, Measured, Verdict, compare, measured, signed
+from bot.core.evidence import Circumstances, Evidence, OtherCandidate, freeze, pair_name
+from bot.core.holds import held_versions
+from bot.core.spec import Follows, FromStage, ModelSpec, NewerThan, Promotion, PromotionPolicy, WithAlias
+from bot.core.state import Digest, Identity, ModelVersion, RegisteredModel, Run, is_stage
+
+BRANCH_ROOT: Final = "stagewright"
+
+Edits: TypeAlias = Mapping[tuple[str, ...], int | None]
+"""The path of a value in a model's file, e.g. ("stages", "Production"), to its new value."""
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """One candidate that was looked at. `verdict` and `comparison` are None when it was not compared (rule 3).
+
+    `why` says why it is not the one that is proposed, or for the winner why it is.
+    """
+
+    identity: Identity
+    verdict: Verdict | None
+    why: str
+    comparison: Comparison | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """What one pull request would say. `others` are the candidates that were not chosen, newest first.
+
+    `content_digest` is that of rule 6, not the evidence's.
+    """
+
+    model: str
+    slot: str
+    incumbent: Identity | None
+    candidate: Identity
+    comparison: Comparison
+    others: tuple[Examined, ...]
+    evidence: Evidence
+    edits: Edits
+    branch: str
+    content_digest: Digest
+
+
+@dataclass(frozen=True, slots=True)
+class NothingToPropose:
+    """Why a model gets no proposal, with the candidates that were looked at, newest first."""
+
+    model: str
+    reason: str
+    examined: tuple[Examined, ...] = ()
+
+
+def candidates(spec: ModelSpec, model: RegisteredModel, incumbent: ModelVersion | None) -> tuple[ModelVersion, ...]:
+    """The versions that might replace the incumbent, newest first (rule 1). None without a promotion section."""
+    if spec.promotion is None:
+        return ()
+    found = (version for version in _from_source(spec.promotion, model, incumbent) if version != incumbent)
+    return tuple(sorted(found, key=lambda version: version.identity.version, reverse=True))
+
+
+def propose(
+    spec: ModelSpec,
+    model: RegisteredModel | None,
+    runs: Mapping[str, Run],
+    policy: PromotionPolicy,
+    *,
+    held: Mapping[int, str],
+    registry: str,
+    now: datetime,
+) -> Proposal | NothingToPropose:
+    """What to propose for one model, or why nothing.
+
+    `model` is None when the registry does not have it; it comes with all its versions. `runs` maps run ids to the runs
+    of the incumbent and of the candidates; one that is absent does not exist. `held` maps the versions that the audit
+    log keeps out of the slot to why; the holds of the model's file count on the day of `now` in UTC. `registry` is an
+    address without credentials. Raises ValueError when `now` has no time zone.
+    """
+    if now.tzinfo is None:
+        raise ValueError("expected a moment with a time zone")
+    if spec.promotion is None:
+        return NothingToPropose(spec.name, "its file has no promotion section: add one to have versions proposed")
+    if model is None:
+        return NothingToPropose(spec.name, "the registry has no such model: register a version, or correct the name")
+    slot = spec.promotion.slot
+    problem = _unfit_slot(spec, slot) or _disagreement(spec, model, slot)
+    if problem:
+        return NothingToPropose(spec.name, problem)
+    holds = held_versions(spec, slot, held, now.astimezone(UTC).date())
+    examined = examine(spec, model, runs, policy, holds)
+    best = _best(examined)
+    if best is None:
+        return NothingToPropose(spec.name, _nothing(spec.promotion, _incumbent(model, slot), examined), examined)
+    leaves_staging = _leaves_staging(spec, slot, model.versions[best.candidate.identity.version])
+    if leaves_staging and (problem := _disagreement(spec, model, "Staging")):
+        return NothingToPropose(spec.name, problem, examined)
+    others = tuple(one for one in examined if one.identity != best.candidate.identity)
+    circumstances = Circumstances(slot, _followers(spec, slot), registry, now, policy, runs, tuple(map(_other, others)))
+    return _proposal(best, others, freeze(best, circumstances), leaves_staging=leaves_staging)
+
+
+def examine(
+    spec: ModelSpec,
+    model: RegisteredModel,
+    runs: Mapping[str, Run],
+    policy: PromotionPolicy,
+    held: Mapping[int, str],
+) -> tuple[Examined, ...]:
+    """Every candidate for a slot that holds at most one version, newest first, compared or with why not.
+
+    `held` are all holds for the slot, those of the file included. Empty without a promotion section.
+    """
+    if spec.promotion is None:
+        return ()
+    incumbent = _incumbent(model, spec.promotion.slot)
+    criteria = spec.promotion.criteria
+    against = measured(incumbent, _run_of(incumbent, runs), policy) if incumbent else None
+    examined = []
+    for version in candidates(spec, model, incumbent):
+        candidate = measured(version, _run_of(version, runs), policy)
+        obstacles = tuple(_obstacles(spec, spec.promotion.slot, version, candidate, held))
+        comparison = None if obstacles else compare(criteria, against, candidate, policy)
+        examined.append(_examined(version.identity, obstacles, comparison))
+    return tuple(_explained(one, _best(examined)) for one in examined)
+
+
+def branch_prefix(model: str, slot: str) -> str:
+    """What the branches of all proposals for a slot begin with, and no other branches do (rule 7)."""
+    return f"{BRANCH_ROOT}/{_segment(model)}/{_segment(slot)}/"
+
+
+def _incumbent(model: RegisteredModel, slot: str) -> ModelVersion | None:
+    """The version in a slot of which `_disagreement` found that it holds at most one."""
+    return next(iter(model.holding(slot)), None)
+
+
+# Rule 1
+
+
+def _from_source(
+    promotion: Promotion, model: RegisteredModel, incumbent: ModelVersion | None
+) -> Iterator[ModelVersion]:
+    source = promotion.candidates
+    match source:
+        case FromStage():
+            yield from model.holding(source.from_)
+        case NewerThan():
+            floor = incumbent.identity.version if incumbent else 0
+            yield from (version for number, version in model.versions.items() if number > floor)
+        case WithAlias():
+            yield from model.holding(source.alias)
+        case _:
+            wanted = source.tags.items()
+            yield from (version for version in model.versions.values() if wanted <= version.tags.items())
+
+
+# Rule 2
+
+
+def _unfit_slot(spec: ModelSpec, slot: str) -> str | None:
+    follows = spec.aliases.get(slot)
+    if isinstance(follows, Follows):
+        return f"{slot} follows {follows.follows}: set promotion.slot to {follows.follows}"
+    if slot not in spec.desired():
+        where = "stages" if is_stage(slot) else "aliases"
+        return f"{slot} is not managed: add it to `{where}`, with the version that it holds or null"
+    return None
+
+
+def _disagreement(spec: ModelSpec, model: RegisteredModel, slot: str) -> str | None:
+    desired = spec.desired()[slot]
+    actual = [version.identity.version for version in model.holding(slot)]
+    if actual == ([] if desired is None else [desired]):
+        return None
+    held = " and ".join(f"v{number}" for number in actual) or "nothing"
+    wanted = "nothing" if desired is None else f"v{desired}"
+    return f"resolve drift first: {slot} should hold {wanted} and holds {held} in the registry"
+
+
+def _leaves_staging(spec: ModelSpec, slot: str, winner: ModelVersion) -> bool:
+    """Whether a winner for Production is in a managed Staging, by Git or by the registry."""
+    if slot != "Production" or "Staging" not in spec.stages:
+        return False
+    return winner.stage == "Staging" or spec.stages["Staging"] == winner.identity.version
+
+
+# Rule 3
+
+
+def _run_of(version: ModelVersion, runs: Mapping[str, Run]) -> Run | None:
+    return runs.get(version.identity.run_id or "")
+
+
+def _obstacles(
+    spec: ModelSpec, slot: str, version: ModelVersion, candidate: Measured, held: Mapping[int, str]
+) -> Iterator[str]:
+    number = version.identity.version
+    if version.status != "READY":
+        yield f"its status is {version.status}, not READY"
+    if number in held:
+        yield held[number]
+    if candidate.unreadable is not None:
+        yield candidate.unreadable
+    if slot == "Staging" and (version.stage == "Production" or spec.stages.get("Production") == number):
+        yield "it is in Production, which a move to Staging would empty"
+
+
+def _examined(identity: Identity, obstacles: Sequence[str], comparison: Comparison | None) -> Examined:
+    if comparison is None:
+        return Examined(identity, None, f"not compared: {'; '.join(obstacles)}")
+    return Examined(identity, comparison.verdict, "; ".join(comparison.reasons), comparison)
+
+
+# Rule 4
+
+
+def _best(examined: Sequence[Examined]) -> Comparison | None:
+    winners = [one.comparison for one in examined if one.comparison and one.verdict == "promote"]
+    return max(winners, key=lambda one: (_merit(one), one.candidate.identity.version), default=None)
+
+
+def _merit(comparison: Comparison) -> Fraction:
+    """The value on the first criterion. All gains are over the same incumbent, so the order of values is theirs."""
+    first = comparison.rows[0].criterion
+    return signed(first, comparison.candidate.metrics[first.metric])
+
+
+def _explained(one: Examined, best: Comparison | None) -> Examined:
+    """A candidate that could be promoted, with why it is or is not the one."""
+    if best is None or one.comparison is None or one.verdict != "promote":
+        return one
+    first = best.rows[0].criterion.metric
+    ours, theirs = (winner.candidate.metrics[first] for winner in (one.comparison, best))
+    number = best.candidate.identity.version
+    if one.comparison is best:
+        why = f"the best on {first} ({ours:.6g}): {one.why}"
+    elif _merit(one.comparison) == _merit(best):
+        why = f"also better, and as good on {first} ({ours:.6g}) as v{number}, which is newer"
+    else:
+        why = f"also better, but less good on {first} ({ours:.6g}) than v{number} ({theirs:.6g})"
+    return replace(one, why=why)
+
+
+def _nothing(promotion: Promotion, incumbent: ModelVersion | None, examined: Sequence[Examined]) -> str:
+    if not examined:
+        return f"no candidate: {_why_no_candidate(promotion, incumbent)}"
+    aim = f"is better than v{incumbent.identity.version}" if incumbent else "qualifies for the empty slot"
+    return f"no candidate out of {len(examined)} {aim}"
+
+
+def _why_no_candidate(promotion: Promotion, incumbent: ModelVersion | None) -> str:
+    source = promotion.candidates
+    but = f" other than v{incumbent.identity.version}" if incumbent else ""
+    match source:
+        case FromStage():
+            return f"{source.from_} holds no version{but}"
+        case NewerThan():
+            return f"no version is newer than v{incumbent.identity.version}" if incumbent else "there is no version"
+        case WithAlias():
+            return f"the alias {source.alias} points at no version{but}"
+        case _:
+            return f"no version{but} has the tags {', '.join(f'{key}={value}' for key, value in source.tags.items())}"
+
+
+# Rules 5 and 6
+
+
+def _followers(spec: ModelSpec, slot: str) -> tuple[str, ...]:
+    following = (alias for alias, value in spec.aliases.items() if isinstance(value, Follows) and value.follows == slot)
+    return tuple(sorted(following))
+
+
+def _other(one: Examined) -> OtherCandidate:
+    return OtherCandidate(identity=one.identity, verdict=one.verdict, why=one.why)
+
+
+def _proposal(best: Comparison, others: tuple[Examined, ...], evidence: Evidence, *, leaves_staging: bool) -> Proposal:
+    content = _content_digest(evidence)
+    pair = pair_name(evidence.candidate.version, evidence.version_before)
+    return Proposal(
+        model=evidence.model,
+        slot=evidence.slot,
+        incumbent=evidence.incumbent,
+        candidate=evidence.candidate,
+        comparison=best,
+        others=others,
+        evidence=evidence,
+        edits=_edits(evidence, leaves_staging=leaves_staging),
+        branch=f"{branch_prefix(evidence.model, evidence.slot)}{pair}-{_short(content)}",
+        content_digest=content,
+    )
+
+
+def _edits(evidence: Evidence, *, leaves_staging: bool) -> Edits:
+    section = "stages" if is_stage(evidence.slot) else "aliases"
+    edit: dict[tuple[str, ...], int | None] = {(section, evidence.slot): evidence.candidate.version}
+    return {**edit, ("stages", "Staging"): None} if leaves_staging else edit
+
+
+def _content_digest(evidence: Evidence) -> Digest:
+    content = evidence.model_dump(mode="json", include={"model", "slot", "candidate", "incumbent", "criteria_digest"})
+    return digest(canonical(content))
+
+
+# Rule 7
+
+_PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,49}")
+_NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9_]+")
+
+
+def _segment(name: str) -> str:
+    """A name as one segment of a branch: at most 50 characters, none of which git or GitHub gives a meaning."""
+    if _PLAIN.fullmatch(name):
+        return name
+    readable = _NOT_PLAIN.sub("-", name)[:40].strip("-") or "_"
+    return f"{readable}.{_short(digest(name.encode()))}"
+
+
+def _short(full: Digest) -> str:
+    return full.removeprefix("sha256:")[:8]
