@@ -136,6 +136,17 @@ def test_what_a_server_answers_is_told(
         assert SECRET not in told(caught.value)
 
 
+def test_what_may_not_be_read_is_not_taken_for_missing(relay: HttpRelay) -> None:
+    """Basic-auth empties the lists, and says 403 only when asked for this very model or run."""
+    relay.interfere = lambda asked: (
+        Answered(200, b"{}") if "/search" in asked.path else Answered(403, b"Permission denied", "text/plain")
+    )
+    registry = MlflowRegistry.connect(relay.url)
+    for question in (lambda: registry.state(["m"]), lambda: registry.runs(["0" * 32])):
+        with pytest.raises(RegistryForbidden):
+            question()
+
+
 def test_a_version_that_is_no_number_is_told(relay: HttpRelay) -> None:
     models = {"registered_models": [{"name": "m"}]}
     versions = {"model_versions": [{"name": "m", "version": "latest"}]}

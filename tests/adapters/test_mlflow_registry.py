@@ -27,7 +27,7 @@ from mlflow.tracking import MlflowClient
 
 from bot.adapters.mlflow_registry import MlflowRegistry, MlflowRegistryWriter
 from bot.adapters.mlflow_registry.address import RegistryAddress
-from bot.adapters.mlflow_registry.answers import MOST_FILTER_BYTES, MOST_NAMES, in_askable_parts, number_of, quoted
+from bot.adapters.mlflow_registry.answers import MOST_FILTER_BYTES, in_askable_parts, number_of, quoted
 from bot.core.state import (
     Capabilities,
     DeleteAlias,
@@ -158,8 +158,17 @@ def test_the_parts_of_a_question_are_all_names_in_order_and_each_fits_a_request_
     parts = list(in_askable_parts(names))
     assert [name for part in parts for name in part] == names
     for part in parts:
-        assert len(part) <= MOST_NAMES
         assert len(part) == 1 or len(quote_plus(", ".join(map(quoted, part)))) <= MOST_FILTER_BYTES
+
+
+def test_many_and_long_names_are_asked_for_in_several_parts(client: MlflowClient, registry: MlflowRegistry) -> None:
+    long = register(client, "ж" * 250)
+    short = register(client, "short")
+    names = [*(f"missing {number}" + "ж" * 200 for number in range(3)), long, short]
+    parts = list(in_askable_parts(names))
+    assert [name for part in parts for name in part] == names
+    assert len(parts) > 1
+    assert set(registry.state(names).models) == {long, short}
 
 
 def test_a_model_that_does_not_exist_is_absent(client: MlflowClient, registry: MlflowRegistry, name: str) -> None:
@@ -230,6 +239,25 @@ def test_alias_only_hides_stages(mlflow_server: MlflowServer, client: MlflowClie
     with pytest.raises(Refused, match=r"has no stages.*`aliases:`"):
         alias_only.write(TransitionStage(name, 1, "Staging", archive_existing=True))
     assert client.get_model_version(name, "1").current_stage == "Production"
+
+
+def test_every_page_is_read(client: MlflowClient, relay: HttpRelay, registry: MlflowRegistry, name: str) -> None:
+    register(client, name, versions=5)
+    rest: list[object] = []
+
+    def second_page(asked: Asked) -> Answered | None:
+        return Answered(200, json.dumps({"model_versions": rest}).encode()) if "page_token=two" in asked.path else None
+
+    def first_page(asked: Asked, answered: Answered) -> Answered:
+        if "model-versions/search" not in asked.path:
+            return answered
+        versions = json.loads(answered.body)["model_versions"]
+        rest[:] = versions[2:]
+        return Answered(200, json.dumps({"model_versions": versions[:2], "next_page_token": "two"}).encode())
+
+    relay.interfere, relay.rewrite = second_page, first_page
+    assert MlflowRegistry.connect(relay.url).state([name]) == registry.state([name])
+    assert len(rest) == 3
 
 
 def test_a_version_that_is_listed_late_is_waited_for_and_a_lost_one_is_told(

@@ -1,0 +1,198 @@
+"""Every way in which MLflow says no, in one table read top to bottom; the last row takes what no other row took."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final, Literal, TypeVar
+
+from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]  # protobuf ships no types
+from mlflow.exceptions import MlflowException
+from requests import RequestException
+
+from bot.adapters.mlflow_registry.address import RegistryAddress
+from bot.errors import Refused, RegistryForbidden, RegistryUnavailable, StagewrightError
+
+Answer = TypeVar("Answer")
+Role = Literal["READ", "EDIT", "MANAGE"]
+
+FOREIGN: Final = (MlflowException, RequestException, ParseError, ValueError)
+"""What MLflow's client lets through. ValueError and ParseError: JSON, or a number in it, that is malformed."""
+
+NOT_THERE: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
+NOT_ACCEPTED: Final = frozenset({"INVALID_PARAMETER_VALUE"})
+_PAUSES_S: Final = (0.5, 1.0)
+_PATIENCE_S: Final = 2.0
+"""A read that failed later than this has waited for a timeout: repeating it would take longer than people wait."""
+_LONGEST_TEXT: Final = 400
+_QUERY: Final = re.compile(r"\?[\w.%]+=\S*")
+
+_IDENTITY: Final = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN,"
+_IS_IT_MLFLOW: Final = "Is this an MLflow server? Check MLFLOW_TRACKING_URI, the path included; a login page is none."
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One way of failing: MLflow's error codes, or what the message says, and what it means to the person who runs us.
+
+    `fix` may name {role} (what the identity needs) and {address}. `no_when_writing`: a write that fails so was
+    understood and changed nothing, so it is Refused.
+    """
+
+    meaning: str
+    fix: str
+    codes: frozenset[str] = frozenset()
+    says: re.Pattern[str] | None = None
+    kind: type[StagewrightError] = RegistryUnavailable
+    no_when_writing: bool = False
+
+    def takes(self, code: str, text: str) -> bool:
+        """Whether this row is about such a failure."""
+        return code in self.codes or bool(self.says and self.says.search(text))
+
+
+def _codes(*names: str) -> frozenset[str]:
+    return frozenset(names)
+
+
+def _says(pattern: str) -> re.Pattern[str]:
+    return re.compile(pattern, re.IGNORECASE)
+
+
+LOST_THE_RACE: Final = _says("IntegrityError|UNIQUE constraint|duplicate key|Duplicate entry")
+"""What the databases say when two clients insert the same alias at once; MLflow passes it on as a 400."""
+
+ROWS: Final = (
+    Row(
+        "refuses to be called by this host name",
+        "Add the host of {address} to the server's `--allowed-hosts` (which replaces the default list).",
+        says=_says("invalid host header"),
+        kind=RegistryForbidden,
+    ),
+    Row(
+        "does not accept the credentials",
+        f"Set {_IDENTITY} to an identity with {{role}} permission.",
+        codes=_codes("UNAUTHENTICATED", "CUSTOMER_UNAUTHORIZED"),
+        kind=RegistryForbidden,
+    ),
+    Row(
+        "knows the identity and does not allow this",
+        f"Give the identity in {_IDENTITY} {{role}} permission on the model and its experiments.",
+        codes=_codes("PERMISSION_DENIED"),
+        kind=RegistryForbidden,
+    ),
+    Row(
+        "answers something that is no MLflow answer",
+        _IS_IT_MLFLOW,
+        codes=_codes("ENDPOINT_NOT_FOUND", "MALFORMED_ANSWER"),
+        says=_says(r"not in a valid json format|<!doctype html|<html|invalid url"),
+    ),
+    Row(
+        "says that it does not exist (a prompt is not a model)",
+        "Check the name and the version; import the model again if it was deleted and re-created.",
+        codes=NOT_THERE,
+        no_when_writing=True,
+    ),
+    Row(
+        "was changed by somebody else at the same moment",
+        "Run it again.",
+        codes=_codes("ABORTED", "RESOURCE_CONFLICT", "ALREADY_EXISTS"),
+        says=LOST_THE_RACE,
+    ),
+    Row(
+        "does not accept it",
+        "Correct what MLflow names.",
+        codes=_codes(
+            "INVALID_PARAMETER_VALUE", "BAD_REQUEST", "INVALID_STATE", "RESOURCE_ALREADY_EXISTS", "FEATURE_DISABLED"
+        ),
+        no_when_writing=True,
+    ),
+    Row(
+        "asks for fewer requests",
+        "Wait a minute and run it again.",
+        codes=_codes("REQUEST_LIMIT_EXCEEDED", "RESOURCE_EXHAUSTED"),
+        says=_says("too many 429 error responses"),
+    ),
+    Row(
+        "cannot do this",
+        "Upgrade the server to MLflow 3, or use what it can do.",
+        codes=_codes("NOT_IMPLEMENTED"),
+    ),
+    Row(
+        "does not answer in time",
+        "Check that it runs and is not overloaded; MLFLOW_HTTP_REQUEST_TIMEOUT (seconds) gives it longer.",
+        codes=_codes("DEADLINE_EXCEEDED", "CANCELLED"),
+        says=_says("timed out|timeout exception"),
+    ),
+    Row(
+        "cannot be reached",
+        "Start it, or correct MLFLOW_TRACKING_URI.",
+        says=_says("connection refused|failed to establish|name or service|failed to resolve|connection aborted|reset"),
+    ),
+    Row(
+        "failed",
+        "Read the server's log, and run it again.",
+        codes=_codes("INTERNAL_ERROR", "DATA_LOSS", "TEMPORARILY_UNAVAILABLE"),
+        says=_says(""),
+    ),
+)
+
+
+def code_of(error: Exception) -> str:
+    """MLflow's error code; of everything that is not MLflow's own, one that says which sort it is."""
+    if isinstance(error, MlflowException):
+        return str(error.error_code)
+    return "UNREACHABLE" if isinstance(error, RequestException) else "MALFORMED_ANSWER"
+
+
+def translated(
+    error: Exception, address: RegistryAddress, doing: str, role: Role, *, writing: bool = False
+) -> StagewrightError:
+    """What a foreign error means here. `doing` completes "when asked to ...". The text holds no credentials."""
+    text = address.masked(str(error) if isinstance(error, MlflowException) else f"{type(error).__name__}: {error}")
+    row = next(row for row in ROWS if row.takes(code_of(error), text))
+    kind = Refused if writing and row.no_when_writing else row.kind
+    return kind(
+        f"MLflow at {address.shown} {row.meaning}, asked to {address.masked(doing)}: {_in_short(text)}",
+        fix=row.fix.format(role=role, address=address.shown),
+    )
+
+
+def _in_short(text: str) -> str:
+    """One line without the queries of URLs, which hold a whole filter; it ends as a sentence does."""
+    line = " ".join(_QUERY.sub("", text).split())
+    return f"{line[:_LONGEST_TEXT]}…" if len(line) > _LONGEST_TEXT else f"{line.rstrip('.')}."
+
+
+@contextmanager
+def translating(address: RegistryAddress, doing: str, role: Role, *, writing: bool = False) -> Iterator[None]:
+    """Raise what `translated` says of any foreign error."""
+    try:
+        yield
+    except FOREIGN as error:
+        # Without its cause: a printed traceback would show the address with its credentials.
+        raise translated(error, address, doing, role, writing=writing) from None
+
+
+def with_patience(question: Callable[[], Answer], pauses: tuple[float, ...] = _PAUSES_S) -> Answer:
+    """Ask, and ask again after each pause (seconds) when the server failed quickly: MLflow does so under concurrency.
+
+    For reads only. A read that took more than 2 seconds to fail is not repeated, so that a dead server is told soon.
+    """
+    began = time.monotonic()
+    for pause in pauses:
+        try:
+            return question()
+        except MlflowException as error:
+            if not _may_pass(error) or time.monotonic() - began > _PATIENCE_S:
+                raise
+        time.sleep(pause)
+    return question()
+
+
+def _may_pass(error: MlflowException) -> bool:
+    answered = error.error_code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "ABORTED", "RESOURCE_CONFLICT"}
+    return answered and "not in a valid JSON format" not in str(error)

@@ -1,0 +1,104 @@
+"""An HTTP server between a client and an MLflow server: it counts, and can answer in the server's place."""
+
+from __future__ import annotations
+
+import http.client
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Self, TypeAlias
+from urllib.parse import unquote_plus, urlsplit
+
+_HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "content-encoding", "date", "server"}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request; `path` with its query decoded."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """One answer."""
+
+    status: int
+    body: bytes
+    content_type: str = "application/json"
+
+
+Interfere: TypeAlias = Callable[[Asked], Answered | None]
+Rewrite: TypeAlias = Callable[[Asked, Answered], Answered]
+
+
+@dataclass(slots=True)
+class HttpRelay:
+    """Use as a context manager. `interfere` may answer a request itself; `rewrite` may change the upstream's answer.
+
+    Without an upstream, what `interfere` does not answer is a 502. `asked` holds every request, oldest first.
+    """
+
+    upstream: str | None = None
+    interfere: Interfere = lambda asked: None
+    rewrite: Rewrite = lambda asked, answered: answered
+    asked: list[Asked] = field(default_factory=list)
+    _server: ThreadingHTTPServer = field(init=False)
+
+    def __post_init__(self) -> None:
+        relay = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _relay(self) -> None:
+                length = int(self.headers.get("Content-Length") or 0)
+                asked = Asked(self.command, unquote_plus(self.path), dict(self.headers), self.rfile.read(length))
+                relay.asked.append(asked)
+                answered = relay.interfere(asked) or relay.rewrite(asked, relay._forward(asked, self.path))
+                self.send_response(answered.status)
+                self.send_header("Content-Type", answered.content_type)
+                self.send_header("Content-Length", str(len(answered.body)))
+                self.end_headers()
+                self.wfile.write(answered.body)
+
+            # The names are http.server's.
+            do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _relay  # noqa: N815
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # http.server's signature
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+
+    @property
+    def url(self) -> str:
+        """Its own address."""
+        return f"http://127.0.0.1:{self._server.server_port}"
+
+    def _forward(self, asked: Asked, raw_path: str) -> Answered:
+        if self.upstream is None:
+            return Answered(502, b"nobody is here", "text/plain")
+        connection = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=30)
+        headers = {name: value for name, value in asked.headers.items() if name.lower() not in {"host", *_HOP_BY_HOP}}
+        headers["Accept-Encoding"] = "identity"
+        connection.request(asked.method, raw_path, asked.body or None, headers)
+        response = connection.getresponse()
+        body = response.read()
+        connection.close()
+        return Answered(response.status, body, response.headers.get("Content-Type", ""))
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.shutdown()
+        self._server.server_close()

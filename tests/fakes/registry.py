@@ -1,0 +1,119 @@
+"""A registry in memory that does what MLflow does, as `after_writes` says it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from bot.core.state import (
+    Capabilities,
+    DeleteAlias,
+    RegisteredModel,
+    RegistryState,
+    Run,
+    TransitionStage,
+    Write,
+    after_writes,
+    is_stage,
+)
+from bot.errors import Refused
+
+
+@dataclass(frozen=True, slots=True)
+class VersionTag:
+    """A tag that was set on a version."""
+
+    model: str
+    version: int
+    key: str
+    value: str
+
+
+BeforeWrite: TypeAlias = Callable[[Write | VersionTag], None]
+
+
+class FakeRegistry:
+    """Implements RegistryWriter. `written` and `tagged` record what was done, in order; `reads` counts `state` calls.
+
+    `before_write` is called before each write and tag, and may raise (then nothing is done) or call `change`, as
+    somebody else would who moves a slot at that moment. Like MLflow, it refuses models and versions that do not
+    exist and archiving from a stage that is no slot; deleting an alias that is not there is fine.
+    """
+
+    def __init__(
+        self,
+        state: RegistryState,
+        runs: Mapping[str, Run] | None = None,
+        capabilities: Capabilities | None = None,
+        address: str = "https://mlflow.example.com",
+        before_write: BeforeWrite | None = None,
+    ) -> None:
+        self._state = state
+        self._runs = dict(runs or {})
+        self._capabilities = capabilities or Capabilities()
+        self._address = address
+        self.before_write = before_write
+        self.written: list[Write] = []
+        self.tagged: list[VersionTag] = []
+        self.reads = 0
+
+    @property
+    def address(self) -> str:
+        return self._address
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._capabilities
+
+    def state(self, models: Collection[str]) -> RegistryState:
+        self.reads += 1
+        held = {name: self._state.models[name] for name in sorted(set(models)) if name in self._state.models}
+        return RegistryState(held if self._capabilities.stages else {n: _without_stages(m) for n, m in held.items()})
+
+    def runs(self, run_ids: Collection[str]) -> Mapping[str, Run]:
+        return {run_id: self._runs[run_id] for run_id in sorted(set(run_ids)) if run_id in self._runs}
+
+    def change(self, *writes: Write) -> None:
+        """Change the registry behind the program's back: not recorded, `before_write` not called."""
+        self._state = after_writes(self._state, writes)
+
+    def write(self, write: Write) -> None:
+        self._refuse_what_cannot_be(write)
+        if self.before_write:
+            self.before_write(write)
+        self.change(write)
+        self.written.append(write)
+
+    def tag_version(self, model: str, version: int, key: str, value: str) -> None:
+        tag = VersionTag(model, version, key, value)
+        held = self._model(model)
+        self._version_exists(held, version)
+        if self.before_write:
+            self.before_write(tag)
+        tagged = replace(held.versions[version], tags={**held.versions[version].tags, key: value})
+        changed = replace(held, versions={**held.versions, version: tagged})
+        self._state = RegistryState({**self._state.models, model: changed})
+        self.tagged.append(tag)
+
+    def _refuse_what_cannot_be(self, write: Write) -> None:
+        if not (self._capabilities.stages if isinstance(write, TransitionStage) else self._capabilities.aliases):
+            raise Refused(f"{self._address} cannot do {write}.")
+        model = self._model(write.model)
+        if not isinstance(write, DeleteAlias):
+            self._version_exists(model, write.version)
+        if isinstance(write, TransitionStage) and write.archive_existing and not is_stage(write.stage):
+            raise Refused(f"Other versions cannot be archived by a transition to {write.stage}.")
+
+    def _model(self, name: str) -> RegisteredModel:
+        if name not in self._state.models:
+            raise Refused(f"{self._address} has no model {name!r}.")
+        return self._state.models[name]
+
+    def _version_exists(self, model: RegisteredModel, version: int) -> None:
+        if version not in model.versions:
+            raise Refused(f"{self._address} has no version {version} of {model.name!r}.")
+
+
+def _without_stages(model: RegisteredModel) -> RegisteredModel:
+    return replace(model, versions={n: replace(v, stage="None") for n, v in model.versions.items()})
