@@ -1,20 +1,48 @@
 # Two commands for people: `make demo` and `make test`. Both set themselves up in .venv.
-PYTHON ?= python3.11
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
-UV_VERSION := 0.13.8
 STAMP := $(VENV)/.installed
 
-.PHONY: help demo test lint types unit setup lock clean
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types contracts unit setup lock golden clean
 
 help: ## Show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /	/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+demo: $(STAMP) ## Show the whole loop on this machine, in .demo/
+	@$(BIN)/stagewright demo
+
+test: lint types contracts unit ## Everything that has to pass
+
+lint: $(STAMP) ## Style and mistakes
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(STAMP) ## Strict types
+	$(BIN)/mypy
+
+contracts: $(STAMP) ## Which module may import which
+	$(BIN)/lint-imports --no-logo
+
+unit: $(STAMP) ## Tests, with branch coverage of bot/core at 100%
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
 
 setup: $(STAMP) ## Create .venv from the hash-locked requirements
 
 $(STAMP): requirements.lock requirements-uv.lock pyproject.toml
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
 	$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $(STAMP)
+
+lock: $(STAMP) ## Renew the locked requirements from pyproject.toml
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+		--all-extras pyproject.toml -o requirements.lock
+
+golden: $(STAMP) ## Renew the golden files; read the difference before you commit it
+	STAGEWRIGHT_UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/views
+
+clean: ## Remove what the commands above made
+	rm -rf $(VENV) .demo .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

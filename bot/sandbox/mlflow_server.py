@@ -12,13 +12,15 @@ Invariants:
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -104,6 +106,16 @@ class MlflowServer:
             os.killpg(self.pgid, signal.SIGKILL)
             self._watchdog.wait()
 
+    def copy_to(self, target: Path) -> None:
+        """Copy the data while the server runs, as SQLite's own backup does, for another server to begin with."""
+        target.mkdir(parents=True)
+        with (
+            closing(sqlite3.connect(_database(self.directory))) as source,
+            closing(sqlite3.connect(_database(target))) as copy,
+        ):
+            source.backup(copy)
+        shutil.copytree(_artifacts(self.directory), _artifacts(target))
+
     def __enter__(self) -> Self:
         return self
 
@@ -129,6 +141,14 @@ class MlflowServer:
         )
 
 
+def _database(directory: Path) -> Path:
+    return directory / "mlflow.db"
+
+
+def _artifacts(directory: Path) -> Path:
+    return directory / "artifacts"
+
+
 def _spawn(command: list[str], directory: Path) -> subprocess.Popen[bytes]:
     with _log_file(directory).open("ab") as log:
         return subprocess.Popen(
@@ -144,8 +164,8 @@ def _spawn(command: list[str], directory: Path) -> subprocess.Popen[bytes]:
 
 def _command(directory: Path, port: int, python: Path) -> list[str]:
     options = {
-        "--backend-store-uri": f"sqlite:///{directory / 'mlflow.db'}",
-        "--artifacts-destination": str(directory / "artifacts"),
+        "--backend-store-uri": f"sqlite:///{_database(directory)}",
+        "--artifacts-destination": str(_artifacts(directory)),
         "--host": HOST,
         "--port": str(port),
         "--workers": "1",

@@ -1,0 +1,289 @@
+"""The command line: parse, call one command, print, exit. Commands are imported when they are called."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from io import TextIOWrapper
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from bot import __version__
+from bot.errors import InvalidDocuments, Misuse, StagewrightError
+
+if TYPE_CHECKING:
+    from bot.views.render import Form
+    from bot.wiring import Connections
+
+EXIT_CODES = """
+Exit codes: 0 yes, done, nothing to do; 1 no (findings, not approved, refused); 2 usage; 3 could not tell.
+"""
+
+
+@dataclass(slots=True)
+class Session:
+    """What the global options say, and what this run is connected to."""
+
+    directory: Path
+    form: Form
+    verbose: bool
+    connections: Connections
+
+    def show(self, result: Any, exit_code: int) -> None:
+        """Print a result, add it to the job summary, and exit."""
+        from bot.views.render import rendered
+
+        click.echo(self.connections.masked(rendered(result, self.form)))
+        if self.connections.actions.is_active:
+            self.connections.actions.summarize(self.connections.masked(rendered(result, "markdown")))
+        raise click.exceptions.Exit(exit_code)
+
+
+@click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="stagewright")
+@click.option("--repo", type=click.Path(file_okay=False, path_type=Path), default=".", help="The GitOps repository.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+@click.option("-v", "--verbose", is_flag=True, help="Show details, and a traceback for the unexpected.")
+@click.pass_context
+def cli(context: click.Context, repo: Path, form: Form, *, verbose: bool) -> None:
+    """GitOps promotion bot for the MLflow Model Registry.
+
+    The desired stages and aliases of each model live in models/, the rules in policies/. A bot proposes promotions as
+    pull requests; merging one changes the registry, and the audit log says who, what, when and why.
+    """
+    from bot.wiring import Connections
+
+    if not repo.is_dir():
+        raise Misuse(f"{repo} is not a folder.", fix="Name the repository with --repo.")
+    connections = context.with_resource(Connections(os.environ, repo))
+    context.obj = Session(repo, form, verbose, connections)
+
+
+@cli.command(epilog="Example: stagewright validate")
+@click.pass_obj
+def validate(session: Session) -> None:
+    """Check models/ and policies/ as they lie on disk. Talks to nobody."""
+    from bot.commands.validate import validate as command
+
+    result = command(session.connections.tree)
+    for line in session.connections.actions.annotations(result.findings):
+        click.echo(line, err=True)
+    session.show(result, 0 if result.is_valid else 1)
+
+
+@cli.command(epilog="Example: stagewright compare churn_classifier --exit-code")
+@click.argument("model")
+@click.option("--exit-code", is_flag=True, help="Exit 1 when no candidate wins.")
+@click.pass_obj
+def compare(session: Session, model: str, *, exit_code: bool) -> None:
+    """Compare the candidates of MODEL with its incumbent."""
+    from bot.commands.compare import compare_model
+
+    links = session.connections
+    result = compare_model(links.tree, links.registry, links.log, model, links.now())
+    session.show(result, int(exit_code and not result.has_winner))
+
+
+@cli.command(epilog="Example: stagewright propose --dry-run")
+@click.argument("models", nargs=-1)
+@click.option("--dry-run", is_flag=True, help="Print what would be opened; open nothing.")
+@click.option("--again", is_flag=True, help="Propose even what a person declined by closing its pull request.")
+@click.pass_obj
+def propose(session: Session, models: tuple[str, ...], *, dry_run: bool, again: bool) -> None:
+    """Open a pull request for each of MODELS (all when none is named) that has a better candidate."""
+    from bot.commands.propose import Request, Wording, propose_models
+    from bot.views.markdown import proposal_body, proposal_title
+
+    links = session.connections
+    request = Request(models, again, dry_run, links.requester, links.now())
+    wording = Wording(proposal_title, proposal_body)
+    session.show(propose_models(links.tree, links.registry, links.log, links.pulls, request, wording), 0)
+
+
+@cli.command(epilog="Example: stagewright approvals 42")
+@click.argument("pull_request", type=click.IntRange(min=1), required=False, metavar="PR")
+@click.option("--post", is_flag=True, help="Post the answer as a commit status.")
+@click.pass_obj
+def approvals(session: Session, pull_request: int | None, *, post: bool) -> None:
+    """Say whether the policy approves pull request PR, and what it still needs.
+
+    In a workflow, PR may be left out: it is read from the event that started it.
+    """
+    from bot.commands.approvals import approvals_of_head, approvals_of_number
+
+    links = session.connections
+    ports = links.pulls, links.tree, links.log
+    event = {} if pull_request else links.event()
+    number = pull_request or _nested(event, "pull_request", "number")
+    head = _nested(event, "workflow_run", "head_sha")
+    run_url = links.run_url or ""
+    if number:
+        result = approvals_of_number(*ports, number, post=post, run_url=run_url)
+    elif head:
+        result = approvals_of_head(*ports, head, run_url=run_url)
+    else:
+        raise Misuse("Which pull request?", fix="Name its number, e.g. `stagewright approvals 42`.")
+    session.show(result, 0 if result.approved else 1)
+
+
+def _nested(event: Any, *keys: str) -> Any:
+    for key in keys:
+        event = event.get(key) if isinstance(event, dict) else None
+    return event
+
+
+@cli.command(epilog="Example: stagewright plan --exit-code")
+@click.option("--exit-code", is_flag=True, help="Exit 1 when apply would do or refuse something.")
+@click.pass_obj
+def plan(session: Session, *, exit_code: bool) -> None:
+    """Show what apply would do with the files as they lie on disk. Changes nothing."""
+    from bot.commands.plan import plan_working_tree
+
+    links = session.connections
+    result = plan_working_tree(links.tree, links.registry, links.log, links.now())
+    session.show(result, int(exit_code and result.has_changes))
+
+
+@cli.command(epilog="Example: stagewright apply --dry-run")
+@click.option("--dry-run", is_flag=True, help="Print exactly what would happen; change nothing.")
+@click.option("--force", is_flag=True, help="Allow an unusually large change. Logged with your name.")
+@click.pass_obj
+def apply(session: Session, *, dry_run: bool, force: bool) -> None:
+    """Make the registry what the default branch says, and write the audit log."""
+    from bot.commands.apply import Occasion, Ports, preview
+    from bot.commands.apply import apply as command
+    from bot.views.markdown import apply_comment
+
+    links = session.connections
+    occasion = Occasion(links.actor, links.run_url, links.now)
+    if dry_run:
+        planned = preview(links.tree, links.registry, links.pulls, links.log, occasion, force=force)
+        session.show(planned, 1 if planned.plan.refusals else 0)
+        return
+    ports = Ports(links.tree, links.registry_writer, links.pulls, links.log_writer)
+    result = command(ports, occasion, apply_comment, force=force)
+    links.actions.outputs(result.step_outputs())
+    session.show(result, 1 if result.refused else 0)
+
+
+@cli.command(epilog="Example: stagewright history churn_classifier --at 2026-11-01T12:00:00Z")
+@click.argument("model", required=False)
+@click.option("--at", "moment", help="A moment, ISO 8601; UTC where no zone is given.")
+@click.pass_obj
+def history(session: Session, model: str | None, moment: str | None) -> None:
+    """Show what was in each slot of MODEL (of all models) from when to when, and by whose approval."""
+    from bot.commands.history import history as command
+
+    links = session.connections
+    session.show(command(links.tree, links.log, model, _moment(moment)), 0)
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise Misuse(f"{text!r} is not a moment.", fix="Write it as 2026-11-01T12:00:00Z.") from error
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
+
+@cli.group()
+def audit() -> None:
+    """Begin and check the audit log."""
+
+
+@audit.command("init", epilog="Example: stagewright audit init")
+@click.pass_obj
+def audit_init(session: Session) -> None:
+    """Begin the audit log on the branch audit-log, and name its genesis in policies/audit.yaml."""
+    from bot.commands.audit import audit_init as command
+
+    links = session.connections
+    session.show(
+        command(links.tree, links.working_tree, links.log_writer, links.repository, links.actor, links.now()), 0
+    )
+
+
+@audit.command("verify", epilog="Example: stagewright audit verify")
+@click.pass_obj
+def audit_verify(session: Session) -> None:
+    """Check every entry of the audit log, and the anchors in the registry. Names each problem."""
+    from bot.commands.audit import audit_verify as command
+
+    links = session.connections
+    result = command(links.tree, links.log, links.registry if links.has_registry else None)
+    session.show(result, 1 if result.problems else 0)
+
+
+@cli.command(epilog="Example: stagewright demo")
+@click.option("--directory", type=click.Path(file_okay=False, path_type=Path), default=".demo", show_default=True)
+@click.option("--fault", envvar="STAGEWRIGHT_DEMO_FAULT", hidden=True, help="Break something, to see the demo notice.")
+def demo(directory: Path, fault: str | None) -> None:
+    """Show the whole loop on this machine: a real MLflow server, a local forge, real models."""
+    from bot.commands.demo import demo as command
+    from bot.sandbox.story import FAULTS
+
+    known = {str(name): name for name in FAULTS}
+    if fault and fault not in known:
+        raise Misuse(f"{fault!r} is not a fault.", fix=f"Name one of: {', '.join(known)}.")
+    command(directory, click.echo, fault=known.get(fault or ""))
+
+
+def main() -> None:
+    """Run the command line and exit: 0, 1, 2 or 3 as `errors` says, and never 1 for the unexpected."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character is no reason to fail
+    sys.exit(_guarded(lambda: cli.main(standalone_mode=False)))
+
+
+def _guarded(run: Callable[[], object]) -> int:
+    try:
+        code = run()
+    except SystemExit:  # click's answer to a broken pipe, as 1; ours is an Exit, which click returns
+        with suppress(OSError):
+            click.echo("stagewright: A pipe was closed before everything was written.", err=True)
+        return 3
+    except click.exceptions.Abort:
+        click.echo("Aborted.", err=True)
+        return 130
+    except click.ClickException as error:
+        error.show()
+        return 2
+    except StagewrightError as error:
+        return _explained(error)
+    except Exception as error:  # noqa: BLE001 - the unexpected must exit 3, since 1 would mean "no"
+        return _unexpected(error)
+    return code if isinstance(code, int) else 0
+
+
+def _explained(error: StagewrightError) -> int:
+    links = _connections()
+    findings = error.findings if isinstance(error, InvalidDocuments) else ()
+    for line in links.actions.annotations(findings) or links.actions.error(str(error)):
+        click.echo(links.masked(line), err=True)
+    click.echo(links.masked(f"stagewright: {error}"), err=True)
+    return error.exit_code
+
+
+def _unexpected(error: Exception) -> int:
+    links = _connections()
+    if "-v" in sys.argv or "--verbose" in sys.argv:
+        click.echo(links.masked("".join(traceback.format_exception(error))), err=True)
+    message = f"Unexpected {type(error).__name__}: {error}. This is no answer. Run again with -v and report this."
+    click.echo(links.masked(f"stagewright: {message}"), err=True)
+    return 3
+
+
+def _connections() -> Connections:
+    from bot.wiring import Connections
+
+    return Connections(os.environ, Path())

@@ -1,0 +1,66 @@
+"""Gathers what a comparison needs, for `compare` and `propose` alike: one bulk read of the models, one of the runs."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from bot.commands.gathering import Desired, entries_of, read_desired, read_log, refuse_unsupported
+from bot.core.audit import held
+from bot.core.proposal import NothingToPropose, Proposal, candidates, propose
+from bot.core.spec import ModelSpec
+from bot.core.state import ModelVersion, RegisteredModel, RegistryState, Run
+from bot.errors import Misuse
+from bot.ports import AuditLog, Registry, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Scan:
+    """What a look at the registry says of each model: a proposal, or why there is none."""
+
+    desired: Desired
+    registry: str
+    outcomes: tuple[Proposal | NothingToPropose, ...]
+    runs: Mapping[str, Run]
+
+
+def scan(
+    tree: Tree, registry: Registry, log: AuditLog, models: Collection[str], now: datetime, commit: str | None
+) -> Scan:
+    """Compare the candidates of some models (none named: of all) by the files of a commit. Changes nothing."""
+    desired = read_desired(tree, commit)
+    _refuse_unknown(models, desired.specs)
+    refuse_unsupported(desired, registry.capabilities)
+    specs = {name: spec for name, spec in sorted(desired.specs.items()) if not models or name in models}
+    state = registry.state([name for name, spec in specs.items() if spec.promotion])
+    runs = registry.runs(set(_run_ids(specs, state)))
+    by_log = held(entries_of(read_log(log, desired.audit)))
+    outcomes = []
+    for name, spec in specs.items():
+        slot = spec.promotion.slot if spec.promotion else ""
+        kept = {identity.version: reason for identity, reason in by_log.get((name, slot), {}).items()}
+        found = state.models.get(name)
+        outcomes.append(propose(spec, found, runs, desired.promotion, held=kept, registry=registry.address, now=now))
+    return Scan(desired, registry.address, tuple(outcomes), runs)
+
+
+def _refuse_unknown(models: Collection[str], specs: Mapping[str, ModelSpec]) -> None:
+    unknown = sorted(set(models) - specs.keys())
+    if unknown:
+        known = ", ".join(sorted(specs)) or "none"
+        raise Misuse(f"No file in models/ is for {unknown[0]!r}.", fix=f"Name one of: {known}.")
+
+
+def _run_ids(specs: Mapping[str, ModelSpec], state: RegistryState) -> Iterator[str]:
+    for name, model in state.models.items():
+        for version in _compared(specs[name], model):
+            if version is not None and version.identity.run_id:
+                yield version.identity.run_id
+
+
+def _compared(spec: ModelSpec, model: RegisteredModel) -> tuple[ModelVersion | None, ...]:
+    if spec.promotion is None:
+        return ()
+    incumbent = next(iter(model.holding(spec.promotion.slot)), None)
+    return (incumbent, *candidates(spec, model, incumbent))

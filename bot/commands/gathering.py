@@ -1,0 +1,110 @@
+"""What several commands gather before they decide."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from bot.core.audit import Chain, Entry, read_chain
+from bot.core.checks import unsupported_slots
+from bot.core.spec import AUDIT_ANCHOR, ApprovalPolicy, AuditAnchor, ModelSpec, PromotionPolicy
+from bot.core.state import Capabilities
+from bot.documents import Repository, read_repository
+from bot.errors import Finding, InvalidDocuments, LogUnavailable, PolicyUnreadable
+from bot.ports import AuditLog, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The documents of one commit (None: of the working tree), all of them valid."""
+
+    commit: str | None
+    repository: Repository
+    specs: Mapping[str, ModelSpec]
+    promotion: PromotionPolicy
+    approvals: ApprovalPolicy
+    audit: AuditAnchor
+
+
+def read_desired(tree: Tree, commit: str | None) -> Desired:
+    """The documents of a commit. Raises InvalidDocuments for models and PolicyUnreadable for policies."""
+    repository = read_repository(tree, commit)
+    errors = [finding for finding in repository.findings if finding.severity == "error"]
+    if any(finding.file.startswith("policies/") for finding in errors):
+        raise PolicyUnreadable("\n".join(str(finding) for finding in errors))
+    if errors:
+        raise InvalidDocuments(errors)
+    if repository.promotion is None or repository.approvals is None or repository.audit is None:
+        raise PolicyUnreadable("A policy could not be read.", fix="Run `stagewright validate`.")
+    return Desired(
+        commit,
+        repository,
+        {name: document.value for name, document in repository.models.items()},
+        repository.promotion.value,
+        repository.approvals.value,
+        repository.audit.value,
+    )
+
+
+def refuse_unsupported(desired: Desired, capabilities: Capabilities) -> None:
+    """Raise InvalidDocuments where a file asks for slots that the registry cannot have."""
+    findings = [
+        finding
+        for document in desired.repository.models.values()
+        for finding in document.findings(unsupported_slots(document.value, capabilities))
+    ]
+    if findings:
+        raise InvalidDocuments(findings)
+
+
+def read_log(log: AuditLog, anchor: AuditAnchor) -> Chain | None:
+    """The chain, None when there is no log yet. Raises LogUnavailable when it is lost or broken."""
+    content = log.read()
+    if content is None:
+        if anchor.genesis is None:
+            return None
+        raise LogUnavailable(
+            f"{AUDIT_ANCHOR} names the genesis of an audit log, but the branch `audit-log` does not exist.",
+            fix="Restore the branch from a clone (`git push origin audit-log`); never begin a new log over a lost one.",
+        )
+    if anchor.genesis is None:
+        raise LogUnavailable(
+            f"The branch `audit-log` exists, but {AUDIT_ANCHOR} does not name its genesis.",
+            fix=f"Run `stagewright audit init`, which writes it there, and commit {AUDIT_ANCHOR}.",
+        )
+    chain = read_chain(content, anchor.genesis)
+    if chain.problems:
+        raise LogUnavailable(
+            f"The audit log is broken: {chain.problems[0]}.",
+            fix="Run `stagewright audit verify` for the whole list, then restore the branch from a clone.",
+        )
+    return chain
+
+
+def entries_of(chain: Chain | None) -> tuple[Entry, ...]:
+    """The entries, none when there is no log yet."""
+    return chain.entries if chain else ()
+
+
+def broken_documents(tree: Tree, commit: str, paths: Collection[str]) -> tuple[Finding, ...]:
+    """The errors in those of the paths that are documents, as they are at a commit; a policy that is gone is one."""
+    found = read_repository(_Only(tree, paths), commit)
+    return tuple(finding for finding in found.errors if any(_concerns(finding, path) for path in paths))
+
+
+def _concerns(finding: Finding, path: str) -> bool:
+    return path == finding.file or path.startswith(f"{finding.file}/")
+
+
+@dataclass(frozen=True, slots=True)
+class _Only:
+    """Some files of a tree, so that a change of one model does not read all of them."""
+
+    tree: Tree
+    paths: Collection[str]
+
+    def list(self, commit: str | None, folder: str) -> Sequence[str]:
+        return [path for path in self.tree.list(commit, folder) if path in self.paths]
+
+    def read(self, commit: str | None, path: str) -> bytes | None:
+        return self.tree.read(commit, path) if path in self.paths else None

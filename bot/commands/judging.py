@@ -1,0 +1,155 @@
+"""Gathers what an evaluation needs to know of a pull request, open or merged, and the mandates behind slots' values."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from bot.commands.gathering import broken_documents
+from bot.core.approval import Evaluation, PullFacts, evaluate
+from bot.core.audit import Mandate
+from bot.core.changes import SlotValue, changes_between
+from bot.core.mandate import MergedRange, NoMandate, ValueAt, attributed, judged, merged_pull, merged_range
+from bot.core.pulls import PullCommit, PullRequest
+from bot.core.spec import (
+    APPROVAL_POLICY,
+    EVIDENCE_FOLDER,
+    MODELS_FOLDER,
+    ApprovalPolicy,
+    ModelSpec,
+    desired_state,
+    file_of_model,
+)
+from bot.core.state import SlotKey
+from bot.documents import parse_approval_policy, parse_model
+from bot.errors import PolicyUnreadable
+from bot.ports import PullRequests, Tree
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Reads pull requests and the repository, and asks the policy. Each thing is read once.
+
+    `seen` are the versions that the audit log saw in each slot. The same pull request or commit is judged once.
+    """
+
+    pulls: PullRequests
+    tree: Tree
+    seen: Mapping[SlotKey, Collection[int]]
+    base: ClassVar[str] = "main"
+    _specs: dict[tuple[str, str], ModelSpec | None] = field(default_factory=dict)
+    _people: dict[str, Mapping[str, str]] = field(default_factory=dict)
+    _judged: dict[int, tuple[PullRequest, MergedRange, Evaluation] | NoMandate] = field(default_factory=dict)
+
+    def evaluate_open(self, pull: PullRequest) -> Evaluation:
+        """What the policy of the base branch says of an open pull request. Raises PolicyUnreadable."""
+        tip = self.tree.default_branch_head()
+        self.tree.fetch_pull(pull.number, pull.head_sha)
+        before = self.tree.merge_base(tip, pull.head_sha)
+        return evaluate(
+            self.policy(tip), self._facts(pull, self.pulls.commits(pull.number), before, pull.head_sha, tip)
+        )
+
+    def policy(self, commit: str) -> ApprovalPolicy:
+        """The approval policy at a commit. Raises PolicyUnreadable."""
+        content = self.tree.read(commit, APPROVAL_POLICY)
+        if content is None:
+            raise PolicyUnreadable(
+                f"{APPROVAL_POLICY} does not exist at {commit[:7]}.",
+                fix="Without a policy nothing can be approved: restore it by a pull request.",
+            )
+        parsed = parse_approval_policy(APPROVAL_POLICY, content)
+        if parsed.document is None:
+            raise PolicyUnreadable("\n".join(str(finding) for finding in parsed.findings))
+        return parsed.document.value
+
+    def _facts(
+        self, pull: PullRequest, commits: Collection[PullCommit], before: str, after: str, policy_commit: str
+    ) -> PullFacts:
+        paths = tuple(self.tree.changed_paths(before, after))
+        models = [path for path in paths if path.startswith(f"{MODELS_FOLDER}/")]
+        return PullFacts(
+            pull=pull,
+            reviews=tuple(self.pulls.reviews(pull.number)),
+            commits=tuple(commits),
+            changes=changes_between(self._desired(before, models), self._desired(after, models), self.seen),
+            paths=paths,
+            people=self._permissions(),
+            evidence=dict(self._evidence(after, paths)),
+            unreadable=tuple(str(finding) for finding in broken_documents(self.tree, after, paths)),
+            policy_commit=policy_commit,
+        )
+
+    def _permissions(self) -> Mapping[str, str]:
+        if "all" not in self._people:
+            self._people["all"] = self.pulls.permissions()
+        return self._people["all"]
+
+    def _evidence(self, commit: str, paths: Collection[str]) -> Iterator[tuple[str, bytes]]:
+        for path in paths:
+            if path.startswith(f"{EVIDENCE_FOLDER}/"):
+                content = self.tree.read(commit, path)
+                if content is not None:
+                    yield path, content
+
+    def _desired(self, commit: str, files: Collection[str]) -> Mapping[SlotKey, int | None]:
+        specs = (self._spec(commit, file) for file in files)
+        return desired_state({spec.name: spec for spec in specs if spec})
+
+    def _spec(self, commit: str, file: str) -> ModelSpec | None:
+        """A model's file at a commit; None when it does not exist or cannot be read, so that it manages nothing."""
+        place = commit, file
+        if place not in self._specs:
+            content = self.tree.read(commit, file)
+            document = parse_model(file, content).document if content is not None else None
+            self._specs[place] = document.value if document else None
+        return self._specs[place]
+
+    def value(self, commit: str, key: SlotKey) -> SlotValue:
+        """A slot's desired version at a commit."""
+        spec = self._spec(commit, file_of_model(key[0]))
+        return spec.desired().get(key[1], "unmanaged") if spec else "unmanaged"
+
+    def mandate(self, key: SlotKey, commit: str) -> Mandate | NoMandate:
+        """Who approved the value that a slot has at a commit of the default branch."""
+        while True:
+            origin = attributed(self._values(key, commit))
+            if origin is None:
+                return NoMandate(f"no commit of the default branch sets {key[1]} of {key[0]}")
+            found = self._merged(origin.sha)
+            if isinstance(found, NoMandate):
+                return found
+            pull, merged, evaluation = found
+            if self.value(merged.before, key) != self.value(merged.last, key):
+                values = {"at_merge": self.value(merged.last, key), "at_head": self.value(pull.head_sha, key)}
+                return judged(key, pull, merged, evaluation, values)
+            commit = merged.before
+
+    def _values(self, key: SlotKey, commit: str) -> Iterator[ValueAt]:
+        for change in self.tree.first_parents(commit, file_of_model(key[0])):
+            before = self.value(change.parent, key) if change.parent else "unmanaged"
+            yield ValueAt(change, before, self.value(change.sha, key))
+
+    def _merged(self, commit: str) -> tuple[PullRequest, MergedRange, Evaluation] | NoMandate:
+        named = merged_pull(commit, self.pulls.of_commit(commit), self.base)
+        if named is None:
+            return NoMandate(f"commit {commit[:7]} set it on the default branch without a pull request")
+        if named.number not in self._judged:
+            self._judged[named.number] = self._judge_merged(named.number)
+        return self._judged[named.number]
+
+    def _judge_merged(self, number: int) -> tuple[PullRequest, MergedRange, Evaluation] | NoMandate:
+        pull = self.pulls.get(number)  # who merged it is only told one by one
+        if pull is None or pull.merge_sha is None:
+            return NoMandate(f"GitHub no longer shows pull request #{number} as merged", number)
+        commits = self.pulls.commits(pull.number)
+        merged = merged_range(pull, commits, self.tree.line(pull.merge_sha, len(commits)))
+        if merged is None:
+            return NoMandate(f"git does not show what pull request #{pull.number} merged", pull.number)
+        self.tree.fetch_pull(pull.number, pull.head_sha)
+        try:
+            policy = self.policy(merged.before)
+        except PolicyUnreadable as error:
+            return NoMandate(f"the policy before pull request #{pull.number} cannot be read: {error}", pull.number)
+        return pull, merged, evaluate(policy, self._facts(pull, commits, merged.before, merged.last, merged.before))

@@ -1,0 +1,100 @@
+"""Appends entries to the audit log, and tells the world outside of the log what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TypeAlias
+
+from bot.core.audit import (
+    ANCHOR_TAG,
+    Anchor,
+    Appended,
+    Chain,
+    Draft,
+    Entry,
+    Link,
+    anchor_targets,
+    anchors,
+    chained,
+    read_chain,
+    unanchored,
+)
+from bot.core.state import SlotKey
+from bot.errors import LogMoved, LogUnavailable
+from bot.ports import AuditLogWriter, PullRequests, RegistryWriter
+
+COMMENT_MARKER = "<!-- stagewright:apply -->"
+_ATTEMPTS = 5
+
+Comment: TypeAlias = Callable[[Sequence[Entry], Link], str]
+"""Renders what a merged pull request is told, from its entries and the log's head."""
+
+
+def append(log: AuditLogWriter, chain: Chain, drafts: Sequence[Draft]) -> Chain:
+    """Append to the log exactly as it was read, in one commit. Raises LogMoved when it is no longer that."""
+    if not drafts:
+        return chain
+    appended = chained(drafts, chain.links[-1], drafts[0].time[:7])
+    content = log.append(chain.head, appended.segment, appended.lines, _message(appended))
+    return Chain(content.head, (*chain.links, *appended.links))
+
+
+def append_on_top(log: AuditLogWriter, chain: Chain, drafts: Sequence[Draft]) -> Chain:
+    """Append even when somebody else appended in the meantime: what happened, happened.
+
+    Two applies may resume one interrupted change; the outcome that the other one appended first is not said twice.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            return append(log, chain, drafts)
+        except LogMoved:
+            chain = _grown(log, chain)
+            drafts = _unsaid(drafts, chain)
+    raise LogMoved("The outcomes could not be appended: the log kept moving.", fix="Run `stagewright apply` again.")
+
+
+def _unsaid(drafts: Sequence[Draft], chain: Chain) -> Sequence[Draft]:
+    said = {(entry.intended, entry.event) for entry in chain.entries if entry.intended is not None}
+    return [draft for draft in drafts if (draft.intended, draft.event) not in said]
+
+
+def _grown(log: AuditLogWriter, chain: Chain) -> Chain:
+    """The log now, which must begin with what it was."""
+    content = log.read()
+    now = read_chain(content, None) if content else Chain("", ())
+    if now.problems or now.links[: len(chain.links)] != chain.links:
+        raise LogUnavailable("The audit log was replaced during this apply.", fix="Restore it from a clone.")
+    return now
+
+
+def _message(appended: Appended) -> str:
+    first, last = appended.links[0].entry.seq, appended.links[-1].entry.seq
+    span = f"entry {first}" if first == last else f"entries {first} to {last}"
+    return "\n".join([f"Append {span}", "", *(f"- {link.entry}" for link in appended.links)])
+
+
+def tell(
+    registry: RegistryWriter, pulls: PullRequests, chain: Chain, models: Collection[str], comment: Comment
+) -> None:
+    """Comment on the pull requests of the entries that are not anchored yet, then anchor the log's head.
+
+    The anchor comes last: without it, the next run does all of this again, and doing it twice changes nothing.
+    """
+    head = chain.links[-1]
+    newest = {entry.model for entry in chain.entries[-1:] if entry.model}
+    state = registry.state({*models, *newest})
+    entries = unanchored(chain, anchors(state))
+    outcomes = _by_pull(chain.entries)
+    for number in _by_pull(entries):
+        pulls.comment_once(number, COMMENT_MARKER, comment(tuple(outcomes[number].values()), head))
+    for model, version in anchor_targets(entries, state):
+        registry.tag_version(model, version, ANCHOR_TAG, Anchor(model, version, head.entry.seq, head.digest).tag)
+
+
+def _by_pull(entries: Sequence[Entry]) -> Mapping[int, Mapping[SlotKey, Entry]]:
+    """Per pull request and slot the last outcome: a comment is edited, so what it says has to be whole."""
+    found: dict[int, dict[SlotKey, Entry]] = {}
+    for entry in entries:
+        if entry.pull_request is not None and entry.event != "intended":
+            found.setdefault(entry.pull_request, {})[entry.key] = entry
+    return found

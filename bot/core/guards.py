@@ -1,0 +1,183 @@
+"""The refusals that no approval overrides, read from top to bottom; the first that refuses is the one that is named.
+
+1. no-mandate: nobody approved this value, or that could not be shown.
+2. identity-changed: the number is the approved one, the version behind it is not (model re-created, registry restored).
+   An adoption that needs no mandate approves nothing, so it may record another version of the same number.
+3. version-not-ready: the version is not READY.
+4. evidence-changed: the registry's numbers or runs are no longer those that were approved. Promotions only: going back
+   must stay possible.
+5. held: the version is held for this slot. Promotions only.
+6. too-many: more than 30% of the managed slots and more than 5 at once smells of a mistake; only `--force` overrides.
+
+An interrupted change that is resumed keeps the mandate that its `intended` entry recorded, and was let through by
+guard 6 then.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, TypeAlias
+
+from bot.core.audit import Mandate
+from bot.core.evidence import Evidence, changed_rules, recheck
+from bot.core.holds import held_versions
+from bot.core.mandate import NoMandate
+from bot.core.plan import Adoption, Change, Plan, Refusal, Unmanagement, without
+from bot.core.spec import ModelSpec, PromotionPolicy
+from bot.core.state import Identity, RegistryState, Run, SlotKey
+
+MANY_SHARE: Final = 0.3
+MANY_COUNT: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class GuardFacts:
+    """What the guards look at. `evidence` is what each promotion's pull request brought; `force` is `--force`.
+
+    `mandates` is None where mandates cannot be known (a plan without GitHub): then guard 1 and 4 stay silent.
+    """
+
+    actual: RegistryState
+    specs: Mapping[str, ModelSpec]
+    policy: PromotionPolicy
+    mandates: Mapping[SlotKey, Mandate | NoMandate] | None
+    evidence: Mapping[SlotKey, Evidence]
+    runs: Mapping[str, Run]
+    seen: Mapping[SlotKey, frozenset[Identity]]
+    held: Mapping[SlotKey, Mapping[Identity, str]]
+    today: date
+    force: bool = False
+
+
+Guarded: TypeAlias = Change | Adoption | Unmanagement
+
+
+@dataclass(frozen=True, slots=True)
+class No:
+    """Why a guard refuses, and the way out."""
+
+    reason: str
+    way_out: str
+
+
+Guard: TypeAlias = Callable[[GuardFacts, Guarded], No | None]
+
+
+def needs_mandate(item: Guarded) -> bool:
+    """Everything does but the first adoption of a slot, which records what is and changes nothing."""
+    return not (isinstance(item, Adoption) and not item.known)
+
+
+def _no_mandate(facts: GuardFacts, item: Guarded) -> No | None:
+    if facts.mandates is None or not needs_mandate(item):
+        return None
+    mandate = facts.mandates.get(item.key, NoMandate("no pull request was found that brought this value"))
+    if isinstance(mandate, Mandate):
+        return None
+    return No(
+        mandate.reason, "`git revert` the commit, or merge a pull request that ratifies the value with approvals."
+    )
+
+
+def _identity_changed(facts: GuardFacts, item: Guarded) -> No | None:
+    if isinstance(item, Unmanagement) or item.after is None or not needs_mandate(item):
+        return None
+    known = {identity for identity in facts.seen.get(item.key, ()) if identity.version == item.after.version}
+    promised = item.resumes.identity_after if isinstance(item, Change) and item.resumes else None
+    if (known and item.after not in known) or (promised and promised != item.after):
+        return No(
+            f"version {item.after.version} is not the version of that number that was in this slot before:"
+            " the model was re-created or the registry was restored",
+            "Find out which it is. Then promote the version you want by a new pull request; to keep this very number,"
+            " take the slot out of the model's file by one pull request and put it back by another.",
+        )
+    return None
+
+
+def _version_not_ready(facts: GuardFacts, item: Guarded) -> No | None:
+    if not isinstance(item, Change) or item.after is None:
+        return None
+    version = facts.actual.version(item.after.model, item.after.version)
+    status = version.status if version else "missing"
+    if status == "READY":
+        return None
+    return No(f"version {item.after.version} is {status}, not READY", "Wait until it is, or `git revert` the commit.")
+
+
+def _evidence_changed(facts: GuardFacts, item: Guarded) -> No | None:
+    if not isinstance(item, Change) or item.kind != "promotion" or item.key not in facts.evidence:
+        return None
+    evidence, promotion = facts.evidence[item.key], facts.specs[item.key[0]].promotion
+    rules = changed_rules(evidence, promotion.criteria if promotion else (), facts.policy)
+    reasons = (*rules, *recheck(evidence, facts.actual, facts.runs))
+    if not reasons:
+        return None
+    return No(
+        f"the registry no longer shows what was approved: {reasons[0]}",
+        "`git revert` the commit and let `stagewright propose` compare again.",
+    )
+
+
+def _held(facts: GuardFacts, item: Guarded) -> No | None:
+    if not isinstance(item, Change) or item.kind != "promotion" or item.after is None:
+        return None
+    model, slot = item.key
+    by_log = {identity.version: reason for identity, reason in facts.held.get(item.key, {}).items()}
+    reason = held_versions(facts.specs[model], slot, by_log, facts.today).get(item.after.version)
+    if reason is None:
+        return None
+    return No(
+        f"version {item.after.version}: {reason}", "Lift the hold in the model's file with `lift: true`, or revert."
+    )
+
+
+GUARDS: Final[tuple[tuple[str, Guard], ...]] = (
+    ("no-mandate", _no_mandate),
+    ("identity-changed", _identity_changed),
+    ("version-not-ready", _version_not_ready),
+    ("evidence-changed", _evidence_changed),
+    ("held", _held),
+)
+
+
+def guarded(plan: Plan, facts: GuardFacts) -> Plan:
+    """The plan with everything refused that a guard refuses, and whatever hangs on that."""
+    refused = without(plan, tuple(_refusals(plan, facts)), facts.specs, facts.actual)
+    return refused if facts.force else without(refused, tuple(_too_many(refused)), facts.specs, facts.actual)
+
+
+def _refusals(plan: Plan, facts: GuardFacts) -> Iterator[Refusal]:
+    for item in plan.items:
+        if isinstance(item, Change | Adoption | Unmanagement):
+            refusal = _first_refusal(item, facts)
+            if refusal:
+                yield refusal
+
+
+def _first_refusal(item: Guarded, facts: GuardFacts) -> Refusal | None:
+    for name, guard in GUARDS:
+        no = guard(facts, item)
+        if no:
+            return _refusal(item, name, no)
+    return None
+
+
+def _refusal(item: Guarded, guard: str, no: No) -> Refusal:
+    after = None if isinstance(item, Unmanagement) else item.after
+    kind = item.kind if isinstance(item, Change) else None
+    return Refusal(item.key, guard, no.reason, no.way_out, before=item.before, after=after, kind=kind)
+
+
+def _too_many(plan: Plan) -> Iterator[Refusal]:
+    changes = [change for change in plan.changes if not change.resumes]
+    slots = sum(not isinstance(item, Unmanagement) for item in plan.items)
+    if len(changes) <= MANY_COUNT or len(changes) <= MANY_SHARE * slots:
+        return
+    no = No(
+        f"{len(changes)} of {slots} managed slots would change at once",
+        "If that is meant, run `stagewright apply --force`; it is logged with your name.",
+    )
+    for change in changes:
+        yield _refusal(change, "too-many", no)

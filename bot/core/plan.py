@@ -1,0 +1,384 @@
+"""What reconciling the registry with the desired state would do.
+
+Per slot, with its base (the log), its actual holding (the registry) and its desired version (Git):
+1. In the registry and desired are the same, and so is the base: in sync.
+2. The same, but no base yet: adopted. The same, but another base: adopted, and somebody has to have approved it.
+3. The registry holds the base and Git wants something else: a change.
+4. No base yet, the registry's slot is empty and Git wants a version: a change.
+5. No base yet and the registry holds something else than Git wants: refused, import first.
+6. The registry holds neither the base nor the desired version: drift, refused.
+7. A base for a slot that Git no longer manages: un-managed; the registry is not touched.
+8. A refused stage refuses what hangs on it: the aliases that follow it, and the emptying of the stage that its version
+   leaves. A slot that the same write would touch and that is refused, refuses the change.
+9. Before all that, `intended` entries without an outcome are settled by what the registry holds now.
+10. Staging takes no version out of a Production that Git does not manage: refused, since that would empty it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from bot.core.audit import Entry
+from bot.core.changes import kind_of
+from bot.core.spec import Follows, ModelSpec, desired_state
+from bot.core.state import (
+    STAGES,
+    ChangeKind,
+    DeleteAlias,
+    Identity,
+    RegistryState,
+    SetAlias,
+    SlotKey,
+    TransitionStage,
+    Write,
+    after_writes,
+    is_stage,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class InSync:
+    """Nothing to do: Git, the log and the registry agree."""
+
+    key: SlotKey
+    identity: Identity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One slot to move. `resumes` is the `intended` entry of an earlier run that was cut off."""
+
+    key: SlotKey
+    before: Identity | None
+    after: Identity | None
+    kind: ChangeKind
+    resumes: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Adoption:
+    """The registry already holds what Git wants. `known` is false when the log has no base of this slot yet."""
+
+    key: SlotKey
+    before: Identity | None
+    after: Identity | None
+    known: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Unmanagement:
+    """Git stopped managing a slot; it keeps what it holds."""
+
+    key: SlotKey
+    before: Identity | None
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A slot that apply leaves alone: which guard, why, and the way out."""
+
+    key: SlotKey
+    guard: str
+    reason: str
+    way_out: str
+    before: Identity | None = None
+    after: Identity | None = None
+    kind: ChangeKind | None = None
+
+
+Item: TypeAlias = InSync | Change | Adoption | Unmanagement | Refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """One item per slot, in order of model and slot."""
+
+    items: tuple[Item, ...]
+
+    @property
+    def changes(self) -> tuple[Change, ...]:
+        """The slots to move."""
+        return tuple(item for item in self.items if isinstance(item, Change))
+
+    @property
+    def refusals(self) -> tuple[Refusal, ...]:
+        """The slots that are left alone against Git's wish."""
+        return tuple(item for item in self.items if isinstance(item, Refusal))
+
+    @property
+    def is_empty(self) -> bool:
+        """True when everything is in sync."""
+        return all(isinstance(item, InSync) for item in self.items)
+
+
+def plan(
+    specs: Mapping[str, ModelSpec],
+    actual: RegistryState,
+    bases: Mapping[SlotKey, Identity | None],
+    seen: Mapping[SlotKey, frozenset[Identity]],
+    resumable: Mapping[SlotKey, Entry],
+) -> Plan:
+    """Rules 1 to 8 and 10. `resumable` are the open intents that `settle` left to be done."""
+    desired = desired_state(specs)
+    items: dict[SlotKey, Item] = {}
+    for key, version in desired.items():
+        items[key] = _item(key, version, actual, bases, seen.get(key, frozenset()), resumable.get(key))
+    for key in bases.keys() - desired.keys():
+        items[key] = Unmanagement(key, bases[key])
+    items.update((refusal.key, refusal) for refusal in _emptying_production(items, desired, actual))
+    return Plan(tuple(item for _, item in sorted(hang_together(items, specs, actual).items())))
+
+
+def _item(
+    key: SlotKey,
+    version: int | None,
+    actual: RegistryState,
+    bases: Mapping[SlotKey, Identity | None],
+    seen: frozenset[Identity],
+    resumes: Entry | None,
+) -> Item:
+    wanted = _identity(key, version, actual)
+    if isinstance(wanted, Refusal):
+        return wanted
+    holding = actual.holding(key)
+    expected = () if wanted is None else (wanted,)
+    if key not in bases:
+        return _first(key, holding, expected, wanted, seen, resumes)
+    base = bases[key]
+    if holding == expected:
+        return InSync(key, wanted) if base == wanted else Adoption(key, base, wanted, known=True)
+    if holding == (() if base is None else (base,)):
+        return Change(key, base, wanted, _kind(wanted, seen), resumes)
+    return _drift(key, holding, base, wanted)
+
+
+def _identity(key: SlotKey, version: int | None, actual: RegistryState) -> Identity | Refusal | None:
+    if version is None:
+        return None
+    found = actual.version(key[0], version)
+    if found is None:
+        return Refusal(
+            key,
+            "version-missing",
+            f"version {version} of {key[0]} does not exist in the registry",
+            "Name a version that exists, or revert the edit.",
+        )
+    return found.identity
+
+
+def _first(
+    key: SlotKey,
+    holding: tuple[Identity, ...],
+    expected: tuple[Identity, ...],
+    wanted: Identity | None,
+    seen: frozenset[Identity],
+    resumes: Entry | None,
+) -> Item:
+    if holding == expected:
+        return Adoption(key, None, wanted, known=False)
+    if not holding:
+        return Change(key, None, wanted, _kind(wanted, seen), resumes)
+    return Refusal(
+        key,
+        "import-first",
+        f"the log knows nothing of this slot yet, Git wants {_named(wanted)} and the registry holds {_all(holding)}",
+        "First make the YAML say what the registry holds and merge that; change it in a second pull request.",
+        after=wanted,
+    )
+
+
+def _kind(wanted: Identity | None, seen: frozenset[Identity]) -> ChangeKind:
+    return kind_of(0, wanted.version if wanted else None, {identity.version for identity in seen})
+
+
+def _drift(key: SlotKey, holding: tuple[Identity, ...], base: Identity | None, wanted: Identity | None) -> Refusal:
+    return Refusal(
+        key,
+        "drift",
+        f"the registry holds {_all(holding)}, but it was left with {_named(base)} and Git wants {_named(wanted)}:"
+        " somebody moved it outside of Git",
+        f"Put {_named(base)} back in {key[1]} of the registry, or merge a pull request that makes the YAML say"
+        " what the registry holds; then run `stagewright apply` again.",
+        before=base,
+        after=wanted,
+    )
+
+
+def _emptying_production(
+    items: Mapping[SlotKey, Item], desired: Mapping[SlotKey, int | None], actual: RegistryState
+) -> Iterator[Refusal]:
+    """Rule 10."""
+    for (model, slot), item in items.items():
+        production = model, "Production"
+        if slot != "Staging" or production in desired or not isinstance(item, Change):
+            continue
+        if item.after in actual.holding(production):
+            yield Refusal(
+                item.key,
+                "empties-production",
+                f"{_named(item.after)} is in Production, which {model}'s file does not manage: moving it empties that",
+                "Manage Production in the model's file first, with the version that it should hold or null.",
+                before=item.before,
+                after=item.after,
+                kind=item.kind,
+            )
+
+
+def _named(identity: Identity | None) -> str:
+    return f"version {identity.version}" if identity else "nothing"
+
+
+def _all(holding: tuple[Identity, ...]) -> str:
+    return " and ".join(_named(identity) for identity in holding) or "nothing"
+
+
+def hang_together(
+    items: Mapping[SlotKey, Item], specs: Mapping[str, ModelSpec], actual: RegistryState
+) -> dict[SlotKey, Item]:
+    """Rule 8, until nothing more is refused. Guards that refuse something call it again."""
+    result = dict(items)
+    while refused := tuple(_refused_by_another(result, specs, actual)):
+        result.update((refusal.key, refusal) for refusal in refused)
+    return result
+
+
+def _refused_by_another(
+    items: Mapping[SlotKey, Item], specs: Mapping[str, ModelSpec], actual: RegistryState
+) -> Iterator[Refusal]:
+    for key, item in items.items():
+        if not isinstance(item, Change | Adoption):
+            continue
+        for other in _depends_on(key, item, items, specs, actual):
+            if isinstance(items.get(other), Refusal):
+                yield _because_of(item, other)
+                break
+
+
+def _depends_on(
+    key: SlotKey,
+    item: Change | Adoption,
+    items: Mapping[SlotKey, Item],
+    specs: Mapping[str, ModelSpec],
+    actual: RegistryState,
+) -> Iterator[SlotKey]:
+    model, slot = key
+    alias = specs[model].aliases.get(slot)
+    if isinstance(alias, Follows):
+        yield model, alias.follows
+    if isinstance(item, Adoption) or not is_stage(slot):
+        return
+    for other in STAGES:
+        if other != slot and _moves_between(item, (model, other), items, actual):
+            yield model, other
+
+
+def _moves_between(change: Change, other: SlotKey, items: Mapping[SlotKey, Item], actual: RegistryState) -> bool:
+    """Whether one write serves both stages: a version that comes from the other, or leaves this one empty for it."""
+    if change.after is not None:
+        return change.after in actual.holding(other)
+    return change.before is not None and getattr(items.get(other), "after", None) == change.before
+
+
+def _because_of(item: Change | Adoption, other: SlotKey) -> Refusal:
+    return Refusal(
+        item.key,
+        "hangs-on-refused",
+        f"it moves together with {other[1]}, which is refused",
+        f"See {other[1]}.",
+        before=item.before,
+        after=item.after,
+        kind=item.kind if isinstance(item, Change) else None,
+    )
+
+
+def writes(changes: Iterable[Change], actual: RegistryState) -> tuple[Write, ...]:
+    """The writes that make the changes, in an order in which Production is never empty and never holds two versions.
+
+    A stage is filled in one transaction that archives what it held, Production first; only then are stages emptied
+    (a version that another write took away needs none), and aliases moved last.
+    """
+    done: list[Write] = []
+    for change in sorted(changes, key=_order):
+        new = tuple(_writes_of(change, actual))
+        actual = after_writes(actual, new)
+        done += new
+    return tuple(done)
+
+
+def _order(change: Change) -> tuple[str, int, int, str]:
+    model, slot = change.key
+    if not is_stage(slot):
+        return model, 2, 0, slot
+    return model, int(change.after is None), STAGES.index(slot), slot
+
+
+def _writes_of(change: Change, actual: RegistryState) -> Iterator[Write]:
+    model, slot = change.key
+    holding = actual.holding(change.key)
+    if not is_stage(slot):
+        yield from _alias_writes(model, slot, holding, change.after)
+    elif change.after is None:
+        for identity in holding:
+            yield TransitionStage(model, identity.version, "Archived", archive_existing=False)
+    elif holding != (change.after,):
+        yield TransitionStage(model, change.after.version, slot, archive_existing=True)
+
+
+def _alias_writes(
+    model: str, alias: str, holding: tuple[Identity, ...], after: Identity | None
+) -> Iterator[SetAlias | DeleteAlias]:
+    if after is not None and holding != (after,):
+        yield SetAlias(model, alias, after.version)
+    if after is None and holding:
+        yield DeleteAlias(model, alias)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What became of an open intent: `applied` (the registry shows it) or `failed` (it was never written)."""
+
+    intent: Entry
+    event: Literal["applied", "failed"]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """The outcome of every open intent, and those that are still to be done."""
+
+    settled: tuple[Settled, ...]
+    resumable: Mapping[SlotKey, Entry]
+
+
+def settle(
+    intents: Mapping[SlotKey, Entry], actual: RegistryState, desired: Mapping[SlotKey, int | None]
+) -> Settlement:
+    """Rule 9: a run that was cut off left intents without an outcome; the registry says which of them were done."""
+    settled: list[Settled] = []
+    resumable: dict[SlotKey, Entry] = {}
+    for key, intent in sorted(intents.items()):
+        outcome = _outcome(intent, actual.holding(key), desired.get(key, "unmanaged"))
+        if outcome is None:
+            resumable[key] = intent
+        else:
+            settled.append(outcome)
+    return Settlement(tuple(settled), resumable)
+
+
+def _outcome(intent: Entry, holding: tuple[Identity, ...], desired: int | str | None) -> Settled | None:
+    after, before = intent.identity_after, intent.identity_before
+    if holding == (() if after is None else (after,)):
+        return Settled(intent, "applied", "completed after an interrupted run: the registry holds it")
+    if holding != (() if before is None else (before,)):
+        return Settled(intent, "failed", f"interrupted, and the registry now holds {_all(holding)}")
+    if desired != (after.version if after else None):
+        return Settled(intent, "failed", "interrupted before it was written, and Git has moved on")
+    return None
+
+
+def without(plan_: Plan, refusals: Sequence[Refusal], specs: Mapping[str, ModelSpec], actual: RegistryState) -> Plan:
+    """The plan with these refusals in it, and everything that hangs on them (rule 8)."""
+    items = {item.key: item for item in plan_.items} | {refusal.key: refusal for refusal in refusals}
+    return replace(plan_, items=tuple(item for _, item in sorted(hang_together(items, specs, actual).items())))

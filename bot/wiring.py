@@ -1,0 +1,215 @@
+"""Environment to adapters: the only place where they meet. Libraries are imported when they are needed, not before."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import unquote
+
+from bot.errors import Misuse
+
+if TYPE_CHECKING:
+    from bot.adapters.actions_output import ActionsOutput
+    from bot.adapters.git_tree import GitTree
+    from bot.adapters.github import Pace
+    from bot.ports import AuditLog, AuditLogWriter, PullRequests, Registry, RegistryWriter, WorkingTree
+
+SECRETS = (
+    "GITHUB_TOKEN",
+    "MLFLOW_TRACKING_PASSWORD",
+    "MLFLOW_TRACKING_TOKEN",
+    "DATABRICKS_TOKEN",
+    "DATABRICKS_CLIENT_SECRET",
+)
+"""The variables whose values never reach a log, an error or a repr."""
+
+_PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s]*)@")
+_SHORTEST_SECRET = 4
+"""Shorter values are not masked: masking every "a" would make a text unreadable and tell the value too."""
+
+
+class Connections:
+    """What the environment says, and the adapters made from it. Closed when the command ends.
+
+    MLflow: MLFLOW_TRACKING_URI, MLFLOW_REGISTRY_URI and MLflow's own credentials; STAGEWRIGHT_ALIAS_ONLY=true treats
+    the registry as one without stages. GitHub: GITHUB_TOKEN, GITHUB_REPOSITORY, GITHUB_API_URL, GITHUB_SERVER_URL and
+    what GitHub Actions sets.
+    """
+
+    def __init__(self, environment: Mapping[str, str], directory: Path) -> None:
+        self._environment = environment
+        self._directory = directory
+        self._open = ExitStack()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def __repr__(self) -> str:
+        return f"Connections({str(self._directory)!r})"
+
+    def masked(self, text: str) -> str:
+        """A text without the secrets of the environment."""
+        for value in sorted(set(self._secrets()), key=len, reverse=True):
+            text = text.replace(value, "***")
+        return text
+
+    def _secrets(self) -> Iterator[str]:
+        found = [self._environment.get(name, "") for name in SECRETS]
+        for name in ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI"):
+            for password in _PASSWORD.findall(self._environment.get(name, "")):
+                found += [password, unquote(password)]
+        return (value for value in found if len(value) >= _SHORTEST_SECRET)
+
+    def now(self) -> datetime:
+        """The moment, in UTC."""
+        return datetime.now(UTC)
+
+    @property
+    def actor(self) -> str:
+        """The login that started this; `local` outside of GitHub Actions."""
+        return self._environment.get("GITHUB_ACTOR") or "local"
+
+    @property
+    def requester(self) -> str | None:
+        """The login of the person who asked the bot to run by hand; None on a schedule or outside of GitHub Actions."""
+        by_hand = self._environment.get("GITHUB_EVENT_NAME") == "workflow_dispatch"
+        return self._environment.get("GITHUB_ACTOR") if by_hand else None
+
+    @property
+    def run_url(self) -> str | None:
+        """The address of this workflow run."""
+        run = self._environment.get("GITHUB_RUN_ID")
+        server, repository = self._server_url, self._environment.get("GITHUB_REPOSITORY")
+        return f"{server}/{repository}/actions/runs/{run}" if run and repository else None
+
+    @property
+    def repository(self) -> str:
+        """`owner/name`. Raises Misuse without GITHUB_REPOSITORY."""
+        return self._required("GITHUB_REPOSITORY", "Set it to owner/name, e.g. acme/models.")
+
+    @property
+    def has_github(self) -> bool:
+        """Whether the environment names a GitHub repository and a token."""
+        return bool(self._environment.get("GITHUB_TOKEN") and self._environment.get("GITHUB_REPOSITORY"))
+
+    @property
+    def has_registry(self) -> bool:
+        """Whether the environment names an MLflow server."""
+        return bool(self._environment.get("MLFLOW_TRACKING_URI"))
+
+    def event(self) -> Mapping[str, Any]:
+        """The event that started this workflow run; empty outside of GitHub Actions."""
+        path = self._environment.get("GITHUB_EVENT_PATH")
+        if not path:
+            return {}
+        try:
+            payload = json.loads(Path(path).read_bytes())
+        except (OSError, ValueError) as error:
+            raise Misuse("GITHUB_EVENT_PATH names no readable event.", fix="Name the pull request instead.") from error
+        return payload if isinstance(payload, dict) else {}
+
+    @cached_property
+    def actions(self) -> ActionsOutput:
+        """Annotations, job summary and step outputs of GitHub Actions."""
+        from bot.adapters.actions_output import ActionsOutput
+
+        return ActionsOutput(self._environment)
+
+    @cached_property
+    def tree(self) -> GitTree:
+        """The repository's files and history."""
+        from bot.adapters.git_tree import GitTree
+
+        token = self._environment.get("GITHUB_TOKEN")
+        return self._open.enter_context(GitTree(self._directory, token=token, server_url=self._server_url))
+
+    @property
+    def working_tree(self) -> WorkingTree:
+        """Writes files of the working tree."""
+        from bot.adapters.working_files import WorkingFiles
+
+        return WorkingFiles(self._directory)
+
+    @cached_property
+    def registry(self) -> Registry:
+        """The registry, to read."""
+        from bot.adapters.mlflow_registry import MlflowRegistry
+
+        return MlflowRegistry.connect(*self._registry_address, alias_only=self._alias_only)
+
+    @cached_property
+    def registry_writer(self) -> RegistryWriter:
+        """The registry, to write."""
+        from bot.adapters.mlflow_registry import MlflowRegistryWriter
+
+        return MlflowRegistryWriter.connect(*self._registry_address, alias_only=self._alias_only)
+
+    @cached_property
+    def pulls(self) -> PullRequests:
+        """The pull requests."""
+        from bot.adapters.github import GitHubPullRequests
+
+        return GitHubPullRequests(self._token, self.repository, self._api_url, pace=self._pace)
+
+    @cached_property
+    def log(self) -> AuditLog:
+        """The audit log, to read: from GitHub where the environment names it, else as the clone knows it."""
+        if self.has_github:
+            return self.log_writer
+        from bot.adapters.audit_log import GitAuditLog
+
+        return self._open.enter_context(GitAuditLog(self._directory))
+
+    @cached_property
+    def log_writer(self) -> AuditLogWriter:
+        """The audit log, to append to."""
+        from bot.adapters.github import GitHubAuditLog
+
+        return GitHubAuditLog(self._token, self.repository, self._api_url, pace=self._pace)
+
+    @property
+    def _pace(self) -> Pace:
+        """GitHub asks for pauses between requests; a server of one's own on loopback does not."""
+        from bot.adapters.github import Pace
+
+        local = self._api_url.startswith(("http://127.0.0.1:", "http://localhost:"))
+        return Pace(between_requests=None, between_writes=None) if local else Pace()
+
+    @property
+    def _token(self) -> str:
+        return self._required("GITHUB_TOKEN", "Set it to a token of the App, or of yourself for reading.")
+
+    @property
+    def _api_url(self) -> str:
+        return self._environment.get("GITHUB_API_URL") or "https://api.github.com"
+
+    @property
+    def _server_url(self) -> str:
+        return self._environment.get("GITHUB_SERVER_URL") or "https://github.com"
+
+    @property
+    def _registry_address(self) -> tuple[str, str | None]:
+        tracking = self._required("MLFLOW_TRACKING_URI", "Set it to the server's address, e.g. https://mlflow.example.")
+        return tracking, self._environment.get("MLFLOW_REGISTRY_URI") or None
+
+    @property
+    def _alias_only(self) -> bool | None:
+        return self._environment.get("STAGEWRIGHT_ALIAS_ONLY", "").lower() in ("1", "true", "yes") or None
+
+    def _required(self, variable: str, fix: str) -> str:
+        value = self._environment.get(variable)
+        if not value:
+            raise Misuse(f"{variable} is not set.", fix=fix)
+        return value

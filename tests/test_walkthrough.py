@@ -1,0 +1,200 @@
+"""The promotion loop on real parts: MLflow, git, the forge, and this repository's own workflow files.
+
+The story looks at each step itself (`bot/sandbox/story.py`); these tests run it, look again at what it left behind with
+eyes of their own, and break things to see that the story notices.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rfc8785
+from mlflow import MlflowClient
+
+from bot.sandbox.mlflow_server import MlflowServer
+from bot.sandbox.story import (
+    CANCER,
+    DIABETES,
+    DIGITS,
+    Fault,
+    StepFailed,
+    Story,
+    prepare,
+    promote,
+    propose,
+    review,
+    tell,
+    tell_shortly,
+)
+from bot.sandbox.team import Team
+from bot.sandbox.training import SampleRegistry, train_samples
+from tests.contract.openapi import Contract
+
+pytestmark = [pytest.mark.mlflow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, SampleRegistry]:
+    """The samples, trained once for all tests of this module, as data to begin a server with."""
+    folder = tmp_path_factory.mktemp("trained")
+    with MlflowServer.start(folder / "server") as server:
+        samples = train_samples(server.url, git_commit="0" * 40)
+        server.copy_to(folder / "data")
+    return folder / "data", samples
+
+
+Open = Callable[[bool, Fault | None], Story]
+
+
+@pytest.fixture
+def open_story(tmp_path: Path, trained: tuple[Path, SampleRegistry], contract: Contract) -> Iterator[Open]:
+    """Opens a story; everything that it started is stopped at the end."""
+    teams: list[Team] = []
+
+    def opened(alias_only: bool, fault: Fault | None) -> Story:
+        data, samples = trained
+        team = Team.open(tmp_path / "team", data, alias_only=alias_only, wsgi_middleware=contract.wrap)
+        teams.append(team)
+        return Story(team, print, fault, trained=samples)
+
+    yield opened
+    for team in teams:
+        team.close()
+
+
+def test_the_loop_with_stages(open_story: Open) -> None:
+    story = open_story(False, None)
+    tell(story)
+    _look_again(story)
+    client = MlflowClient(story.team.mlflow.url)
+    assert client.get_model_version_by_alias(CANCER, "champion").version == "6"
+    stages = {v.version: v.current_stage for v in client.search_model_versions(f"name='{CANCER}'")}
+    assert stages == {"1": "Archived", "2": "Archived", "3": "None", "4": "None", "5": "None", "6": "Production"}
+    kinds = [(e["model"], e["kind"]) for e in story.entries() if e["event"] == "applied" and e["slot"] == "Production"]
+    assert kinds == [
+        (CANCER, "promotion"),
+        (CANCER, "rollback"),
+        (CANCER, "promotion"),
+        (DIABETES, "promotion"),
+        (DIGITS, "promotion"),
+        (DIGITS, "rollback"),
+    ]
+
+
+def test_the_loop_with_aliases_only(open_story: Open) -> None:
+    story = open_story(True, None)
+    before = _stages(story)
+    tell_shortly(story)
+    _look_again(story)
+    assert _stages(story) == before, "an alias-only registry has no stages to move"
+    assert {entry["slot"] for entry in story.entries() if entry["slot"]} == {"champion"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "step"),
+    [
+        ("forge-merges-early", "Step 3: reviewers approve"),
+        ("apply-writes-nothing", "Step 4: merging changes the registry"),
+        ("log-drops-entry", "Step 4: merging changes the registry"),
+    ],
+)
+def test_the_story_stops_at_the_step_that_does_not_show_what_it_should(
+    open_story: Open, fault: Fault, step: str
+) -> None:
+    story = open_story(False, fault)
+    with pytest.raises(StepFailed) as failure:
+        _until_promoted(story)
+    assert str(failure.value).startswith(step)
+    assert failure.value.exit_code == 1
+
+
+def _until_promoted(story: Story) -> None:
+    for part in (prepare, propose, review, promote):
+        part(story)
+
+
+def test_what_apply_yml_says_is_what_runs(open_story: Open) -> None:
+    story = open_story(True, None)
+    prepare(story)
+    propose(story)
+    story.team.rewrite_main(".github/workflows/apply.yml", "run: stagewright apply", "run: exit 7")
+    number = story.pulls[CANCER]
+    story.approve(number, "bob", "carol")
+    assert story.team.merge("bob", number).ok
+    story.team.runner.settle()
+    runs = [run for run in story.team.forge.runs_of_pull(number) if run.name == "apply"]
+    assert [run.jobs[0].steps[-1].exit_code for run in runs] == [7]
+
+
+def _stages(story: Story) -> dict[tuple[str, str], str | None]:
+    client = MlflowClient(story.team.mlflow.url)
+    return {(v.name, v.version): v.current_stage for v in client.search_model_versions()}
+
+
+def _look_again(story: Story) -> None:
+    """What has to be true after any loop, looked at without any code of Stagewright."""
+    lines = [line for name in story.team.log_segments() for line in story.team.log_lines(name)]
+    _chain_is_whole(lines)
+    entries = [json.loads(line) for line in lines]
+    for entry in entries:
+        if entry["event"] == "applied":
+            _mandate_is_true(story, entry)
+    _nothing_leaks(story, lines)
+
+
+def _chain_is_whole(lines: list[str]) -> None:
+    previous = None
+    for number, line in enumerate(lines):
+        entry = json.loads(line)
+        assert rfc8785.dumps(entry).decode() == line
+        assert (entry["seq"], entry["previous"]) == (number, previous)
+        previous = "sha256:" + hashlib.sha256(line.encode()).hexdigest()
+
+
+def _mandate_is_true(story: Story, entry: dict[str, Any]) -> None:
+    """The log's claims against the forge: who wrote, who approved which commit, who merged, which evidence."""
+    team, mandate = story.team, entry["mandate"]
+    number = mandate["pull_request"]
+    pull = team.read(f"pulls/{number}")
+    claimed = (mandate["author"], mandate["head_sha"], mandate["merge_sha"], mandate["merged_by"])
+    told = (pull["user"]["login"], pull["head"]["sha"], pull["merge_commit_sha"], pull["merged_by"]["login"])
+    assert claimed == told
+    reviews = team.read(f"pulls/{number}/reviews")
+    approved = {
+        r["user"]["login"] for r in reviews if r["state"] == "APPROVED" and r["commit_id"] == pull["head"]["sha"]
+    }
+    assert set(mandate["approvers"]) <= approved - {pull["user"]["login"], mandate["requester"]}
+    assert len(mandate["approvers"]) >= 2
+    if entry["kind"] == "promotion":
+        _evidence_is_what_was_merged(story, entry)
+
+
+def _evidence_is_what_was_merged(story: Story, entry: dict[str, Any]) -> None:
+    files = story.team.read(f"pulls/{entry['mandate']['pull_request']}/files")
+    path = next(file["filename"] for file in files if file["filename"].startswith("evidence/"))
+    content = story.team.file_at(entry["mandate"]["merge_sha"], path).encode()
+    assert "sha256:" + hashlib.sha256(content).hexdigest() == entry["mandate"]["evidence"]
+    assert json.loads(content)["candidate"]["run_id"] == entry["after"]["run_id"]
+    model = next(file for file in files if file["filename"].startswith("models/"))
+    assert (model["additions"], model["deletions"]) == (1, 1)
+
+
+def _nothing_leaks(story: Story, lines: list[str]) -> None:
+    """No password, no e-mail address and no token of the sandbox in the log or in what workflows printed."""
+    logs = [
+        step.log
+        for n in range(1, 9)
+        for run in story.team.forge.runs_of_pull(n)
+        for job in run.jobs
+        for step in job.steps
+    ]
+    text = "\n".join([*lines, *logs])
+    for secret in ("sandbox-app-private-key", "sandbox-writer-password", "sandbox-reader-password", "@users.noreply"):
+        assert secret not in text
+    assert os.environ.get("GITHUB_TOKEN", "no token in this environment") not in text
