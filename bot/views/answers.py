@@ -1,0 +1,207 @@
+"""Says the answers of commands in words that the terminal and the job summary share, each with what to do next.
+
+As in `words`, nothing is escaped here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bot.core.approval import Evaluation, RuleResult
+from bot.core.audit import Entry
+from bot.core.history import Period
+from bot.core.plan import Settled
+from bot.core.results import (
+    ApplyResult,
+    HistoryResult,
+    InitResult,
+    Opened,
+    PlanResult,
+    ProposeResult,
+    Skipped,
+    ValidateResult,
+    VerifyResult,
+)
+from bot.core.spec import AUDIT_ANCHOR
+from bot.views.words import (
+    MISSING,
+    SlotText,
+    counted,
+    entry_text,
+    item_text,
+    moment_text,
+    move_text,
+    propose_command,
+    short_sha,
+    version_text,
+)
+
+_PEOPLE = 10
+"""How many of those who could approve are named in a sentence; lists name more."""
+UNCHECKED_MANDATES = (
+    "Mandates were not checked: whether a value has the approvals it needs is known once it is merged. "
+    "`stagewright apply --dry-run` checks it then."
+)
+
+
+def findings_count(result: ValidateResult) -> str:
+    """How many findings there are, and what to do."""
+    read = f"{counted(result.models, 'model file')} read"
+    errors = sum(finding.severity == "error" for finding in result.findings)
+    warnings = len(result.findings) - errors
+    if not result.findings:
+        return f"{read}: no findings."
+    fix = "Correct them and run `stagewright validate` again." if errors else "Warnings do not fail the command."
+    return f"{read}: {counted(errors, 'error')}, {counted(warnings, 'warning')}. {fix}"
+
+
+def opened_text(outcome: Opened) -> tuple[str, str]:
+    """What became of a proposal that is or would be opened, and what to do next."""
+    move = f"{move_text(outcome.proposal.incumbent, outcome.proposal.candidate)} in {outcome.proposal.slot}"
+    if outcome.pull:
+        return "opened", f"{move}. Review it; merging it after its approvals moves the slot."
+    return "would open a pull request", f"{move}. Run `stagewright propose` without `--dry-run` to open it."
+
+
+def skipped_text(outcome: Skipped) -> tuple[str, str]:
+    """What became of a proposal that is not opened, and the way on."""
+    slot = outcome.proposal.slot
+    candidate = version_text(outcome.proposal.candidate)
+    match outcome.why:
+        case "open":
+            return "already open", f"Merge or close it first; until then nothing else is proposed for {slot}."
+        case "declined":
+            again = f"run {propose_command(outcome.proposal, '--again')} to propose it again"
+            return "declined", f"Somebody closed it without merging {candidate} for {slot}; {again}."
+        case "limit":
+            way = "merge or close one and run `stagewright propose` again, or raise it in `policies/promotion.yaml`"
+            return "waiting", f"As many proposals are open as `max_open_proposals` allows; {way}."
+
+
+def outcomes_count(result: ProposeResult) -> str:
+    """`1 opened, 2 not opened, nothing to propose for 3 models`."""
+    opened = sum(isinstance(outcome, Opened) for outcome in result.outcomes)
+    skipped = sum(isinstance(outcome, Skipped) for outcome in result.outcomes)
+    nothing = len(result.outcomes) - opened - skipped
+    verb = "would be opened" if result.dry_run else "opened"
+    return f"{opened} {verb}, {skipped} not opened, nothing to propose for {counted(nothing, 'model')}."
+
+
+def next_step(evaluation: Evaluation) -> str:
+    """What has to happen for a pull request to be approved, or that it may be merged."""
+    if evaluation.approved:
+        return "Nothing is missing: it can be merged."
+    if evaluation.blockers:
+        return "Resolve what blocks it first."
+    rule = max(evaluation.rules, key=lambda rule: rule.missing)
+    if len(rule.could_approve) < rule.missing:
+        return f"Give somebody the permission that rule '{rule.name}' asks for: too few people can approve."
+    who = ", ".join(rule.could_approve[:_PEOPLE])
+    return f"Get {counted(rule.missing, 'more approval')} of the head commit for rule '{rule.name}', from: {who}."
+
+
+def count_text(rule: RuleResult) -> str:
+    """`1 of 2 approvals`, or how many more than needed."""
+    given = len(rule.approvers)
+    return f"{given} of {rule.needed} approvals" if given <= rule.needed else f"{given} approvals, {rule.needed} needed"
+
+
+def plan_title(result: PlanResult) -> str:
+    """What the plan is of."""
+    return f"commit {short_sha(result.commit)}" if result.commit else "the working tree"
+
+
+def in_sync_text(count: int) -> str:
+    """`3 slots in sync`."""
+    return f"{counted(count, 'slot')} in sync"
+
+
+def settled_text(settled: Settled) -> SlotText:
+    """What became of what an interrupted run intended."""
+    intent = settled.intent
+    move = move_text(intent.identity_before, intent.identity_after)
+    return SlotText(*intent.key, move, f"{settled.event} (entry {intent.seq})", settled.reason)
+
+
+def headline(entries: Sequence[Entry]) -> str:
+    """`2 slots applied, 1 refused`: how often each event of these entries happened."""
+    events = [entry.event for entry in entries]
+    counts = [(events.count(event), event) for event in ("applied", "adopted", "refused", "failed")]
+    said = [
+        f"{counted(count, 'slot')} {event}" if not index else f"{count} {event}"
+        for index, (count, event) in enumerate((count, event) for count, event in counts if count)
+    ]
+    return ", ".join(said) or "nothing new was written to the log"
+
+
+def applied_text(result: ApplyResult) -> str:
+    """What this run did, in one clause."""
+    return f"{headline(result.entries)}, {in_sync_text(result.in_sync)}"
+
+
+def applied_slots(result: ApplyResult) -> tuple[SlotText, ...]:
+    """What a run did, slot by slot; a refusal of the plan once, also when the log had it before."""
+    told = tuple(entry_text(e) for e in result.entries if e.event not in ("intended", "refused", "genesis"))
+    return (*told, *(item_text(refusal) for refusal in result.plan.refusals))
+
+
+def after_apply(result: ApplyResult) -> str:
+    """What to do after this run."""
+    if not result.refused:
+        return "The registry is what Git says."
+    return "Follow the way out of each slot above; then run `stagewright apply` again. The other slots are done."
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodText:
+    """One period of a slot."""
+
+    model: str
+    slot: str
+    version: str
+    since: str
+    until: str
+    kind: str
+    pull_request: int | None
+    approvers: tuple[str, ...]
+
+
+def period_text(period: Period) -> PeriodText:
+    """A period; one that was adopted was found so and began earlier."""
+    mandate = period.mandate
+    return PeriodText(
+        *period.key,
+        version=version_text(period.identity),
+        since=moment_text(period.since),
+        until=moment_text(period.until) if period.until else "now",
+        kind="found" if period.adopted else period.kind or MISSING,
+        pull_request=mandate.pull_request if mandate else None,
+        approvers=mandate.approvers if mandate else (),
+    )
+
+
+def no_history(result: HistoryResult) -> str:
+    """That the log knows of no period, and where to look."""
+    when = "then" if result.at else "yet"
+    return f"The audit log knows of no slot that was managed {when}. `stagewright plan` shows what Git manages now."
+
+
+def init_text(result: InitResult) -> tuple[str, ...]:
+    """What was begun, and what to do with it."""
+    begun = "The audit log was begun" if result.created else "The audit log had been begun before; nothing was added"
+    return (
+        f"{begun} on the branch `audit-log`; its genesis is {result.genesis}, which now stands in `{AUDIT_ANCHOR}`.",
+        f"Commit `{AUDIT_ANCHOR}` and merge it to the default branch: from then on no other log is accepted.",
+    )
+
+
+def verify_text(result: VerifyResult) -> str:
+    """Whether the log holds, and how much of it there is."""
+    length = f"{counted(result.entries, 'entry', 'entries')}, head {result.head or 'none'}"
+    if result.problems:
+        return (
+            f"The audit log does not hold: {counted(len(result.problems), 'problem')} ({length}). Restore the branch"
+            " `audit-log` from a clone that has the right head, and find out who could push to it."
+        )
+    return f"The audit log holds: {length}."

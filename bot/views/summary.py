@@ -1,0 +1,198 @@
+"""The answers of commands in Markdown, for the job summary. Long lists end with how many more there are: GitHub drops a
+summary of more than 1 MiB, and `--format json` has everything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import singledispatch
+from typing import Any, Final
+
+from bot.core.approval import Evaluation, RuleResult
+from bot.core.history import Period
+from bot.core.proposal import Examined, NothingToPropose, Proposal
+from bot.core.pulls import PullRequest
+from bot.core.results import (
+    ApplyResult,
+    ApprovalsResult,
+    CompareResult,
+    HistoryResult,
+    InitResult,
+    Opened,
+    PlanResult,
+    ProposeResult,
+    Skipped,
+    ValidateResult,
+    VerifyResult,
+)
+from bot.views import answers, words
+from bot.views.escape import Markdown, code, joined, link, prose, reference
+from bot.views.markdown import PATH, comparison_table, filled, other_row
+
+LINES: Final = 200
+_ROWS: Final = 50
+_TABLES: Final = 10
+_PEOPLE: Final = 20
+
+
+@singledispatch
+def summarised(result: object) -> str:
+    """The answer of a command in Markdown. Raises TypeError for anything that is no class of `core/results.py`."""
+    raise TypeError(f"expected the result of a command, got {type(result).__name__}")
+
+
+def _capped(**lists: Sequence[Any]) -> dict[str, object]:
+    """Each list with at most LINES items, and as `more_<name>` how many are left out."""
+    shown: dict[str, object] = {name: items[:LINES] for name, items in lists.items()}
+    return shown | {f"more_{name}": max(0, len(items) - LINES) for name, items in lists.items()}
+
+
+@summarised.register
+def _(result: ValidateResult) -> str:
+    count = answers.findings_count(result)
+    return filled("validate.md.j2", count=count, path=PATH, **_capped(findings=result.findings))
+
+
+@summarised.register
+def _(result: CompareResult) -> str:
+    outcome = result.outcome
+    if isinstance(outcome, Proposal):
+        chosen = (outcome.slot, outcome.comparison)
+        return filled(
+            "compare.md.j2",
+            outcome=outcome,
+            winner=words.winner(outcome),
+            decision=words.decision(outcome),
+            noise=words.NOISE,
+            tables=[comparison_table(*chosen, limit=_ROWS)],
+            more_rows=max(0, len(outcome.comparison.rows) - _ROWS),
+            **_examined(outcome.others, result.registry),
+        )
+    compared = [one.comparison for one in outcome.examined if one.comparison]
+    return filled(
+        "compare.md.j2",
+        outcome=outcome,
+        winner="",
+        tables=[comparison_table("Incumbent", comparison, limit=_ROWS) for comparison in compared[:_TABLES]],
+        more_rows=0,
+        **_examined(outcome.examined, result.registry),
+    )
+
+
+def _examined(examined: Sequence[Examined], registry: str) -> dict[str, object]:
+    return _capped(others=[other_row(one, registry) for one in examined])
+
+
+@summarised.register
+def _(result: ProposeResult) -> str:
+    lines = _capped(outcomes=[_outcome(outcome) for outcome in result.outcomes])
+    return filled("propose.md.j2", count=answers.outcomes_count(result), **lines)
+
+
+def _outcome(outcome: Opened | Skipped | NothingToPropose) -> dict[str, object]:
+    if isinstance(outcome, NothingToPropose):
+        return {"model": outcome.model, "what": "nothing to propose", "pull": "", "why": outcome.reason}
+    what, why = answers.opened_text(outcome) if isinstance(outcome, Opened) else answers.skipped_text(outcome)
+    return {"model": outcome.proposal.model, "what": what, "pull": pull_link(outcome.pull), "why": why}
+
+
+def pull_link(pull: PullRequest | None) -> Markdown | str:
+    """`#12` as a link."""
+    return link(reference(pull.number), pull.url) if pull else ""
+
+
+@summarised.register
+def _(result: ApprovalsResult) -> str:
+    found = zip(result.pulls, result.evaluations, strict=True)
+    return filled("approvals.md.j2", evaluations=[_evaluation(pull, evaluation) for pull, evaluation in found])
+
+
+def _evaluation(pull: PullRequest, evaluation: Evaluation) -> dict[str, object]:
+    return {
+        "pull": pull_link(pull),
+        "title": pull.title,
+        "approved": evaluation.approved,
+        "head": words.short_sha(evaluation.head_sha),
+        "policy": words.short_sha(evaluation.policy_commit),
+        "requester": evaluation.requester or "",
+        "rules": [_rule(rule) for rule in evaluation.rules],
+        "next": answers.next_step(evaluation),
+        **_capped(blockers=evaluation.blockers, discarded=evaluation.discarded),
+    }
+
+
+def _rule(rule: RuleResult) -> dict[str, object]:
+    return {
+        "name": rule.name,
+        "state": rule.state,
+        "count": answers.count_text(rule),
+        "governs": joined([prose(text, PATH) for text in rule.governs[:_PEOPLE]]),
+        "more_governs": max(0, len(rule.governs) - _PEOPLE),
+        "approvers": people(rule.approvers),
+        "could": people(rule.could_approve) if rule.missing else "",
+    }
+
+
+def people(logins: Sequence[str]) -> Markdown:
+    """Logins in code spans, so that nobody is notified."""
+    more = [prose(f"and {len(logins) - _PEOPLE} more")] if len(logins) > _PEOPLE else []
+    return joined([*(code(login) for login in logins[:_PEOPLE]), *more])
+
+
+@summarised.register
+def _(result: PlanResult) -> str:
+    slots = [words.item_text(item) for item in words.items_to_show(result.plan.items)]
+    return filled(
+        "plan.md.j2",
+        title=answers.plan_title(result),
+        registry=result.registry,
+        has_changes=result.has_changes,
+        mandates_checked=result.mandates_checked,
+        unchecked=answers.UNCHECKED_MANDATES,
+        in_sync=answers.in_sync_text(len(result.plan.items) - len(slots)),
+        **_capped(
+            slots=slots,
+            writes=[words.write_text(write) for write in result.writes],
+            settled=[answers.settled_text(settled) for settled in result.settled],
+        ),
+    )
+
+
+@summarised.register
+def _(result: ApplyResult) -> str:
+    slots = answers.applied_slots(result)
+    return filled(
+        "apply.md.j2",
+        commit=words.short_sha(result.commit),
+        done=answers.applied_text(result),
+        next=answers.after_apply(result),
+        **_capped(slots=slots),
+    )
+
+
+@summarised.register
+def _(result: HistoryResult) -> str:
+    periods = [_period(period, answers.period_text(period)) for period in result.periods]
+    return filled("history.md.j2", at=result.at or "", nothing=answers.no_history(result), **_capped(periods=periods))
+
+
+def _period(period: Period, text: answers.PeriodText) -> dict[str, object]:
+    url = period.mandate.url if period.mandate else ""
+    pull = link(reference(text.pull_request), url) if text.pull_request else ""
+    shown = {field.name: getattr(text, field.name) for field in fields(text)}
+    return shown | {"pull": pull, "approvers": people(text.approvers)}
+
+
+@summarised.register
+def _(result: InitResult) -> str:
+    return filled("init.md.j2", sentences=answers.init_text(result))
+
+
+@summarised.register
+def _(result: VerifyResult) -> str:
+    return filled(
+        "verify.md.j2",
+        sentence=answers.verify_text(result),
+        **_capped(problems=result.problems, unchecked=result.unchecked),
+    )

@@ -1,0 +1,276 @@
+"""The answers of commands as text for a terminal: 80 columns, no colour; see `layout` for what makes it safe."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from functools import singledispatch
+from itertools import groupby
+
+from bot.core.approval import Evaluation, RuleResult
+from bot.core.comparison import Comparison
+from bot.core.proposal import Examined, NothingToPropose, Proposal
+from bot.core.pulls import PullRequest
+from bot.core.results import (
+    ApplyResult,
+    ApprovalsResult,
+    CompareResult,
+    HistoryResult,
+    InitResult,
+    Opened,
+    PlanResult,
+    ProposeResult,
+    Skipped,
+    ValidateResult,
+    VerifyResult,
+)
+from bot.core.spec import file_of_model
+from bot.errors import Finding
+from bot.views import answers, words
+from bot.views.layout import aligned, columns, wrapped
+
+
+def printed(result: object) -> str:
+    """The answer of a command as text without a line feed at the end.
+
+    Raises TypeError for anything that is no class of `core/results.py`.
+    """
+    return "\n".join(_lines(result))
+
+
+@singledispatch
+def _lines(result: object) -> Iterable[str]:
+    raise TypeError(f"expected the result of a command, got {type(result).__name__}")
+
+
+@_lines.register
+def _(result: ValidateResult) -> Iterator[str]:
+    for finding in result.findings:
+        yield from wrapped(_finding(finding), hanging="    ")
+    yield from wrapped(answers.findings_count(result))
+
+
+def _finding(finding: Finding) -> str:
+    place = f"{finding.file}:{finding.line}:{finding.column}:"
+    warning = " warning:" if finding.severity == "warning" else ""
+    return f"{place}{warning} {finding.message} {finding.fix} [{finding.code}]"
+
+
+@_lines.register
+def _(result: CompareResult) -> Iterator[str]:
+    outcome = result.outcome
+    if isinstance(outcome, Proposal):
+        yield from _winner(outcome)
+    else:
+        yield from _no_winner(outcome)
+    yield from wrapped(f"Registry: {result.registry}")
+
+
+def _winner(proposal: Proposal) -> Iterator[str]:
+    yield from wrapped(f"{proposal.model}: {words.winner(proposal)}: {words.decision(proposal)}.")
+    yield ""
+    yield from _table(proposal.slot, proposal.comparison)
+    yield ""
+    yield from wrapped(words.GAINS if proposal.incumbent else "Only absolute floors (≥, ≤) were checked.")
+    yield from wrapped(f"{words.NOISE}.")
+    yield from _candidates("Other candidates, and why not:", proposal.others)
+    yield from wrapped(f"Next: run {words.propose_command(proposal)} to open a pull request.")
+
+
+def _no_winner(nothing: NothingToPropose) -> Iterator[str]:
+    yield from wrapped(f"{nothing.model}: nothing to propose: {nothing.reason}.")
+    compared = [one.comparison for one in nothing.examined if one.comparison]
+    for comparison in compared:
+        yield ""
+        yield from _table("Incumbent", comparison)
+    if compared:
+        yield ""
+        yield from wrapped(words.GAINS)
+    yield from _candidates("Candidates, and why not:", nothing.examined)
+
+
+def _table(slot: str, comparison: Comparison) -> Iterator[str]:
+    incumbent, candidate = words.headings(slot, comparison)
+    rows = words.row_texts(comparison)
+    yield from columns(
+        ("Metric", incumbent, candidate, "Gain", "Needed", "Outcome"),
+        [(f"{r.direction} {r.metric}", r.incumbent, r.candidate, r.gain, r.needed, r.outcome) for r in rows],
+    )
+
+
+def _candidates(heading: str, examined: Sequence[Examined]) -> Iterator[str]:
+    if examined:
+        yield ""
+        yield heading
+    for one in examined:
+        text = f"{words.version_text(one.identity)} {words.verdict_text(one)}: {words.why_text(one)}"
+        yield from wrapped(text, "  ", "      ")
+    yield ""
+
+
+@_lines.register
+def _(result: ProposeResult) -> Iterator[str]:
+    for outcome in result.outcomes:
+        yield from _outcome(outcome)
+        yield ""
+    yield from wrapped(answers.outcomes_count(result))
+
+
+def _outcome(outcome: Opened | Skipped | NothingToPropose) -> Iterator[str]:
+    if isinstance(outcome, NothingToPropose):
+        yield from wrapped(f"{outcome.model}: nothing to propose: {outcome.reason}.", hanging="  ")
+        for one in outcome.examined:
+            text = f"{words.version_text(one.identity)} {words.verdict_text(one)}: {words.why_text(one)}"
+            yield from wrapped(text, "  ", "      ")
+        return
+    what, why = answers.opened_text(outcome) if isinstance(outcome, Opened) else answers.skipped_text(outcome)
+    number = f" #{outcome.pull.number}" if outcome.pull else ""
+    yield from wrapped(f"{outcome.proposal.model}: {what}{number}: {why}", hanging="  ")
+    if outcome.pull:
+        yield from wrapped(outcome.pull.url, "  ")
+    elif isinstance(outcome, Opened):
+        yield from _would_open(outcome)
+
+
+def _would_open(outcome: Opened) -> Iterator[str]:
+    proposal = outcome.proposal
+    yield from wrapped(f"title: {outcome.new.title}", "  ", "    ")
+    yield from wrapped(f"branch: {outcome.new.branch}", "  ")
+    yield from wrapped(f"new file: {proposal.evidence.path}", "  ")
+    yield from wrapped(f"changed file: {file_of_model(proposal.model)}", "  ")
+    for edit in words.edit_texts(proposal):
+        yield from wrapped(f"- {edit.section}.{edit.slot}: {edit.before}", "    ")
+        yield from wrapped(f"+ {edit.section}.{edit.slot}: {edit.after}", "    ")
+
+
+@_lines.register
+def _(result: ApprovalsResult) -> Iterator[str]:
+    if not result.pulls:
+        yield "No open pull request was found: there is nothing to approve."
+    for number, (pull, evaluation) in enumerate(zip(result.pulls, result.evaluations, strict=True)):
+        if number:
+            yield ""
+        yield from _evaluation(pull, evaluation)
+
+
+def _evaluation(pull: PullRequest, evaluation: Evaluation) -> Iterator[str]:
+    answer = "approved" if evaluation.approved else "not approved"
+    yield from wrapped(f"#{pull.number} {pull.title}: {answer}", hanging="  ")
+    branches = list(_branches(evaluation))
+    for number, (text, twigs) in enumerate(branches):
+        last = number == len(branches) - 1
+        yield from wrapped(text, "└─ " if last else "├─ ", "   " if last else "│  ")
+        for twig in twigs:
+            yield from wrapped(twig, "     " if last else "│    ", "       " if last else "│      ")
+    yield from wrapped(f"Next: {answers.next_step(evaluation)}")
+
+
+def _branches(evaluation: Evaluation) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Each line of the tree, with the lines below it."""
+    for rule in evaluation.rules:
+        count = "" if rule.state == "not applicable" else f", {answers.count_text(rule)}"
+        yield f"rule {rule.name}: {rule.state}{count}", tuple(_twigs(rule))
+    for blocker in evaluation.blockers:
+        yield f"blocks: {blocker}", ()
+    for review in evaluation.discarded:
+        yield f"does not count: {review.state} by {review.reviewer}: {review.reason}", ()
+    if evaluation.requester:
+        yield f"asked for by {evaluation.requester}", ()
+    yield f"head {evaluation.head_sha}", ()
+    yield f"policy of {evaluation.policy_commit}", ()
+
+
+def _twigs(rule: RuleResult) -> Iterator[str]:
+    if rule.governs:
+        yield f"governs {', '.join(rule.governs)}"
+    if rule.approvers:
+        yield f"approved by {', '.join(rule.approvers)}"
+    if rule.missing and rule.could_approve:
+        yield f"could approve: {', '.join(rule.could_approve)}"
+    elif rule.missing and rule.state == "pending":
+        yield "nobody else could approve: give somebody the permission that the rule asks for"
+
+
+@_lines.register
+def _(result: PlanResult) -> Iterator[str]:
+    slots = [words.item_text(item) for item in words.items_to_show(result.plan.items)]
+    in_sync = answers.in_sync_text(len(result.plan.items) - len(slots))
+    if not result.has_changes:
+        yield f"Nothing to do: {in_sync}."
+    else:
+        yield from wrapped(f"Plan for {answers.plan_title(result)}, registry {result.registry}:", hanging="  ")
+        yield from _slots(slots)
+        yield from _settled(result)
+        yield from _writes([words.write_text(write) for write in result.writes])
+        yield ""
+        yield f"{in_sync}."
+    if not result.mandates_checked:
+        yield from wrapped(answers.UNCHECKED_MANDATES)
+
+
+def _slots(slots: Sequence[words.SlotText]) -> Iterator[str]:
+    """One line per slot, below it why and the way out."""
+    table = [(slot.model, slot.slot, slot.move, slot.result) for slot in slots]
+    for slot, lines in zip(slots, aligned(table, "  "), strict=True):
+        yield from lines
+        if slot.detail:
+            yield from wrapped(slot.detail, "      ")
+        if slot.way_out:
+            yield from wrapped(f"Way out: {slot.way_out}", "      ")
+
+
+def _settled(result: PlanResult) -> Iterator[str]:
+    if result.settled:
+        yield ""
+        yield "What an interrupted run intended:"
+        yield from _slots([answers.settled_text(settled) for settled in result.settled])
+
+
+def _writes(writes: Sequence[str]) -> Iterator[str]:
+    yield ""
+    if not writes:
+        yield "Apply would write nothing to the registry."
+        return
+    yield "Apply would write to the registry, in this order:"
+    for number, write in enumerate(writes, 1):
+        yield from wrapped(f"{number}. {write}", "  ", "     ")
+
+
+@_lines.register
+def _(result: ApplyResult) -> Iterator[str]:
+    yield from wrapped(f"Apply {words.short_sha(result.commit)}: {answers.applied_text(result)}.")
+    yield from _slots(answers.applied_slots(result))
+    yield from wrapped(answers.after_apply(result))
+
+
+@_lines.register
+def _(result: HistoryResult) -> Iterator[str]:
+    if result.at:
+        yield f"At {result.at}:"
+    if not result.periods:
+        yield from wrapped(answers.no_history(result))
+    texts = [answers.period_text(period) for period in result.periods]
+    for (model, slot), periods in groupby(texts, key=lambda period: (period.model, period.slot)):
+        yield from wrapped(f"{model} {slot}")
+        header = ("Version", "From (UTC)", "To", "Kind", "Pull", "Approved by")
+        yield from columns(header, [_period(period) for period in periods], "  ")
+
+
+def _period(period: answers.PeriodText) -> tuple[str, ...]:
+    pull = f"#{period.pull_request}" if period.pull_request else words.MISSING
+    approvers = ", ".join(period.approvers) or words.MISSING
+    return period.version, period.since, period.until, period.kind, pull, approvers
+
+
+@_lines.register
+def _(result: InitResult) -> Iterator[str]:
+    for sentence in answers.init_text(result):
+        yield from wrapped(sentence)
+
+
+@_lines.register
+def _(result: VerifyResult) -> Iterator[str]:
+    yield from wrapped(answers.verify_text(result))
+    for problem in result.problems:
+        yield from wrapped(f"- {problem}", "  ", "    ")
+    for what in result.unchecked:
+        yield from wrapped(f"- not checked: {what}", "  ", "    ")

@@ -1,0 +1,312 @@
+"""What reviewers read: golden files (see `golden` for how to renew them), hostile text, and the length of a body."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jinja2 import TemplateNotFound, UndefinedError
+
+from bot.core.proposal import Proposal
+from bot.core.results import (
+    CompareResult,
+    HistoryResult,
+    InitResult,
+    ProposeResult,
+    Skipped,
+    ValidateResult,
+    VerifyResult,
+)
+from bot.errors import Finding
+from bot.views.escape import Markdown, code
+from bot.views.markdown import BODY_BUDGET, apply_comment, proposal_body, proposal_title
+from bot.views.render import Result, rendered
+from bot.views.templating import _TEMPLATES, _environment, filled
+from tests.views import golden, samples
+from tests.views.rendering import OURS, TOKENS, page
+from tests.views.samples import HOSTILE, REGISTRY, WINNER, WINNER_RUNS
+
+TEXTS = st.one_of(
+    st.text(min_size=1, max_size=60), st.lists(st.sampled_from(TOKENS), min_size=1, max_size=8).map("".join)
+)
+
+
+def first_deployment_body() -> str:
+    return proposal_body(samples.first_deployment(), {"run1": samples.run_of(1, WINNER)}, REGISTRY)
+
+
+def winner_body(registry: str = REGISTRY) -> str:
+    return proposal_body(samples.winner(), WINNER_RUNS, registry)
+
+
+def hostile_body() -> str:
+    return proposal_body(samples.hostile(), samples.hostile_runs(HOSTILE), REGISTRY)
+
+
+def comment() -> str:
+    return apply_comment(samples.applied_entries(), samples.applied_links()[-1])
+
+
+FINDING = Finding("models/a.yaml", 3, 4, "wrong-type", 'expected a whole number, got "3".', "Write `Production: 3`.")
+DIGEST = "sha256:" + "a" * 64
+
+
+def proposed() -> ProposeResult:
+    winner = samples.winner()
+    return ProposeResult(
+        (
+            samples.opened(winner, WINNER_RUNS, dry_run=False),
+            Skipped(winner, "open", samples.pull_of(9)),
+            Skipped(winner, "declined", samples.pull_of(9)),
+            Skipped(winner, "limit", None),
+            samples.nobody_wins(),
+        ),
+        dry_run=False,
+    )
+
+
+RESULTS: dict[str, Callable[[], Result]] = {
+    "validate": lambda: ValidateResult((FINDING,), 3),
+    "compare-winner": lambda: CompareResult(REGISTRY, samples.winner()),
+    "compare-nobody": lambda: CompareResult(REGISTRY, samples.nobody_wins()),
+    "propose": proposed,
+    "approvals": samples.approvals,
+    "plan": samples.plan_result,
+    "plan-nothing": samples.nothing_to_do,
+    "apply": samples.apply_result,
+    "history": lambda: HistoryResult(samples.history_periods(), None),
+    "history-nothing": lambda: HistoryResult((), "2026-01-01T00:00:00Z"),
+    "audit-init": lambda: InitResult(DIGEST, created=True),
+    "audit-verify": lambda: VerifyResult(3, DIGEST, ("entry 2 is missing",), ("the anchors in the registry",)),
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "render"),
+    [
+        ("proposal-first-deployment.md", first_deployment_body),
+        ("proposal-winner.md", winner_body),
+        ("proposal-hostile.md", hostile_body),
+        ("comment-applied-and-refused.md", comment),
+        *((f"{name}.md", lambda make=make: rendered(make(), "markdown")) for name, make in RESULTS.items()),
+        *((f"{name}.txt", lambda make=make: rendered(make(), "text") + "\n") for name, make in RESULTS.items()),
+    ],
+)
+def test_golden(name: str, render: Callable[[], str]) -> None:
+    golden.check(name, render())
+
+
+@pytest.mark.parametrize("name", sorted(file.name for file in golden.FOLDER.glob("*.md")))
+def test_golden_files_render_as_they_were_meant(name: str) -> None:
+    found = page((golden.FOLDER / name).read_text())
+    assert found.elements <= OURS
+    for rows in found.shape:
+        assert len(set(rows)) == 1
+    assert all("|" not in text for text in found.bare if "hostile" not in name), "a table that did not become one"
+    assert all("**" not in text for text in found.bare if "hostile" not in name), "emphasis that did not become one"
+
+
+# The body of a proposal
+
+
+def test_the_body_leads_with_the_decision() -> None:
+    first = winner_body().splitlines()[0]
+    assert first.startswith("**Promote `demand` v5 to `Production` in place of v3:** a gain of 5.726% on `val_rmse`")
+
+
+def test_links_lead_into_the_mlflow_ui() -> None:
+    links = page(winner_body()).links
+    assert f"{REGISTRY}/#/models/demand/versions/5" in links
+    assert f"{REGISTRY}/#/runs/run3" in links
+    side_by_side = "name=%22demand%22&runs=%7B%223%22%3A%22run3%22%2C%225%22%3A%22run5%22%7D"
+    assert f"{REGISTRY}/#/compare-model-versions?{side_by_side}" in links
+
+
+@pytest.mark.parametrize("registry", ["databricks-uc", "databricks://profile", "javascript:alert(1)"])
+def test_without_a_web_address_there_are_no_links(registry: str) -> None:
+    assert page(winner_body(registry)).links == []
+
+
+def test_a_run_that_is_not_known_is_shown_by_its_id() -> None:
+    body = proposal_body(samples.winner(), {}, REGISTRY)
+    assert f"[`run5`]({REGISTRY}/#/runs/run5)" in body
+
+
+def test_a_first_deployment_says_that_nothing_was_compared() -> None:
+    body = first_deployment_body()
+    assert "**Nothing was compared:** `Production` is empty, so only absolute floors (≥, ≤) were checked." in body
+    assert "`Production: null` instead of `Production: 1`" in body
+    assert "Archived" not in body
+
+
+def test_rolling_back_names_file_key_and_value() -> None:
+    body = winner_body()
+    assert "write in `models/demand.yaml`" in body
+    assert "- under `stages`: `Production: 3` instead of `Production: 5`" in body
+    assert "- under `stages`: `Staging: 5` instead of `Staging: null`" in body
+
+
+def test_an_alias_as_slot_archives_nothing() -> None:
+    spec = samples.spec_of(
+        stages={}, aliases={"champion": 3}, promotion={"slot": "champion", "criteria": tuple(samples.CRITERIA)}
+    )
+    proposal = samples.proposed(spec, samples.model_of("demand", {3: "None", 5: "None"}, {"champion": 3}), WINNER_RUNS)
+    body = proposal_body(proposal, WINNER_RUNS, REGISTRY)
+    assert "| `champion` | v3 | **v5** | this proposal |" in body
+    assert "- under `aliases`: `champion: 3` instead of `champion: 5`" in body
+    assert "Archived" not in body
+    assert proposal_title(proposal) == "Promote demand v5 to champion, replacing v3"
+
+
+@given(TEXTS)
+@settings(deadline=None, max_examples=60)
+def test_hostile_text_stays_text(text: str) -> None:
+    harmless, hostile = (samples.with_texts(t) for t in ("x", text))
+    expected = page(proposal_body(harmless, samples.hostile_runs("x"), REGISTRY))
+    found = page(proposal_body(hostile, samples.hostile_runs(text), REGISTRY))
+    assert found.shape == expected.shape
+    assert found.elements == expected.elements
+    assert found.attributes == expected.attributes
+    assert len(found.links) == len(expected.links)
+    assert all(link.startswith(f"{REGISTRY}/#/") for link in found.links)
+    assert found.acting == []
+
+
+@given(TEXTS)
+@settings(deadline=None)
+def test_a_title_is_one_line_of_plain_text(text: str) -> None:
+    title = proposal_title(samples.with_texts(text))
+    assert len(title) <= 256
+    assert title.replace("\u2060", "").isprintable()
+    assert page(title.replace("[", "(")).acting == []
+    assert "[skip" not in title
+
+
+# Its length
+
+
+def many(others: int = 0, criteria: int = 0, text: str = "m") -> tuple[Proposal, str]:
+    """A proposal with this many other candidates and criteria, and its body."""
+    bounds = tuple({"metric": f"{text}{n}", "goal": "maximize", "at_least": 0} for n in range(criteria + 1))
+    spec = samples.spec_of(promotion={"slot": "Production", "criteria": bounds})
+    versions = {3: "Production", 5: "None", **dict.fromkeys(range(6, 6 + others), "None")}
+    metrics = {f"{text}{n}": 1.0 for n in range(criteria + 1)}
+    runs = {f"run{version}": samples.run_of(version, metrics) for version in (3, 5)}
+    held = dict.fromkeys(range(6, 6 + others), text * 200)
+    proposal = samples.proposed(spec, samples.model_of("demand", versions), runs, held=held)
+    return proposal, proposal_body(proposal, runs, REGISTRY)
+
+
+@pytest.mark.parametrize(
+    ("others", "criteria", "left_out"),
+    [
+        (100, 0, ""),
+        (5_000, 0, "4,900 of 5,000 other candidates"),
+        (0, 5_000, "4,901 of 5,001 criteria"),
+        (5_000, 5_000, "4,990 of 5,000 other candidates, 4,901 of 5,001 criteria"),
+    ],
+)
+def test_a_body_stays_within_the_budget_and_says_what_it_left_out(others: int, criteria: int, left_out: str) -> None:
+    proposal, body = many(others, criteria)
+    assert len(body) <= BODY_BUDGET
+    assert ("Left out for length:** " in body) == bool(left_out)
+    assert left_out in body
+    if left_out:
+        assert f"{left_out}. All of it is in `{proposal.evidence.path}`" in body
+    assert page(body).elements <= OURS
+
+
+@pytest.mark.parametrize("text", ["`" * 250, "|" * 250, "\\|" * 125, "@#" * 125, "日" * 250])
+def test_the_longest_texts_stay_within_the_budget(text: str) -> None:
+    _, body = many(30, 30, text)
+    assert len(body) <= BODY_BUDGET
+
+
+def test_many_followers_are_counted() -> None:
+    aliases = {f"follower-{n}": {"follows": "Production"} for n in range(5_000)}
+    model = samples.model_of("demand", {3: "Production", 5: "None"})
+    proposal = samples.proposed(samples.spec_of(aliases=aliases), model, WINNER_RUNS)
+    body = proposal_body(proposal, WINNER_RUNS, REGISTRY)
+    assert "4,980 more aliases follow Production" in body
+
+
+# What a merged pull request is told
+
+
+def test_a_refusal_comes_with_its_reason_and_its_way_out() -> None:
+    assert "the registry holds version 2" in comment()
+    assert "Put version 1 back." in comment()
+    assert samples.applied_links()[-1].digest in comment()
+
+
+def test_a_comment_stays_within_the_budget() -> None:
+    refused = samples.links(
+        *(
+            samples.draft("refused", "`" * 256, f"{n}" + "|" * 250, 1, 2, guard="drift", reason="@" * 5_000)
+            for n in range(300)
+        )
+    )
+    text = apply_comment([link.entry for link in refused[1:]], refused[-1])
+    assert len(text) <= BODY_BUDGET
+    assert "older results are left out" in text
+
+
+@given(TEXTS)
+@settings(deadline=None, max_examples=60)
+def test_hostile_entries_stay_text(text: str) -> None:
+    mandate = samples.mandate_of(12, approvers=(text, "bob"), merged_by=text)
+    link = samples.links(
+        samples.draft(
+            "refused", text, text, 1, 2, guard=text, reason=text, run=f"https://x.example/{text}", mandate=mandate
+        )
+    )[-1]
+    found = page(apply_comment([link.entry], link))
+    assert found.shape == [[4, 4]]
+    assert found.elements <= OURS
+    assert len(found.links) == 1
+    assert found.links[0].startswith("https://x.example/")
+    assert found.acting == []
+
+
+# Forgetting to escape
+
+
+def test_a_template_cannot_print_what_was_not_escaped() -> None:
+    template = _environment().from_string("{{ text }} {{ 'a' ~ text }} {{ text | code }}")
+    assert template.render(text="<b>") == r"\<b\> a\<b\> `<b>`"
+    assert _environment().from_string("{{ made }}").render(made=code("<b>")) == "`<b>`"
+    for value in (None, ["<b>"], 0.1, True):
+        with pytest.raises(TypeError, match="expected text, Markdown or a whole number"):
+            _environment().from_string("{{ value }}").render(value=value)
+
+
+def test_a_template_cannot_print_what_it_was_not_given() -> None:
+    with pytest.raises(UndefinedError):
+        filled("init.md.j2")
+    with pytest.raises(TemplateNotFound):
+        filled("no-such-template.md.j2")
+
+
+def test_templates_use_the_form_for_tables_in_tables_only() -> None:
+    for file in _TEMPLATES.glob("*.j2"):
+        for line in file.read_text().splitlines():
+            wrong = "| code" if line.startswith("|") else "| cell"
+            assert wrong not in line, f"{file.name}: {line}"
+            assert "safe" not in line, f"{file.name}: {line}"
+
+
+def test_markdown_is_made_by_escaping_only() -> None:
+    assert isinstance(rendered(InitResult(DIGEST, created=False), "markdown"), Markdown)
+
+
+def test_text_and_json_do_not_import_jinja2() -> None:
+    program = (
+        "import sys; from bot.core.results import InitResult; from bot.views.render import rendered;"
+        "r = InitResult('sha256:0', True); rendered(r, 'text'); rendered(r, 'json');"
+        "assert 'jinja2' not in sys.modules; rendered(r, 'markdown'); assert 'jinja2' in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
