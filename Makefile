@@ -3,6 +3,8 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+	--no-header --no-annotate
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint types contracts unit setup lock golden clean
@@ -30,19 +32,19 @@ unit: $(STAMP) ## Tests, with branch coverage of bot/core at 100%
 
 setup: $(STAMP) ## Create .venv from the hash-locked requirements
 
-$(STAMP): requirements.lock requirements-uv.lock pyproject.toml
+$(STAMP): requirements-dev.lock requirements-uv.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
-	$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements.lock
+	$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements-dev.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $(STAMP)
 
-lock: $(STAMP) ## Renew the locked requirements from pyproject.toml
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-		--all-extras pyproject.toml -o requirements.lock
+lock: $(STAMP) ## Renew the locked requirements: requirements.lock to run, requirements-dev.lock to develop
+	$(COMPILE) --extra build pyproject.toml -o requirements.lock
+	$(COMPILE) --all-extras --constraint requirements.lock pyproject.toml -o requirements-dev.lock
 
 golden: $(STAMP) ## Renew the golden files; read the difference before you commit it
-	STAGEWRIGHT_UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/views
+	UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/views
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) .demo .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

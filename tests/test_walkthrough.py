@@ -122,8 +122,8 @@ def _until_promoted(story: Story) -> None:
 def test_what_apply_yml_says_is_what_runs(open_story: Open) -> None:
     story = open_story(True, None)
     prepare(story)
-    propose(story)
     story.team.rewrite_main(".github/workflows/apply.yml", "run: stagewright apply", "run: exit 7")
+    propose(story)
     number = story.pulls[CANCER]
     story.approve(number, "bob", "carol")
     assert story.team.merge("bob", number).ok

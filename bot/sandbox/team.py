@@ -34,6 +34,7 @@ _SEED: Final = (
     ".github",
     "pyproject.toml",
     "requirements.lock",
+    "requirements-dev.lock",
     "requirements-uv.lock",
     "Makefile",
     "README.md",
