@@ -159,13 +159,12 @@ def after_writes(state: RegistryState, writes: Iterable[Write]) -> RegistryState
 
 
 def _after_write(model: RegisteredModel, write: Write) -> RegisteredModel:
-    match write:
-        case TransitionStage():
-            return replace(model, versions=_after_transition(model, write))
-        case SetAlias():
-            return replace(model, aliases={**model.aliases, write.alias: write.version})
-        case DeleteAlias():
-            return replace(model, aliases={a: v for a, v in model.aliases.items() if a != write.alias})
+    if isinstance(write, TransitionStage):
+        return replace(model, versions=_after_transition(model, write))
+    aliases = {alias: version for alias, version in model.aliases.items() if alias != write.alias}
+    if isinstance(write, SetAlias):
+        aliases[write.alias] = write.version
+    return replace(model, aliases=aliases)
 
 
 def _after_transition(model: RegisteredModel, write: TransitionStage) -> Mapping[int, ModelVersion]:
