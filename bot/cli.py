@@ -49,7 +49,14 @@ class Session:
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="stagewright")
 @click.option("--repo", type=click.Path(file_okay=False, path_type=Path), default=".", help="The GitOps repository.")
-@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "markdown"]),
+    default="text",
+    show_default=True,
+    help="How to print.",
+)
 @click.option("-v", "--verbose", is_flag=True, help="Show details, and a traceback for the unexpected.")
 @click.pass_context
 def cli(context: click.Context, repo: Path, form: Form, *, verbose: bool) -> None:
@@ -102,9 +109,10 @@ def propose(session: Session, models: tuple[str, ...], *, dry_run: bool, again: 
     from bot.views.markdown import proposal_body, proposal_title
 
     links = session.connections
+    pulls = links.pulls
     request = Request(models, again, dry_run, links.requester, links.now())
     wording = Wording(proposal_title, proposal_body)
-    session.show(propose_models(links.tree, links.registry, links.log, links.pulls, request, wording), 0)
+    session.show(propose_models(links.tree, links.registry, links.log, pulls, request, wording), 0)
 
 
 @cli.command(epilog="Example: stagewright approvals 42")
@@ -224,7 +232,9 @@ def audit_verify(session: Session) -> None:
 
 
 @cli.command(epilog="Example: stagewright demo")
-@click.option("--directory", type=click.Path(file_okay=False, path_type=Path), default=".demo", show_default=True)
+@click.option(
+    "--directory", type=click.Path(file_okay=False, path_type=Path), default=".demo", show_default=True, help="Where."
+)
 @click.option("--fault", envvar="STAGEWRIGHT_DEMO_FAULT", hidden=True, help="Break something, to see the demo notice.")
 def demo(directory: Path, fault: str | None) -> None:
     """Show the whole loop on this machine: a real MLflow server, a local forge, real models."""
@@ -279,7 +289,8 @@ def _unexpected(error: Exception) -> int:
     if "-v" in sys.argv or "--verbose" in sys.argv:
         click.echo(links.masked("".join(traceback.format_exception(error))), err=True)
     message = f"Unexpected {type(error).__name__}: {error}. This is no answer. Run again with -v and report this."
-    click.echo(links.masked(f"stagewright: {message}"), err=True)
+    for line in (*links.actions.error(message), f"stagewright: {message}"):
+        click.echo(links.masked(line), err=True)
     return 3
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
@@ -145,16 +146,18 @@ class Connections:
     @cached_property
     def registry(self) -> Registry:
         """The registry, to read."""
+        address = self._registry_address
         from bot.adapters.mlflow_registry import MlflowRegistry
 
-        return MlflowRegistry.connect(*self._registry_address, alias_only=self._alias_only)
+        return MlflowRegistry.connect(*address, alias_only=self._alias_only)
 
     @cached_property
     def registry_writer(self) -> RegistryWriter:
         """The registry, to write."""
+        address = self._registry_address
         from bot.adapters.mlflow_registry import MlflowRegistryWriter
 
-        return MlflowRegistryWriter.connect(*self._registry_address, alias_only=self._alias_only)
+        return MlflowRegistryWriter.connect(*address, alias_only=self._alias_only)
 
     @cached_property
     def pulls(self) -> PullRequests:
@@ -201,6 +204,8 @@ class Connections:
 
     @property
     def _registry_address(self) -> tuple[str, str | None]:
+        """Asked for before MLflow is imported, which takes seconds, writes to the home folder and calls home."""
+        os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         tracking = self._required("MLFLOW_TRACKING_URI", "Set it to the server's address, e.g. https://mlflow.example.")
         return tracking, self._environment.get("MLFLOW_REGISTRY_URI") or None
 

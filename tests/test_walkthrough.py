@@ -70,6 +70,7 @@ def open_story(tmp_path: Path, trained: tuple[Path, SampleRegistry], contract: C
 
 def test_the_loop_with_stages(open_story: Open) -> None:
     story = open_story(False, None)
+    prepare(story)
     tell(story)
     _look_again(story)
     client = MlflowClient(story.team.mlflow.url)

@@ -110,6 +110,7 @@ def _decided(
         held=held(found.entries),
         today=now.date(),
         force=force,
+        evidence_required=found.desired.approvals.promotion_without_evidence == "forbid",
     )
     return Decision(
         found, found.chain, guarded(found.plan, facts), mandates, force and _force_matters(found.plan, facts)
@@ -269,7 +270,8 @@ def _outcome(change: Change, intent: Entry, actual: RegistryState, failures: Map
     holding = actual.holding(change.key)
     done = holding == (() if change.after is None else (change.after,))
     held_now = " and ".join(f"version {identity.version}" for identity in holding) or "nothing"
-    reason = "" if done else f"{failures.get(change.key[0], 'the write had no effect')}; the slot holds {held_now}"
+    why = failures.get(change.key[0], "the write had no effect").rstrip(".")
+    reason = "" if done else f"{why}; the slot holds {held_now}"
     update = {"event": "applied" if done else "failed", "time": time, "intended": intent.seq, "reason": reason}
     if done and intent.reason:
         update["reason"] = intent.reason

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from bot.errors import Refused
-from bot.sandbox.story import Fault, Story, tell, tell_shortly
+from bot.sandbox.story import Fault, StepFailed, Story, prepare, tell, tell_shortly
 from bot.sandbox.team import Team
+from bot.sandbox.training import SampleRegistry
 
 _MARKER = "stagewright-demo"
 
@@ -21,14 +23,30 @@ def demo(directory: Path, echo: Callable[[str], None], *, fault: Fault | None) -
     """
     _begin(directory)
     snapshot = directory / "trained"
-    with Team.open(directory / "with-stages") as team:
+    with Team.open(directory / "with-stages") as team, ThreadPoolExecutor(max_workers=1) as aside:
         echo(f"A registry with stages: MLflow at {team.mlflow.url}, the forge at {team.forge.server_url}.")
         story = Story(team, echo, fault, snapshot=snapshot)
+        prepare(story)
+        once_more = aside.submit(_with_aliases_only, directory / "aliases-only", snapshot, story.trained, fault)
         tell(story)
-    with Team.open(directory / "aliases-only", snapshot, alias_only=True) as team:
         echo("\nThe same loop on a registry without stages, as Unity Catalog is: aliases instead.")
-        tell_shortly(Story(team, echo, fault, trained=story.trained))
+        for line in once_more.result():
+            echo(line)
     echo(f"\nDone. All that this left behind lies in {directory}.")
+
+
+def _with_aliases_only(
+    directory: Path, trained_data: Path, trained: SampleRegistry | None, fault: Fault | None
+) -> list[str]:
+    """Told aside, on the second core, while the first loop goes on; the lines are read out when that one is done."""
+    lines: list[str] = []
+    with Team.open(directory, trained_data, alias_only=True) as team:
+        story = Story(team, lines.append, fault, trained=trained)
+        try:
+            tell_shortly(story)
+        except StepFailed as failed:
+            raise StepFailed("\n".join([*lines, failed.message]), fix=failed.fix) from failed
+    return lines
 
 
 def _begin(directory: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import ClassVar
 
 from bot.commands.gathering import broken_documents
@@ -27,6 +28,16 @@ from bot.errors import PolicyUnreadable
 from bot.ports import PullRequests, Tree
 
 
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A merged pull request, the commits of the first-parent line that it brought, and what the policy says of it."""
+
+    pull: PullRequest
+    merged: MergedRange
+    brought: frozenset[str]
+    evaluation: Evaluation
+
+
 @dataclass(frozen=True)
 class Judge:
     """Reads pull requests and the repository, and asks the policy. Each thing is read once.
@@ -40,7 +51,7 @@ class Judge:
     base: ClassVar[str] = "main"
     _specs: dict[tuple[str, str], ModelSpec | None] = field(default_factory=dict)
     _people: dict[str, Mapping[str, str]] = field(default_factory=dict)
-    _judged: dict[int, tuple[PullRequest, MergedRange, Evaluation] | NoMandate] = field(default_factory=dict)
+    _judged: dict[int, Judged | NoMandate] = field(default_factory=dict)
 
     def evaluate_open(self, pull: PullRequest) -> Evaluation:
         """What the policy of the base branch says of an open pull request. Raises PolicyUnreadable."""
@@ -120,10 +131,10 @@ class Judge:
             found = self._merged(origin.sha)
             if isinstance(found, NoMandate):
                 return found
-            pull, merged, evaluation = found
+            pull, merged = found.pull, found.merged
             if self.value(merged.before, key) != self.value(merged.last, key):
                 values = {"at_merge": self.value(merged.last, key), "at_head": self.value(pull.head_sha, key)}
-                return judged(key, pull, merged, evaluation, values)
+                return judged(key, pull, merged, found.evaluation, values)
             commit = merged.before
 
     def _values(self, key: SlotKey, commit: str) -> Iterator[ValueAt]:
@@ -131,20 +142,26 @@ class Judge:
             before = self.value(change.parent, key) if change.parent else "unmanaged"
             yield ValueAt(change, before, self.value(change.sha, key))
 
-    def _merged(self, commit: str) -> tuple[PullRequest, MergedRange, Evaluation] | NoMandate:
+    def _merged(self, commit: str) -> Judged | NoMandate:
         named = merged_pull(commit, self.pulls.of_commit(commit), self.base)
-        if named is None:
+        found = self._judged_once(named.number) if named else None
+        # GitHub also names a pull request that merely contains a commit which was pushed to the branch before.
+        if found is None or (isinstance(found, Judged) and commit not in found.brought):
             return NoMandate(f"commit {commit[:7]} set it on the default branch without a pull request")
-        if named.number not in self._judged:
-            self._judged[named.number] = self._judge_merged(named.number)
-        return self._judged[named.number]
+        return found
 
-    def _judge_merged(self, number: int) -> tuple[PullRequest, MergedRange, Evaluation] | NoMandate:
+    def _judged_once(self, number: int) -> Judged | NoMandate:
+        if number not in self._judged:
+            self._judged[number] = self._judge_merged(number)
+        return self._judged[number]
+
+    def _judge_merged(self, number: int) -> Judged | NoMandate:
         pull = self.pulls.get(number)  # who merged it is only told one by one
         if pull is None or pull.merge_sha is None:
             return NoMandate(f"GitHub no longer shows pull request #{number} as merged", number)
         commits = self.pulls.commits(pull.number)
-        merged = merged_range(pull, commits, self.tree.line(pull.merge_sha, len(commits)))
+        line = self.tree.line(pull.merge_sha, len(commits))
+        merged = merged_range(pull, commits, line)
         if merged is None:
             return NoMandate(f"git does not show what pull request #{pull.number} merged", pull.number)
         self.tree.fetch_pull(pull.number, pull.head_sha)
@@ -152,4 +169,6 @@ class Judge:
             policy = self.policy(merged.before)
         except PolicyUnreadable as error:
             return NoMandate(f"the policy before pull request #{pull.number} cannot be read: {error}", pull.number)
-        return pull, merged, evaluate(policy, self._facts(pull, commits, merged.before, merged.last, merged.before))
+        evaluation = evaluate(policy, self._facts(pull, commits, merged.before, merged.last, merged.before))
+        brought = takewhile(lambda sha: sha != merged.before, (commit.sha for commit in line))
+        return Judged(pull, merged, frozenset(brought), evaluation)

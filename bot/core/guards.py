@@ -1,16 +1,19 @@
 """The refusals that no approval overrides, read from top to bottom; the first that refuses is the one that is named.
 
 1. no-mandate: nobody approved this value, or that could not be shown.
-2. identity-changed: the number is the approved one, the version behind it is not (model re-created, registry restored).
+2. no-evidence: a promotion that no evidence supports, though the policy asks for it. Approvals cannot see that a slot
+   which a file begins to manage is empty in the registry, so that what reads as an adoption is a promotion. An alias
+   that begins to follow a stage moves to what was approved there.
+3. identity-changed: the number is the approved one, the version behind it is not (model re-created, registry restored).
    An adoption that needs no mandate approves nothing, so it may record another version of the same number.
-3. version-not-ready: the version is not READY.
-4. evidence-changed: the registry's numbers or runs are no longer those that were approved. Promotions only: going back
+4. version-not-ready: the version is not READY.
+5. evidence-changed: the registry's numbers or runs are no longer those that were approved. Promotions only: going back
    must stay possible.
-5. held: the version is held for this slot. Promotions only.
-6. too-many: more than 30% of the managed slots and more than 5 at once smells of a mistake; only `--force` overrides.
+6. held: the version is held for this slot. Promotions only.
+7. too-many: more than 30% of the managed slots and more than 5 at once smells of a mistake; only `--force` overrides.
 
 An interrupted change that is resumed keeps the mandate that its `intended` entry recorded, and was let through by
-guard 6 then.
+guard 7 then.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from bot.core.evidence import Evidence, changed_rules, recheck
 from bot.core.holds import held_versions
 from bot.core.mandate import NoMandate
 from bot.core.plan import Adoption, Change, Plan, Refusal, Unmanagement, without
-from bot.core.spec import ModelSpec, PromotionPolicy
+from bot.core.spec import Follows, ModelSpec, PromotionPolicy
 from bot.core.state import Identity, RegistryState, Run, SlotKey
 
 MANY_SHARE: Final = 0.3
@@ -35,8 +38,9 @@ MANY_COUNT: Final = 5
 @dataclass(frozen=True, slots=True)
 class GuardFacts:
     """What the guards look at. `evidence` is what each promotion's pull request brought; `force` is `--force`.
+    `evidence_required` is false where the policy allows promotions without evidence.
 
-    `mandates` is None where mandates cannot be known (a plan without GitHub): then guard 1 and 4 stay silent.
+    `mandates` is None where mandates cannot be known (a plan without GitHub): then guards 1, 2 and 5 stay silent.
     """
 
     actual: RegistryState
@@ -49,6 +53,7 @@ class GuardFacts:
     held: Mapping[SlotKey, Mapping[Identity, str]]
     today: date
     force: bool = False
+    evidence_required: bool = True
 
 
 Guarded: TypeAlias = Change | Adoption | Unmanagement
@@ -79,6 +84,24 @@ def _no_mandate(facts: GuardFacts, item: Guarded) -> No | None:
     return No(
         mandate.reason, "`git revert` the commit, or merge a pull request that ratifies the value with approvals."
     )
+
+
+def _no_evidence(facts: GuardFacts, item: Guarded) -> No | None:
+    if not isinstance(item, Change) or item.kind != "promotion" or not facts.evidence_required:
+        return None
+    mandate = (facts.mandates or {}).get(item.key)
+    if not isinstance(mandate, Mandate) or mandate.evidence or _follows_what_is_there(facts, item):
+        return None
+    return No(
+        f"pull request #{mandate.pull_request} brought no evidence that this version is good enough",
+        "Write `null` for the slot by a pull request, and let `stagewright propose` open the promotion.",
+    )
+
+
+def _follows_what_is_there(facts: GuardFacts, change: Change) -> bool:
+    model, slot = change.key
+    alias = facts.specs[model].aliases.get(slot)
+    return isinstance(alias, Follows) and facts.actual.holding((model, alias.follows)) == (change.after,)
 
 
 def _identity_changed(facts: GuardFacts, item: Guarded) -> No | None:
@@ -135,6 +158,7 @@ def _held(facts: GuardFacts, item: Guarded) -> No | None:
 
 GUARDS: Final[tuple[tuple[str, Guard], ...]] = (
     ("no-mandate", _no_mandate),
+    ("no-evidence", _no_evidence),
     ("identity-changed", _identity_changed),
     ("version-not-ready", _version_not_ready),
     ("evidence-changed", _evidence_changed),

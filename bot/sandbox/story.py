@@ -154,8 +154,7 @@ class Story:
 
 
 def tell(story: Story) -> None:
-    """The whole loop. Raises StepFailed at the step that does not show what it should."""
-    prepare(story)
+    """The whole loop after `prepare`. Raises StepFailed at the step that does not show what it should."""
     propose(story)
     decline(story)
     review(story)
@@ -164,6 +163,7 @@ def tell(story: Story) -> None:
     one_of_three(story)
     revert(story)
     look_back(story)
+    distrust(story)
 
 
 def tell_shortly(story: Story) -> None:
@@ -482,6 +482,12 @@ def look_back(story: Story) -> None:
         said = team.stagewright("alice", "audit", "verify")
         story.expect("`stagewright audit verify` passes", said.exit_code == 0, said.output + said.errors)
         story.show(said.output)
+
+
+def distrust(story: Story) -> None:
+    """Tamper with the log, one way after the other."""
+    team = story.team
+    with story.step("somebody tampers with the audit log"):
         for what, number in tampered_logs(team):
             said = team.stagewright("alice", "audit", "verify", with_github=False)
             text = " ".join(said.output.split())

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 SOURCE: Final = Path(__file__).resolve().parents[2]
+_LEAN: Final = Path(sys.prefix) / "run" / "bin" / "python"
+PYTHON: Final = _LEAN if _LEAN.exists() else Path(sys.executable)
+"""What runs the workflows and people's commands: only the packages that a workflow installs, where `make` set it up."""
 ALIAS_ONLY_MODELS: Final = Path(__file__).parent / "alias_only"
 
 _SEED: Final = (
@@ -244,7 +247,7 @@ class Team:
         if not folder.exists():
             self.clone(login)
         done = subprocess.run(
-            [sys.executable, "-P", "-m", "bot", *arguments],
+            [PYTHON, "-P", "-m", "bot", *arguments],
             cwd=folder,
             env=environment,
             capture_output=True,
@@ -352,7 +355,7 @@ def _runner(directory: Path, forge: Forge, mlflow: MlflowServer, alias_only: boo
     return Runner(
         forge,
         directory / "runs",
-        python=Path(sys.executable),
+        python=PYTHON,
         variables={
             "MLFLOW_TRACKING_URI": mlflow.url,
             "STAGEWRIGHT_APP_CLIENT_ID": "Iv23sandbox",

@@ -184,7 +184,7 @@ def mandate(**changes: Any) -> Mandate:
         "approvers": ("alice", "bob"),
         "merged_by": "alice",
         "policy_commit": BASE,
-        "evidence": None,
+        "evidence": "sha256:" + "e" * 64,
     }
     return Mandate.model_validate({**usual, **changes})
 

@@ -137,7 +137,7 @@ def re_created() -> RegistryState:
     return registry(RegisteredModel(MODEL, versions={3: version(3, "Production"), 4: new}))
 
 
-def test_guard_2_a_number_that_the_slot_knew_as_another_version() -> None:
+def test_guard_3_a_number_that_the_slot_knew_as_another_version() -> None:
     back = Change(PRODUCTION, V3, NEW_NUMBER_4, "rollback")
     facts = sound(actual=re_created(), seen={PRODUCTION: frozenset({V3, V4})})
     assert verdict(back, facts) == "identity-changed"
@@ -146,7 +146,7 @@ def test_guard_2_a_number_that_the_slot_knew_as_another_version() -> None:
     assert verdict(Change(PRODUCTION, V3, V4, "rollback"), replace(facts, actual=ACTUAL)) is None
 
 
-def test_guard_2_an_adoption_of_the_same_number_of_another_model() -> None:
+def test_guard_3_an_adoption_of_the_same_number_of_another_model() -> None:
     """Somebody deleted the model, registered another version 4 and put it into Production: Git still says 4."""
     swapped_in = Adoption(PRODUCTION, V4, NEW_NUMBER_4, known=True)
     facts = sound(actual=re_created(), seen={PRODUCTION: frozenset({V3, V4})})
@@ -154,7 +154,7 @@ def test_guard_2_an_adoption_of_the_same_number_of_another_model() -> None:
     assert verdict(Adoption(PRODUCTION, V3, V4, known=True), facts) is None
 
 
-def test_guard_2_a_first_adoption_approves_nothing_and_may_record_another_version() -> None:
+def test_guard_3_a_first_adoption_approves_nothing_and_may_record_another_version() -> None:
     first = Adoption(PRODUCTION, None, NEW_NUMBER_4, known=False)
     assert verdict(first, sound(actual=re_created(), seen={PRODUCTION: frozenset({V4})})) is None
 
@@ -163,7 +163,31 @@ def intent_of(after: Identity | None, kind: Any = "promotion") -> Any:
     return entries(intended(before=V3, after=after, kind=kind))[1]
 
 
-def test_guard_2_a_resumed_change_is_of_the_very_version_that_was_intended() -> None:
+UNPROVEN = {PRODUCTION: mandate(evidence=None), CHAMPION: mandate(evidence=None)}
+
+
+def test_guard_2_a_promotion_without_evidence() -> None:
+    """As when a file begins to manage a slot: its pull request was judged as an adoption, and the slot was empty."""
+    first = Change(PRODUCTION, None, V4, "promotion")
+    assert verdict(first, sound(mandates=UNPROVEN)) == "no-evidence"
+    assert "#12" in reason(first, sound(mandates=UNPROVEN))
+    assert verdict(first, sound()) is None
+
+
+def test_guard_2_is_silent_where_the_policy_allows_it_and_for_other_kinds() -> None:
+    assert verdict(PROMOTE, sound(mandates=UNPROVEN, evidence_required=False, evidence={})) is None
+    assert verdict(ROLL_BACK, sound(mandates=UNPROVEN)) is None
+    assert verdict(PROMOTE, sound(mandates=None, evidence={})) is None
+
+
+def test_guard_2_lets_an_alias_follow_what_is_already_there() -> None:
+    alias = Change(CHAMPION, None, V3, "promotion")
+    followed = sound(mandates=UNPROVEN, evidence={})
+    assert verdict(alias, followed) is None
+    assert verdict(Change(CHAMPION, None, V4, "promotion"), followed) == "no-evidence"
+
+
+def test_guard_3_a_resumed_change_is_of_the_very_version_that_was_intended() -> None:
     facts = sound(actual=re_created(), evidence={})
     assert verdict(Change(PRODUCTION, V3, NEW_NUMBER_4, "promotion", intent_of(V4)), facts) == "identity-changed"
     assert verdict(Change(PRODUCTION, V3, NEW_NUMBER_4, "promotion", intent_of(NEW_NUMBER_4)), facts) is None
@@ -175,14 +199,14 @@ def test_guard_2_a_resumed_change_is_of_the_very_version_that_was_intended() -> 
 
 @pytest.mark.parametrize("status", ["PENDING_REGISTRATION", "FAILED_REGISTRATION", ""])
 @pytest.mark.parametrize("kind", ["promotion", "rollback"])
-def test_guard_3_a_version_that_is_not_ready(status: str, kind: Any) -> None:
+def test_guard_4_a_version_that_is_not_ready(status: str, kind: Any) -> None:
     actual = registry(RegisteredModel(MODEL, versions={3: version(3, "Production"), 4: version(4, status=status)}))
     change = Change(PRODUCTION, V3, V4, kind)
     assert verdict(change, sound(actual=actual)) == "version-not-ready"
     assert verdict(change, sound()) is None
 
 
-def test_guard_3_a_version_that_has_gone() -> None:
+def test_guard_4_a_version_that_has_gone() -> None:
     gone = sound(actual=registry(registered({3: "Production"})))
     assert verdict(PROMOTE, gone) == "version-not-ready"
     assert reason(PROMOTE, gone) == "version 4 is missing, not READY"
@@ -192,14 +216,14 @@ def test_guard_3_a_version_that_has_gone() -> None:
 # Guard 4: evidence-changed
 
 
-def test_guard_4_numbers_that_changed_after_the_approval() -> None:
+def test_guard_5_numbers_that_changed_after_the_approval() -> None:
     worse = {**RUNS, "run4": run(4, 0.1)}
     assert verdict(PROMOTE, sound(runs=worse)) == "evidence-changed"
     assert reason(PROMOTE, sound(runs=worse)).startswith("the registry no longer shows what was approved: auc: ")
     assert verdict(PROMOTE, sound(runs={})) == "evidence-changed"
 
 
-def test_guard_4_a_version_of_the_evidence_that_is_another_now() -> None:
+def test_guard_5_a_version_of_the_evidence_that_is_another_now() -> None:
     actual = registry(
         RegisteredModel(
             MODEL,
@@ -209,28 +233,28 @@ def test_guard_4_a_version_of_the_evidence_that_is_another_now() -> None:
     assert verdict(PROMOTE, sound(actual=actual)) == "evidence-changed"
 
 
-def test_guard_4_criteria_that_were_changed_since() -> None:
+def test_guard_5_criteria_that_were_changed_since() -> None:
     stricter = [{"metric": "auc", "goal": "maximize", "min_gain": "2%"}]
     for promotion in ({"slot": "Production", "criteria": stricter}, None):
         changed = spec({"Production": 4}, promotion=promotion)
         assert verdict(PROMOTE, sound(specs=specs(changed))) == "evidence-changed"
 
 
-def test_guard_4_a_policy_on_evaluation_data_that_was_changed_since() -> None:
+def test_guard_5_a_policy_on_evaluation_data_that_was_changed_since() -> None:
     other = PROMOTION_POLICY.model_copy(update={"evaluation_data": "may_differ"})
     assert verdict(PROMOTE, sound(policy=other)) == "evidence-changed"
 
 
-def test_guard_4_is_for_promotions_only_since_going_back_must_stay_possible() -> None:
+def test_guard_5_is_for_promotions_only_since_going_back_must_stay_possible() -> None:
     assert verdict(ROLL_BACK, sound(runs={}, evidence={PRODUCTION: evidence(2, 3)})) is None
     assert verdict(DEMOTE, sound(runs={})) is None
 
 
-def test_guard_4_is_silent_about_a_promotion_that_was_approved_without_evidence() -> None:
-    assert verdict(PROMOTE, sound(evidence={}, runs={})) is None
+def test_guard_5_is_silent_about_a_promotion_that_was_approved_without_evidence() -> None:
+    assert verdict(PROMOTE, sound(mandates=UNPROVEN, evidence={}, runs={}, evidence_required=False)) is None
 
 
-def test_guard_4_holds_for_an_alias_that_follows() -> None:
+def test_guard_5_holds_for_an_alias_that_follows() -> None:
     champion = Change(CHAMPION, V3, V4, "promotion")
     own = {CHAMPION: evidence(followers=("champion",))}
     assert verdict(champion, sound(evidence=own, runs={})) == "evidence-changed"
@@ -247,14 +271,14 @@ def holding_file(*holds: Mapping[str, Any]) -> GuardFacts:
     return sound(specs=specs(held_spec))
 
 
-def test_guard_5_a_version_that_the_log_holds() -> None:
+def test_guard_6_a_version_that_the_log_holds() -> None:
     assert verdict(PROMOTE, sound(held=HELD)) == "held"
     assert reason(PROMOTE, sound(held=HELD)) == "version 4: rolled back from Production on 2026-11-01"
     assert verdict(PROMOTE, sound(held={PRODUCTION: {V2: "rolled back"}})) is None
     assert verdict(PROMOTE, sound(held={STAGING: {V4: "rolled back"}})) is None
 
 
-def test_guard_5_a_version_that_the_file_holds() -> None:
+def test_guard_6_a_version_that_the_file_holds() -> None:
     hold = {"version": 4, "reason": "wrong units"}
     assert verdict(PROMOTE, holding_file(hold)) == "held"
     assert verdict(PROMOTE, holding_file({**hold, "until": "2026-11-03"})) == "held"
@@ -262,12 +286,12 @@ def test_guard_5_a_version_that_the_file_holds() -> None:
     assert verdict(PROMOTE, holding_file({**hold, "slot": "Staging"})) is None
 
 
-def test_guard_5_a_lift_ends_the_hold() -> None:
+def test_guard_6_a_lift_ends_the_hold() -> None:
     lifted = replace(holding_file({"version": 4, "lift": True}), held=HELD)
     assert verdict(PROMOTE, lifted) is None
 
 
-def test_guard_5_is_for_promotions_only() -> None:
+def test_guard_6_is_for_promotions_only() -> None:
     assert verdict(ROLL_BACK, sound(held={PRODUCTION: {V2: "rolled back"}})) is None
     assert verdict(DEMOTE, sound(held=HELD)) is None
     assert verdict(Adoption(PRODUCTION, V3, V4, known=True), sound(held=HELD)) is None
@@ -288,6 +312,7 @@ def test_the_first_guard_that_refuses_is_the_one_that_is_named() -> None:
     )
     cures: Sequence[Mapping[str, Any]] = (
         {},
+        {"mandates": UNPROVEN},
         {"mandates": {PRODUCTION: mandate()}},
         {"seen": {}},
         {"actual": re_created()},
@@ -308,7 +333,7 @@ def test_a_refused_stage_takes_its_alias_along() -> None:
     assert guarded(plan, sound()) == plan
 
 
-# Guard 6: too-many
+# Guard 7: too-many
 
 
 def fleet(changes: int, in_sync: int, *, resumed: int = 0, unmanaged: int = 0) -> tuple[Plan, GuardFacts]:
@@ -349,7 +374,7 @@ def fleet(changes: int, in_sync: int, *, resumed: int = 0, unmanaged: int = 0) -
         (31, 69, True),
     ],
 )
-def test_guard_6_more_than_5_and_more_than_30_percent(changes: int, in_sync: int, refused: bool) -> None:
+def test_guard_7_more_than_5_and_more_than_30_percent(changes: int, in_sync: int, refused: bool) -> None:
     plan, facts = fleet(changes, in_sync)
     found = guarded(plan, facts)
     assert {refusal.guard for refusal in found.refusals} == ({"too-many"} if refused else set())
@@ -357,26 +382,26 @@ def test_guard_6_more_than_5_and_more_than_30_percent(changes: int, in_sync: int
     assert guarded(plan, replace(facts, force=True)) == plan
 
 
-def test_guard_6_says_how_many_and_how_to_go_on() -> None:
+def test_guard_7_says_how_many_and_how_to_go_on() -> None:
     found = guarded(*fleet(6, 1))
     assert found.refusals[0].reason == "6 of 7 managed slots would change at once"
     assert "--force" in found.refusals[0].way_out
     assert found.refusals[0].kind == "rollback"
 
 
-def test_guard_6_slots_that_are_no_longer_managed_do_not_make_the_rest_look_few() -> None:
+def test_guard_7_slots_that_are_no_longer_managed_do_not_make_the_rest_look_few() -> None:
     plan, facts = fleet(6, 4, unmanaged=50)
     assert len(guarded(plan, facts).refusals) == 6
 
 
-def test_guard_6_counts_what_the_other_guards_left() -> None:
+def test_guard_7_counts_what_the_other_guards_left() -> None:
     plan, facts = fleet(6, 0)
     first = plan.items[0].key
     without_one = replace(facts, mandates={**(facts.mandates or {}), first: NoMandate("nobody approved")})
     assert [refusal.guard for refusal in guarded(plan, without_one).refusals] == ["no-mandate"]
 
 
-def test_guard_6_resumed_changes_were_let_through_before() -> None:
+def test_guard_7_resumed_changes_were_let_through_before() -> None:
     """A forced run that was cut off is completed by the next one, which nobody forces."""
     plan, facts = fleet(12, 0, resumed=7)
     assert guarded(plan, facts) == plan
@@ -386,13 +411,13 @@ def test_guard_6_resumed_changes_were_let_through_before() -> None:
     assert len(found.refusals) == 6
 
 
-def test_guard_6_adoptions_are_not_changes() -> None:
+def test_guard_7_adoptions_are_not_changes() -> None:
     plan, facts = fleet(10, 0)
     adoptions = Plan(tuple(Adoption(change.key, None, change.before, known=False) for change in plan.changes))
     assert guarded(adoptions, facts) == adoptions
 
 
-def test_force_overrides_nothing_but_guard_6() -> None:
+def test_force_overrides_nothing_but_guard_7() -> None:
     for facts, name in (
         (sound(held=HELD), "held"),
         (sound(runs={}), "evidence-changed"),
