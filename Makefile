@@ -32,10 +32,13 @@ unit: $(STAMP) ## Tests, with branch coverage of bot/core at 100%
 
 setup: $(STAMP) ## Create .venv from the hash-locked requirements
 
-$(STAMP): requirements-dev.lock requirements-uv.lock pyproject.toml
+# .venv/run has what the workflows install on GitHub and nothing else: the sandbox runs them with it.
+$(STAMP): requirements.lock requirements-dev.lock requirements-uv.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
 	$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements-dev.lock
+	$(PYTHON) -m venv $(VENV)/run
+	$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(VENV)/run/bin/python requirements.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $(STAMP)
 
