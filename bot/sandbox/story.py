@@ -6,6 +6,7 @@ audit log, from outside, for what should be there.
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 import warnings
@@ -336,11 +337,12 @@ def promote(story: Story) -> None:
         )
         complete = mandate["head_sha"] and mandate["evidence"] and mandate["policy_commit"] and entry["run"]
         story.expect("head, evidence digest, policy commit and the run's address", complete, entry)
+        story.show(json.dumps(entry, indent=2))
         comments = [comment["body"] for comment in team.read(f"issues/{number}/comments")]
         story.expect(
             "the pull request got a comment with the result", any("applied" in c.lower() for c in comments), comments
         )
-        story.show(comments[-1])
+        story.show(comments[-1].partition("\n")[2])
         said = team.stagewright("ada", "audit", "verify")
         story.expect("`stagewright audit verify` passes", said.exit_code == 0, said.output + said.errors)
 
