@@ -1,0 +1,246 @@
+"""What `approvals` answers, and what it posts."""
+
+from __future__ import annotations
+
+import pytest
+
+from bot.commands.approvals import approvals_of_head, approvals_of_number
+from bot.core.results import ApprovalsResult
+from bot.errors import Misuse, PolicyUnreadable
+from tests.commands.scene import RUN_URL, ReadOnlyLog, ReadOnlyPullRequests, Scene
+from tests.fakes.pull_requests import FakePullRequests, Status
+
+CONTEXT = "stagewright/approvals: main"
+
+
+def ask(scene: Scene, number: int, *, post: bool = True) -> ApprovalsResult:
+    return approvals_of_number(scene.pulls, scene.tree, ReadOnlyLog(scene.log), number, post=post, run_url=RUN_URL)
+
+
+def last_status(scene: Scene) -> Status:
+    return scene.pulls.statuses[-1]
+
+
+class TestStatus:
+    def test_pending_until_two_approved(self) -> None:
+        scene = Scene()
+        pull = scene.proposed("demand")
+        expected = (
+            ((), "pending", "0 of 2 approvals for rule 'production'"),
+            (("bob",), "pending", "1 of 2 approvals for rule 'production'"),
+            (("carol",), "success", "Approved by bob, carol"),
+        )
+        for reviewers, state, description in expected:
+            scene.pulls.review(pull.number, *reviewers)
+            assert ask(scene, pull.number).approved == (state == "success")
+            assert last_status(scene) == Status(pull.head_sha, CONTEXT, state, description, RUN_URL)
+
+    def test_a_push_makes_approvals_stale(self) -> None:
+        scene = Scene()
+        pull = scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.pulls.review(pull.number, "bob")
+        assert ask(scene, pull.number).approved
+        scene.pulls.push(pull.number, {"README.md": "two"}, "alice")
+        result = ask(scene, pull.number)
+        assert not result.approved
+        assert "stale" in result.evaluations[0].discarded[0].reason
+        assert last_status(scene).sha == scene.pulls.pulls[pull.number].head_sha
+        assert last_status(scene).state == "pending"
+
+    def test_author_requester_and_readers_do_not_count(self) -> None:
+        scene = Scene()
+        scene.propose("demand", requester="bob")
+        scene.pulls.review(11, "bob", "eve", "carol")
+        (evaluation,) = ask(scene, 11).evaluations
+        assert evaluation.approvers == ("carol",)
+        assert {one.reviewer: one.reason for one in evaluation.discarded} == {
+            "bob": "asked for this change",
+            "eve": "has not the permission that the rules ask for",
+        }
+        assert evaluation.requester == "bob"
+
+    def test_nothing_is_posted_without_being_asked(self) -> None:
+        scene = Scene()
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.pulls = ReadOnlyPullRequests(scene.pulls)
+        assert not ask(scene, 11, post=False).approved
+
+    def test_the_policy_of_main_judges_and_not_the_one_that_the_pull_request_brings(self) -> None:
+        scene = Scene()
+        lenient = scene.file("policies/approvals.yaml", "approvals: 2", "approvals: 1")
+        scene.pulls.open_by("alice", "edit", lenient)
+        scene.pulls.review(11, "bob")
+        assert not ask(scene, 11).approved
+        assert last_status(scene).description == "1 of 2 approvals for rule 'policies'"
+
+
+class TestSeveralPullRequestsOnOneHead:
+    def two(self) -> Scene:
+        scene = Scene()
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.pulls.also_open("dave", 11)
+        scene.pulls.review(11, "bob")
+        return scene
+
+    def test_the_worst_is_posted_whichever_is_asked_for(self) -> None:
+        for number in (11, 12):
+            scene = self.two()
+            assert not ask(scene, number).approved
+            assert [status.state for status in scene.pulls.statuses] == ["pending"]
+
+    def test_success_when_all_are_approved(self) -> None:
+        scene = self.two()
+        scene.pulls.review(12, "carol")
+        assert ask(scene, 11).approved
+        assert last_status(scene).state == "success"
+
+    def test_the_head_alone_is_enough(self) -> None:
+        scene = self.two()
+        head = scene.pulls.pulls[12].head_sha
+        result = approvals_of_head(scene.pulls, scene.tree, scene.log, head, run_url=RUN_URL)
+        assert len(result.evaluations) == 2
+        assert [(status.sha, status.state) for status in scene.pulls.statuses] == [(head, "pending")]
+
+    def test_one_to_another_branch_has_a_context_of_its_own(self) -> None:
+        scene = Scene()
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.pulls.also_open("dave", 11, "develop")
+        scene.pulls.review(11, "bob")
+        assert ask(scene, 11).approved
+        assert last_status(scene).state == "success"
+
+    def test_a_head_whose_pull_requests_are_closed_posts_nothing(self) -> None:
+        scene = Scene()
+        pull = scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.pulls.close(11)
+        assert approvals_of_head(scene.pulls, scene.tree, scene.log, pull.head_sha, run_url="") == ApprovalsResult(
+            (), ()
+        )
+        assert not scene.pulls.statuses
+
+
+class LateObjection(FakePullRequests):
+    """Somebody requests changes while the approvals are being evaluated: after the first reading of the reviews."""
+
+    readings = 0
+
+    def reviews(self, number: int):  # type: ignore[no-untyped-def]  # the signature is the base class's
+        found = super().reviews(number)
+        self.readings += 1
+        if self.readings == 1:
+            self.review(number, "carol", state="CHANGES_REQUESTED")
+        return found
+
+
+class TestReadAgainBeforePosting:
+    def test_an_objection_that_came_meanwhile_counts(self) -> None:
+        scene = Scene()
+        scene.pulls = LateObjection(scene.tree)
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.pulls.review(11, "bob")
+        assert not ask(scene, 11).approved
+        assert last_status(scene).state == "pending"
+        assert "carol requested changes" in last_status(scene).description
+
+
+class TestCouldNotTell:
+    def test_a_missing_policy_is_an_error_status(self) -> None:
+        scene = Scene()
+        pull = scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.tree.commit({"policies/approvals.yaml": None})
+        with pytest.raises(PolicyUnreadable, match=r"policies/approvals.yaml does not exist"):
+            ask(scene, 11)
+        assert last_status(scene).sha == pull.head_sha
+        assert last_status(scene).state == "error"
+        assert last_status(scene).description.startswith("Could not tell: policies/approvals.yaml does not exist")
+
+    def test_a_broken_policy_names_file_and_line_on_one_line(self) -> None:
+        scene = Scene()
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.tree.commit({"policies/approvals.yaml": "schema_version: 2\nrulez: []\n"})
+        with pytest.raises(PolicyUnreadable, match=r"policies/approvals.yaml:1:17"):
+            ask(scene, 11)
+        assert last_status(scene).state == "error"
+        assert "policies/approvals.yaml:1:" in last_status(scene).description
+        assert "\n" not in last_status(scene).description
+
+    def test_a_log_anchor_that_cannot_be_read(self) -> None:
+        for content, said in ((None, "does not exist"), ("schema_version: 1\ngenesis: 3\n", r"audit.yaml:2:10")):
+            scene = Scene()
+            scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+            scene.tree.commit({"policies/audit.yaml": content})
+            with pytest.raises(PolicyUnreadable, match=said):
+                ask(scene, 11)
+            assert last_status(scene).state == "error"
+
+    def test_the_unexpected_is_an_error_status_too(self) -> None:
+        scene = Scene()
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.pulls.review(11, "bob")
+        scene.pulls.people = None  # type: ignore[assignment]  # what a defect would do
+        with pytest.raises(TypeError):
+            ask(scene, 11)
+        assert last_status(scene).state == "error"
+        assert last_status(scene).description == "Could not tell: TypeError"
+
+    def test_without_post_nothing_is_posted(self) -> None:
+        scene = Scene()
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.tree.commit({"policies/approvals.yaml": None})
+        with pytest.raises(PolicyUnreadable):
+            ask(scene, 11, post=False)
+        assert not scene.pulls.statuses
+
+
+class TestBrokenDocuments:
+    @pytest.mark.parametrize(
+        ("changes", "blocker"),
+        [
+            (
+                {"models/demand.yaml": "schema_version: 1\nname: demand\nstages: {Production: '3'}\n"},
+                "demand.yaml:3:22",
+            ),
+            ({"policies/approvals.yaml": None}, "policies/approvals.yaml:1:1: The file is missing"),
+            ({"policies/promotion.yaml": "- 1\n"}, "policies/promotion.yaml:1:1"),
+            ({"models/more/demand.yaml": "name: demand\n"}, "models/more:1:1"),
+            ({"models/demand.yml": "name: demand\n"}, "models/demand.yml:1:1"),
+        ],
+    )
+    def test_a_pull_request_that_breaks_one_is_not_approved(self, changes: dict[str, str | None], blocker: str) -> None:
+        scene = Scene()
+        scene.pulls.open_by("alice", "edit", changes)
+        scene.pulls.review(11, "bob", "carol")
+        (evaluation,) = ask(scene, 11).evaluations
+        assert not evaluation.approved
+        assert any(blocker in one for one in evaluation.blockers), evaluation.blockers
+
+    def test_what_others_broke_before_is_not_held_against_it(self) -> None:
+        scene = Scene({"models/broken.yaml": "name: ["})
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.pulls.review(11, "bob")
+        assert ask(scene, 11).approved
+
+    def test_a_model_s_file_may_be_deleted(self) -> None:
+        scene = Scene()
+        scene.pulls.open_by("alice", "edit", {"models/wine.yaml": None})
+        scene.pulls.review(11, "bob", "carol")
+        assert ask(scene, 11).approved
+
+
+class TestRefusing:
+    def test_a_pull_request_that_does_not_exist(self) -> None:
+        with pytest.raises(Misuse, match="Pull request #7 does not exist in acme/models"):
+            ask(Scene(), 7)
+
+    def test_a_closed_one(self) -> None:
+        scene = Scene()
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.pulls.close(11)
+        with pytest.raises(Misuse, match="Pull request #11 is closed"):
+            ask(scene, 11)
+
+    def test_one_to_another_branch(self) -> None:
+        scene = Scene()
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"}, base="develop")
+        with pytest.raises(Misuse, match="Pull request #11 goes to develop"):
+            ask(scene, 11)
