@@ -129,11 +129,10 @@ def approvals(session: Session, pull_request: int | None, *, post: bool) -> None
     links = session.connections
     ports = links.pulls, links.tree, links.log
     event = {} if pull_request else links.event()
-    number = pull_request or _nested(event, "pull_request", "number")
-    head = _nested(event, "workflow_run", "head_sha")
+    head = _nested(event, "pull_request", "head", "sha") or _nested(event, "workflow_run", "head_sha")
     run_url = links.run_url or ""
-    if number:
-        result = approvals_of_number(*ports, number, post=post, run_url=run_url)
+    if pull_request:
+        result = approvals_of_number(*ports, pull_request, post=post, run_url=run_url)
     elif head:
         result = approvals_of_head(*ports, head, run_url=run_url)
     else:

@@ -91,6 +91,10 @@ class PullRequests(Protocol):
         """Create the branch with its one commit, and the pull request. Safe to repeat after a crash half-way."""
         ...
 
+    def supersede(self, number: int, label: str, comment: str) -> None:
+        """Label a pull request, say why in a comment, and close it. Safe to repeat after a crash half-way."""
+        ...
+
     def post_status(
         self,
         sha: str,

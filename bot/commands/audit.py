@@ -64,9 +64,10 @@ def audit_verify(tree: Tree, log: AuditLog, registry: Registry | None) -> Verify
             fix="Restore the branch from a clone (`git push origin audit-log`).",
         )
     chain = read_chain(content, anchor.genesis)
-    unanchored = () if registry else ("the anchors in the registry: a cut tail would not show",)
+    pulls = "the pull requests that entries name: whether GitHub shows the same approvals"
+    unchecked = (pulls,) if registry else (pulls, "the anchors in the registry: a cut tail would not show")
     problems = (*chain.problems, *(_anchors(chain, registry) if registry else ()))
-    return VerifyResult(len(chain.links), chain.links[-1].digest if chain.links else None, problems, unanchored)
+    return VerifyResult(len(chain.links), chain.links[-1].digest if chain.links else None, problems, unchecked)
 
 
 def _anchors(chain: Chain, registry: Registry) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.commands.gathering import Desired, entries_of, read_desired, read_log, refuse_unsupported
-from bot.core.audit import held
+from bot.core.audit import Entry, held
 from bot.core.proposal import NothingToPropose, Proposal, candidates, propose
 from bot.core.spec import ModelSpec
 from bot.core.state import ModelVersion, RegisteredModel, RegistryState, Run
@@ -23,6 +23,7 @@ class Scan:
     registry: str
     outcomes: tuple[Proposal | NothingToPropose, ...]
     runs: Mapping[str, Run]
+    entries: tuple[Entry, ...]
 
 
 def scan(
@@ -35,14 +36,15 @@ def scan(
     specs = {name: spec for name, spec in sorted(desired.specs.items()) if not models or name in models}
     state = registry.state([name for name, spec in specs.items() if spec.promotion])
     runs = registry.runs(set(_run_ids(specs, state)))
-    by_log = held(entries_of(read_log(log, desired.audit)))
+    entries = entries_of(read_log(log, desired.audit))
+    by_log = held(entries)
     outcomes = []
     for name, spec in specs.items():
         slot = spec.promotion.slot if spec.promotion else ""
         kept = {identity.version: reason for identity, reason in by_log.get((name, slot), {}).items()}
         found = state.models.get(name)
         outcomes.append(propose(spec, found, runs, desired.promotion, held=kept, registry=registry.address, now=now))
-    return Scan(desired, registry.address, tuple(outcomes), runs)
+    return Scan(desired, registry.address, tuple(outcomes), runs, entries)
 
 
 def _refuse_unknown(models: Collection[str], specs: Mapping[str, ModelSpec]) -> None:

@@ -1,6 +1,7 @@
 """`stagewright propose`: open a pull request for each model that has a candidate better than its incumbent.
 
-1. There is one open proposal per slot. While it is open, nothing else is proposed for that slot.
+1. There is one open proposal per slot, and it is never pushed to again. When what it compared has changed, a new one
+   takes its place: it links the old one, which is then closed. An approved one stays.
 2. A proposal that a person closed without merging is declined: the same content is not proposed again without
    `--again`. The pull requests themselves are the memory; nothing else is stored.
 3. No more than `max_open_proposals` are open at once; the rest wait for the next run.
@@ -13,7 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.commands.comparing import Scan, scan
+from bot.commands.judging import Judge
 from bot.core.approval import EVIDENCE_TRAILER, REQUESTER_TRAILER
+from bot.core.audit import seen_versions
 from bot.core.proposal import BRANCH_ROOT, NothingToPropose, Proposal, branch_prefix
 from bot.core.pulls import NewPull, PullRequest
 from bot.core.results import Opened, ProposeResult, Skipped
@@ -23,6 +26,7 @@ from bot.documents import Document, Edit, edited
 from bot.ports import AuditLog, PullRequests, Registry, Tree
 
 LABEL = "stagewright"
+SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +58,15 @@ def propose_models(
         return ProposeResult(tuple(_nothing(found.outcomes)), request.dry_run)
     open_now = pulls.open_proposals(f"{BRANCH_ROOT}/")
     room = found.desired.promotion.max_open_proposals - len(open_now)
+    judge = Judge(pulls, tree, seen_versions(found.entries))
     outcomes: list[Opened | Skipped | NothingToPropose] = []
     for outcome in found.outcomes:
         if isinstance(outcome, NothingToPropose):
             outcomes.append(outcome)
             continue
-        done = _one(outcome, found, pulls, open_now, base, request, wording, has_room=room > 0)
+        done = _one(outcome, found, pulls, judge, open_now, base, request, wording, has_room=room > 0)
         outcomes.append(done)
-        room -= isinstance(done, Opened)
+        room -= isinstance(done, Opened) and not done.replaces
     return ProposeResult(tuple(outcomes), request.dry_run)
 
 
@@ -73,6 +78,7 @@ def _one(
     proposal: Proposal,
     found: Scan,
     pulls: PullRequests,
+    judge: Judge,
     open_now: Collection[PullRequest],
     base: str,
     request: Request,
@@ -80,17 +86,35 @@ def _one(
     *,
     has_room: bool,
 ) -> Opened | Skipped:
-    same_slot = branch_prefix(proposal.model, proposal.slot)
-    for pull in open_now:
-        if pull.head_ref.startswith(same_slot):
-            return Skipped(proposal, "open", pull)
+    for_slot = [pull for pull in open_now if pull.head_ref.startswith(branch_prefix(proposal.model, proposal.slot))]
+    same = next((pull for pull in for_slot if _has_content(pull, proposal)), None)
+    replaced = tuple(pull for pull in for_slot if pull is not same and not judge.evaluate_open(pull).approved)
+    if same:
+        _close(pulls, replaced, same, request)
+        return Skipped(proposal, "open", same)
+    if len(replaced) < len(for_slot):
+        return Skipped(proposal, "open", next(pull for pull in for_slot if pull not in replaced))
     branch, last = _free_branch(pulls, proposal.branch)
-    if last and last.merged_at is None and not request.again:
+    if last and last.merged_at is None and SUPERSEDED not in last.labels and not request.again:
         return Skipped(proposal, "declined", last)
-    if not has_room:
+    if not has_room and not replaced:
         return Skipped(proposal, "limit", None)
-    new = _new_pull(proposal, found, base, branch, request, wording)
-    return Opened(proposal, new, None if request.dry_run else pulls.open_pull(new))
+    new = _new_pull(proposal, found, base, branch, request, wording, replaced)
+    if request.dry_run:
+        return Opened(proposal, new, None, replaced)
+    opened = pulls.open_pull(new)
+    _close(pulls, replaced, opened, request)
+    return Opened(proposal, new, opened, replaced)
+
+
+def _has_content(pull: PullRequest, proposal: Proposal) -> bool:
+    return pull.head_ref == proposal.branch or pull.head_ref.startswith(f"{proposal.branch}-after-")
+
+
+def _close(pulls: PullRequests, replaced: Collection[PullRequest], by: PullRequest, request: Request) -> None:
+    """Close what `by` replaces. It is open already, so a run that is cut off here is completed by the next one."""
+    for pull in () if request.dry_run else replaced:
+        pulls.supersede(pull.number, SUPERSEDED, f"Replaced by #{by.number}: what this proposal compared has changed.")
 
 
 def _free_branch(pulls: PullRequests, branch: str) -> tuple[str, PullRequest | None]:
@@ -104,7 +128,15 @@ def _free_branch(pulls: PullRequests, branch: str) -> tuple[str, PullRequest | N
     return free, last
 
 
-def _new_pull(proposal: Proposal, found: Scan, base: str, branch: str, request: Request, wording: Wording) -> NewPull:
+def _new_pull(
+    proposal: Proposal,
+    found: Scan,
+    base: str,
+    branch: str,
+    request: Request,
+    wording: Wording,
+    replaced: Sequence[PullRequest],
+) -> NewPull:
     title = wording.title(proposal)
     document = found.desired.repository.models[proposal.model]
     return NewPull(
@@ -114,9 +146,14 @@ def _new_pull(proposal: Proposal, found: Scan, base: str, branch: str, request: 
         message=_message(title, proposal, request.requester),
         files={document.file: _edited(document, proposal), proposal.evidence.path: proposal.evidence.to_bytes()},
         title=title,
-        body=wording.body(proposal, found.runs, found.registry),
+        body=_replacing(replaced) + wording.body(proposal, found.runs, found.registry),
         labels=(LABEL,),
     )
+
+
+def _replacing(replaced: Sequence[PullRequest]) -> str:
+    numbers = ", ".join(f"#{pull.number}" for pull in replaced)
+    return f"Replaces {numbers}: what was compared there has changed.\n\n" if replaced else ""
 
 
 def _edited(document: Document[ModelSpec], proposal: Proposal) -> bytes:

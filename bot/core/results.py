@@ -43,11 +43,15 @@ class CompareResult:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A pull request that this run opened, or with `dry_run` would open (`pull` is None then)."""
+    """A pull request that this run opened, or with `dry_run` would open (`pull` is None then).
+
+    `replaces` are the older proposals for the slot that it closes.
+    """
 
     proposal: Proposal
     new: NewPull
     pull: PullRequest | None
+    replaces: tuple[PullRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +113,8 @@ class ApplyResult:
     @property
     def refused(self) -> bool:
         """True when a slot is not what Git wants it to be."""
-        return bool(self.plan.refusals) or any(entry.event == "failed" for entry in self.entries)
+        last = {entry.key: entry.event for entry in self.entries}
+        return bool(self.plan.refusals) or "failed" in last.values()
 
     def step_outputs(self) -> dict[str, object]:
         """For deployment jobs: `changed`, a list of {model, slot, version, run_id}, and `refused`, true or false."""

@@ -8,6 +8,7 @@ import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -159,6 +160,26 @@ class TestOpening:
         assert sorted(pull.labels) == sorted(new.labels)
         assert [open_now.number for open_now in pulls.open_proposals("stagewright/")] == [pull.number]
         assert pulls_of(forge).open_pull(new) == pull
+
+    def test_a_branch_that_never_had_a_pull_request_is_moved(self, forge: Forge) -> None:
+        """A run that was cut off left it, and the next one writes other evidence, since time has passed."""
+        with losing(forge, "POST", "/pulls", arrives=False), pytest.raises(ForgeUnavailable):
+            pulls_of(forge).open_pull(new_pull(forge))
+        other = new_pull(forge, message="Written later")
+        other = replace(other, files={**other.files, "evidence/later.json": b"{}"})
+        pull = pulls_of(forge).open_pull(other)
+        with GitTree(forge.git_directory) as tree:
+            assert tree.read(pull.head_sha, "evidence/later.json") == b"{}"
+
+    def test_what_is_superseded_is_labelled_explained_and_closed(self, forge: Forge) -> None:
+        pulls = pulls_of(forge)
+        first = pulls.open_pull(new_pull(forge))
+        for _ in range(2):
+            pulls.supersede(first.number, "superseded", "Replaced by #9.")
+        closed = pulls.get(first.number)
+        assert closed
+        assert (closed.state, "superseded" in closed.labels) == ("closed", True)
+        assert pulls.open_proposals("stagewright/") == []
 
     def test_a_branch_with_other_content_is_not_touched(self, forge: Forge) -> None:
         pulls = pulls_of(forge)

@@ -6,12 +6,12 @@ from datetime import timedelta
 
 import pytest
 
-from bot.commands.propose import Request, propose_models
+from bot.commands.propose import SUPERSEDED, Request, propose_models
 from bot.core.evidence import Evidence, parse
 from bot.core.proposal import NothingToPropose
 from bot.core.results import Opened, ProposeResult, Skipped
 from bot.core.state import Capabilities
-from bot.errors import InvalidDocuments, Misuse, PolicyUnreadable
+from bot.errors import ForgeUnavailable, InvalidDocuments, Misuse, PolicyUnreadable
 from tests.commands.scene import (
     DEMAND,
     NOON,
@@ -81,14 +81,67 @@ class TestNothingTwice:
         assert len(scene.pulls.opened) == 2
         assert [o.pull.number for o in again.outcomes if isinstance(o, Skipped) and o.pull] == [11, 12]
 
-    def test_one_open_proposal_per_slot_whatever_its_content(self) -> None:
+    def test_what_was_compared_has_changed_so_a_new_proposal_takes_the_place_of_the_old(self) -> None:
         scene = Scene()
         first = scene.proposed("demand")
-        changed = scene.file("models/demand.yaml", "min_gain: 1%", "min_gain: 2%")
-        scene.edited("alice", changed)
+        scene.edited("alice", scene.file("models/demand.yaml", "min_gain: 1%", "min_gain: 2%"))
+        (outcome,) = scene.propose("demand").outcomes
+        assert isinstance(outcome, Opened)
+        assert outcome.pull
+        assert [pull.number for pull in outcome.replaces] == [first.number]
+        assert outcome.new.body.startswith(f"Replaces #{first.number}:")
+        old = scene.pulls.pulls[first.number]
+        assert (old.state, SUPERSEDED in old.labels) == ("closed", True)
+        assert f"#{outcome.pull.number}" in scene.pulls.comments[first.number][SUPERSEDED]
+        assert whys(scene.propose("demand")) == ["open"]
+
+    def test_an_approved_proposal_is_not_replaced(self) -> None:
+        scene = Scene()
+        first = scene.proposed("demand")
+        scene.pulls.review(first.number, "bob", "carol")
+        scene.edited("alice", scene.file("models/demand.yaml", "min_gain: 1%", "min_gain: 2%"))
         (outcome,) = scene.propose("demand").outcomes
         assert isinstance(outcome, Skipped)
         assert (outcome.why, outcome.pull and outcome.pull.number) == ("open", first.number)
+        assert scene.pulls.pulls[first.number].state == "open"
+
+    def test_a_run_that_was_cut_off_before_it_closed_the_old_one_is_completed(self) -> None:
+        scene = Scene()
+        first = scene.proposed("demand")
+        scene.edited("alice", scene.file("models/demand.yaml", "min_gain: 1%", "min_gain: 2%"))
+
+        def cut_off(what: str) -> None:
+            if what == "supersede":
+                raise ForgeUnavailable("gone")
+
+        scene.pulls.before_write = cut_off
+        with pytest.raises(ForgeUnavailable):
+            scene.propose("demand")
+        scene.pulls.before_write = None
+        assert whys(scene.propose("demand")) == ["open"]
+        assert scene.pulls.pulls[first.number].state == "closed"
+        assert [pull.head_ref for pull in scene.pulls.pulls.values() if pull.state == "open"] == [
+            scene.pulls.opened[-1].branch
+        ]
+
+    def test_a_dry_run_closes_nothing(self) -> None:
+        scene = Scene()
+        first = scene.proposed("demand")
+        scene.edited("alice", scene.file("models/demand.yaml", "min_gain: 1%", "min_gain: 2%"))
+        (outcome,) = scene.propose("demand", dry_run=True).outcomes
+        assert isinstance(outcome, Opened)
+        assert [pull.number for pull in outcome.replaces] == [first.number]
+        assert scene.pulls.pulls[first.number].state == "open"
+
+    def test_what_was_replaced_is_not_declined(self) -> None:
+        scene = Scene()
+        first = scene.proposed("demand")
+        scene.edited("alice", scene.file("models/demand.yaml", "min_gain: 1%", "min_gain: 2%"))
+        scene.propose("demand")
+        scene.edited("alice", scene.file("models/demand.yaml", "min_gain: 2%", "min_gain: 1%"))
+        (outcome,) = scene.propose("demand").outcomes
+        assert isinstance(outcome, Opened)
+        assert outcome.new.branch == f"{first.head_ref}-after-{first.number}"
 
     def test_what_a_person_closed_is_declined(self) -> None:
         scene = Scene()

@@ -105,6 +105,12 @@ class FakePullRequests:
         self._write("comment_once")
         self.comments[number][marker] = body
 
+    def supersede(self, number: int, label: str, comment: str) -> None:
+        self._write("supersede")
+        self.comments[number][label] = comment
+        pull = self.pulls[number]
+        self.pulls[number] = replace(pull, state="closed", labels=(*pull.labels, label))
+
     def _write(self, what: str) -> None:
         if self.before_write:
             self.before_write(what)

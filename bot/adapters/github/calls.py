@@ -55,6 +55,7 @@ LIST_PULL_COMMITS = Call("GET", "/pulls/{number}/commits", _PULLS_READ)
 LIST_COMMENTS = Call("GET", "/issues/{number}/comments", _PULLS_READ)
 
 CREATE_PULL = Call("POST", "/pulls", _PULLS_WRITE)
+EDIT_PULL = Call("PATCH", "/pulls/{number}", _PULLS_WRITE)
 ADD_LABELS = Call("POST", "/issues/{number}/labels", _PULLS_WRITE)
 CREATE_COMMENT = Call("POST", "/issues/{number}/comments", _PULLS_WRITE)
 EDIT_COMMENT = Call("PATCH", "/issues/comments/{number}", _PULLS_WRITE)

@@ -108,6 +108,12 @@ class GitHubPullRequests:
         body = {"state": state, "context": context, "description": short} | ({"target_url": url} if url else {})
         self._client.accepted(calls.CREATE_STATUS, answers.Accepted, body, sha=sha)
 
+    def supersede(self, number: int, label: str, comment: str) -> None:
+        """Label, comment, close: closing comes last, so that a closed one always says why."""
+        self._labelled(number, [label])
+        self.comment_once(number, f"<!-- {label} -->", comment)
+        self._client.accepted(calls.EDIT_PULL, answers.Accepted, {"state": "closed"}, number=number)
+
     def comment_once(self, number: int, marker: str, body: str) -> None:
         """Write or edit our one comment with this marker at its very beginning.
 
@@ -174,12 +180,20 @@ class GitHubPullRequests:
         if there is None:
             raise refuse(calls.CREATE_REF, made)
         commit = self._client.get(calls.GET_COMMIT, answers.Commit, sha=there.object.sha)
-        if commit.tree.sha != tree or [parent.sha for parent in commit.parents] != [new.base_sha]:
+        if commit.tree.sha == tree and [parent.sha for parent in commit.parents] == [new.base_sha]:
+            return commit.sha
+        if self._newest_of_branch(new.branch, "all") is not None:
             raise ForgeUnavailable(
                 f"The branch {new.branch} exists already with other content ({commit.sha[:12]}).",
                 fix="If no open pull request needs it, delete that branch on GitHub; then run the command again.",
             )
-        return commit.sha
+        # Left by a run that was cut off before it opened the pull request: nobody has seen it yet.
+        moved = self._client.write(
+            calls.UPDATE_REF, answers.Ref, {"sha": sha, "force": True}, ref=f"heads/{new.branch}"
+        )
+        if isinstance(moved, answers.Ref):
+            return sha
+        raise refuse(calls.UPDATE_REF, moved)
 
     def _pull(self, new: NewPull, sha: str) -> PullRequest:
         body = {"title": new.title, "body": new.body, "head": new.branch, "base": new.base}
