@@ -29,9 +29,9 @@ SECRETS = {
     "review-signal": set[str](),
 }
 VARIABLES = {
-    "apply": {"STAGEWRIGHT_APP_CLIENT_ID", "MLFLOW_TRACKING_URI"},
+    "apply": {"STAGEWRIGHT_APP_CLIENT_ID", "MLFLOW_TRACKING_URI", "STAGEWRIGHT_ALIAS_ONLY"},
     "approvals": {"STAGEWRIGHT_APP_CLIENT_ID"},
-    "propose": {"STAGEWRIGHT_APP_CLIENT_ID", "MLFLOW_TRACKING_URI"},
+    "propose": {"STAGEWRIGHT_APP_CLIENT_ID", "MLFLOW_TRACKING_URI", "STAGEWRIGHT_ALIAS_ONLY"},
     "review-signal": set[str](),
 }
 ENVIRONMENTS = {"apply": "production", "approvals": "stagewright", "propose": "stagewright", "review-signal": None}

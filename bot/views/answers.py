@@ -59,6 +59,8 @@ def findings_count(result: ValidateResult) -> str:
 def opened_text(outcome: Opened) -> tuple[str, str]:
     """What became of a proposal that is or would be opened, and what to do next."""
     move = f"{move_text(outcome.proposal.incumbent, outcome.proposal.candidate)} in {outcome.proposal.slot}"
+    if outcome.replaces:
+        move += f", in place of {', '.join(f'#{pull.number}' for pull in outcome.replaces)}"
     if outcome.pull:
         return "opened", f"{move}. Review it; merging it after its approvals moves the slot."
     return "would open a pull request", f"{move}. Run `stagewright propose` without `--dry-run` to open it."
