@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bot.views.render import Form
     from bot.wiring import Connections
 
+_log = logging.getLogger(__name__)
+
 EXIT_CODES = """
 Exit codes: 0 yes, done, nothing to do; 1 no (findings, not approved, refused); 2 usage; 3 could not tell.
 """
@@ -31,9 +33,7 @@ Exit codes: 0 yes, done, nothing to do; 1 no (findings, not approved, refused); 
 class Session:
     """What the global options say, and what this run is connected to."""
 
-    directory: Path
     form: Form
-    verbose: bool
     connections: Connections
 
     def show(self, result: Any, exit_code: int) -> None:
@@ -44,6 +44,26 @@ class Session:
         if self.connections.actions.is_active:
             self.connections.actions.summarize(self.connections.masked(rendered(result, "markdown")))
         raise click.exceptions.Exit(exit_code)
+
+
+class _MaskedFormatter(logging.Formatter):
+    """Writes log records, tracebacks included, without the secrets of the environment."""
+
+    def __init__(self, masked: Callable[[str], str]) -> None:
+        super().__init__("%(name)s: %(message)s")
+        self._masked = masked
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._masked(super().format(record))
+
+
+def _log_to_stderr(masked: Callable[[str], str], *, verbose: bool) -> None:
+    """Show what the program logs: warnings always, everything with `-v`. In one process the last call counts."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(_MaskedFormatter(masked))
+    log = logging.getLogger("bot")
+    log.handlers[:] = [handler]
+    log.setLevel(logging.DEBUG if verbose else logging.WARNING)
 
 
 @click.group(epilog=EXIT_CODES, context_settings={"help_option_names": ["-h", "--help"]})
@@ -70,7 +90,8 @@ def cli(context: click.Context, repo: Path, form: Form, *, verbose: bool) -> Non
     if not repo.is_dir():
         raise Misuse(f"{repo} is not a folder.", fix="Name the repository with --repo.")
     connections = context.with_resource(Connections(os.environ, repo))
-    context.obj = Session(repo, form, verbose, connections)
+    _log_to_stderr(connections.masked, verbose=verbose)
+    context.obj = Session(form, connections)
 
 
 @cli.command(epilog="Example: stagewright validate")
@@ -110,7 +131,7 @@ def propose(session: Session, models: tuple[str, ...], *, dry_run: bool, again: 
 
     links = session.connections
     pulls = links.pulls
-    request = Request(models, again, dry_run, links.requester, links.now())
+    request = Request(models, again, dry_run, links.requesters, links.now())
     wording = Wording(proposal_title, proposal_body)
     session.show(propose_models(links.tree, links.registry, links.log, pulls, request, wording), 0)
 
@@ -134,7 +155,7 @@ def approvals(session: Session, pull_request: int | None, *, post: bool) -> None
     if pull_request:
         result = approvals_of_number(*ports, pull_request, post=post, run_url=run_url)
     elif head:
-        result = approvals_of_head(*ports, head, run_url=run_url)
+        result = approvals_of_head(*ports, head, post=post, run_url=run_url)
     else:
         raise Misuse("Which pull request?", fix="Name its number, e.g. `stagewright approvals 42`.")
     session.show(result, 0 if result.approved else 1)
@@ -177,7 +198,7 @@ def apply(session: Session, *, dry_run: bool, force: bool) -> None:
     ports = Ports(links.tree, links.registry_writer, links.pulls, links.log_writer)
     result = command(ports, occasion, apply_comment, force=force)
     links.actions.outputs(result.step_outputs())
-    session.show(result, 1 if result.refused else 0)
+    session.show(result, 3 if result.untold else int(result.refused))
 
 
 @cli.command(epilog="Example: stagewright history churn_classifier --at 2026-11-01T12:00:00Z")
@@ -220,14 +241,16 @@ def audit_init(session: Session) -> None:
 
 
 @audit.command("verify", epilog="Example: stagewright audit verify")
+@click.option("--no-registry", is_flag=True, help="Check the chain alone; a cut tail would not show.")
 @click.pass_obj
-def audit_verify(session: Session) -> None:
+def audit_verify(session: Session, *, no_registry: bool) -> None:
     """Check every entry of the audit log, and the anchors in the registry. Names each problem."""
     from bot.commands.audit import audit_verify as command
 
     links = session.connections
-    result = command(links.tree, links.log, links.registry if links.has_registry else None)
-    session.show(result, 1 if result.problems else 0)
+    registry = links.registry if links.has_registry and not no_registry else None
+    result = command(links.tree, links.log, registry, without_registry=no_registry)
+    session.show(result, 1 if result.problems else 3 if result.incomplete else 0)
 
 
 @cli.command(epilog="Example: stagewright demo")
@@ -285,8 +308,7 @@ def _explained(error: StagewrightError) -> int:
 
 def _unexpected(error: Exception) -> int:
     links = _connections()
-    if "-v" in sys.argv or "--verbose" in sys.argv:
-        click.echo(links.masked("".join(traceback.format_exception(error))), err=True)
+    _log.debug("What was unexpected:", exc_info=error)
     message = f"Unexpected {type(error).__name__}: {error}. This is no answer. Run again with -v and report this."
     for line in (*links.actions.error(message), f"stagewright: {message}"):
         click.echo(links.masked(line), err=True)

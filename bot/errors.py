@@ -8,8 +8,10 @@ StagewrightError             has a message, what to do next, and an exit code
     ├── RegistryUnavailable  MLflow does not answer, or answers nonsense
     ├── RegistryForbidden    MLflow refuses the credentials (401, 403)
     ├── ForgeUnavailable     GitHub does not answer, or answers nonsense
+    │   └── TooMuchToRead    GitHub does not list all of a pull request, now or later
     ├── ForgeForbidden       GitHub refuses the token; names the missing permission
     ├── HistoryUnavailable   git cannot read what a decision needs (a shallow clone, a missing commit)
+    │   └── UnfitFile        a path is a symbolic link, or too large; at a commit it stays that
     ├── PolicyUnreadable     a policy is missing or broken: nothing can be approved by it
     ├── LogUnavailable       the audit log is missing although its genesis is known, or is broken
     └── LogMoved             somebody else appended to the audit log first; read it again
@@ -88,12 +90,20 @@ class ForgeUnavailable(CouldNotTell):
     """GitHub does not answer, or answers nonsense."""
 
 
+class TooMuchToRead(ForgeUnavailable):
+    """GitHub does not list all of a pull request. Asking again does not help."""
+
+
 class ForgeForbidden(CouldNotTell):
     """GitHub refuses the token. The message names the permission that is missing."""
 
 
 class HistoryUnavailable(CouldNotTell):
     """Git cannot read what a decision needs."""
+
+
+class UnfitFile(HistoryUnavailable):
+    """A path is no regular file (a symbolic link, a submodule) or too large a one. At a commit it stays that."""
 
 
 class PolicyUnreadable(CouldNotTell):

@@ -83,10 +83,18 @@ class Connections:
         return self._environment.get("GITHUB_ACTOR") or "local"
 
     @property
-    def requester(self) -> str | None:
-        """The login of the person who asked the bot to run by hand; None on a schedule or outside of GitHub Actions."""
+    def requesters(self) -> tuple[str, ...]:
+        """The logins of the people who made the bot run: who dispatched the workflow, and who ran it again.
+
+        On GitHub a run that is run again keeps its GITHUB_ACTOR; GITHUB_TRIGGERING_ACTOR is who pressed the button.
+        """
         by_hand = self._environment.get("GITHUB_EVENT_NAME") == "workflow_dispatch"
-        return self._environment.get("GITHUB_ACTOR") if by_hand else None
+        again = self._environment.get("GITHUB_RUN_ATTEMPT", "1") != "1"
+        people = [
+            self._environment.get("GITHUB_ACTOR") if by_hand else None,
+            self._environment.get("GITHUB_TRIGGERING_ACTOR") if by_hand or again else None,
+        ]
+        return tuple(dict.fromkeys(filter(None, people)))
 
     @property
     def run_url(self) -> str | None:
@@ -210,8 +218,11 @@ class Connections:
         return tracking, self._environment.get("MLFLOW_REGISTRY_URI") or None
 
     @property
-    def _alias_only(self) -> bool | None:
-        return self._environment.get("STAGEWRIGHT_ALIAS_ONLY", "").lower() in ("1", "true", "yes") or None
+    def _alias_only(self) -> bool:
+        value = self._environment.get("STAGEWRIGHT_ALIAS_ONLY", "")
+        if value.lower() not in ("", "true", "false"):
+            raise Misuse(f"STAGEWRIGHT_ALIAS_ONLY is {value!r}.", fix="Set it to true or false, or leave it out.")
+        return value.lower() == "true"
 
     def _required(self, variable: str, fix: str) -> str:
         value = self._environment.get(variable)

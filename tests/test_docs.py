@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, Literal, get_args
 
 import click
 import pytest
+from pydantic import BaseModel
 
 from bot.cli import cli
+from bot.core import spec
+from bot.core.guards import GUARDS
+from bot.documents import parse_approval_policy, parse_audit_anchor, parse_model, parse_promotion_policy
+from bot.sandbox.actions.expressions import Scope, evaluate
+from bot.sandbox.actions.reader import read_workflow
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
@@ -61,12 +69,218 @@ def test_each_relative_link_leads_somewhere(page: Path) -> None:
         assert (page.parent / target).exists(), f"{page.name} links to {target}"
 
 
-def test_the_readme_lists_every_command() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name, command in cli.commands.items():
-        names = [f"{name} {sub}" for sub in command.commands] if isinstance(command, click.Group) else [name]
-        for full in names:
-            assert f"| `stagewright {full}" in readme, f"README.md does not list `stagewright {full}`"
+def _anchors(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_anchor_is_a_heading(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8")):
+        assert anchor in _anchors(page.parent / target if target else page), f"{page.name} links to #{anchor}"
+
+
+def _rows(page: str, heading: str = "") -> list[tuple[str, ...]]:
+    """The cells of the tables' rows on a page, below a heading and before the next one of any level."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    if heading:
+        assert text.count(f"\n{heading}\n") == 1, f"{page}: expected the heading {heading!r} once"
+        text = re.split(r"\n#+ ", text.partition(f"\n{heading}\n")[2])[0]
+    lines = [line.strip("| ") for line in text.splitlines() if line.startswith("| `")]
+    return [tuple(cell.strip() for cell in line.split(" | ")) for line in lines]
+
+
+def _code(cell: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", cell)
+
+
+def _leaves(group: click.Group, before: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from _leaves(command, f"{before}{name} ")
+        else:
+            yield f"{before}{name}", command
+
+
+def _form(name: str, command: click.Command) -> str:
+    """A command as the README shows it, from its declaration."""
+    words = ["stagewright", name]
+    for parameter in command.params:
+        if isinstance(parameter, click.Argument):
+            shown = (parameter.metavar or str(parameter.name).upper()) + ("..." if parameter.nargs == -1 else "")
+            words.append(shown if parameter.required else f"[{shown}]")
+        elif isinstance(parameter, click.Option) and not parameter.hidden:
+            value = "" if parameter.is_flag else f" {str(parameter.name).upper()}"
+            words.append(f"[{parameter.opts[-1]}{value}]")
+    return " ".join(words)
+
+
+def test_the_readme_has_the_commands_and_their_options_and_no_others() -> None:
+    listed = [_code(row[0])[0] for row in _rows("README.md", "## Commands") if "stagewright" in row[0]]
+    assert listed == [_form(name, command) for name, command in _leaves(cli)]
+
+
+def test_the_readme_names_the_options_before_a_command() -> None:
+    (sentence,) = re.findall(
+        r"Before the command: (.*?)\n\n", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    named = set(re.findall(r"(?<![\w-])--?[a-z]+", sentence))
+    own = {option for parameter in cli.params for option in parameter.opts}
+    assert named == own | {"--help"}
+
+
+def test_the_readme_lists_the_exit_codes_of_the_program() -> None:
+    listed = {row[0] for row in _table_below("README.md", "| exit code | means |")}
+    returns = [node.value for node in ast.walk(_source("bot/cli.py")) if isinstance(node, ast.Return)]
+    codes = {str(value.value) for value in returns if isinstance(value, ast.Constant) and type(value.value) is int}
+    assert {"2", "3", "130"} <= codes
+    assert listed == codes | {"0", "1"}
+
+
+def _table_below(page: str, head: str) -> list[list[str]]:
+    table = (ROOT / page).read_text(encoding="utf-8").partition(f"{head}\n")[2].partition("\n\n")[0]
+    assert table, f"{page}: expected the table {head!r}"
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in table.splitlines()[1:]]
+
+
+def test_setup_lists_the_variables_that_the_program_reads_and_no_others() -> None:
+    texts = (node.value for node in ast.walk(_source("bot/wiring.py")) if isinstance(node, ast.Constant))
+    variable = re.compile(r"(GITHUB|MLFLOW|STAGEWRIGHT|DATABRICKS)_[A-Z_]+")
+    read = {text for text in texts if isinstance(text, str) and variable.fullmatch(text)}
+    listed = {name for row in _rows("docs/setup.md", "## What the program reads") for name in _code(row[0])}
+    assert listed - {"MLFLOW_TRACKING_USERNAME"} == read  # MLflow itself reads the user's name
+    assert set(variable_names((ROOT / "README.md").read_text(encoding="utf-8"))) <= listed
+
+
+def variable_names(text: str) -> list[str]:
+    """The environment variables that a page names."""
+    return re.findall(r"`((?:GITHUB|MLFLOW|STAGEWRIGHT)_[A-Z_]+)[=`]", text)
+
+
+def _source(path: str) -> ast.Module:
+    return ast.parse((ROOT / path).read_text(encoding="utf-8"))
+
+
+HEADINGS: dict[type[BaseModel], str] = {
+    spec.ModelSpec: "## The model's file",
+    spec.Promotion: "### `promotion`",
+    spec.Criterion: "### `promotion.criteria`",
+    spec.Hold: "### `holds`",
+    spec.PromotionPolicy: "## `policies/promotion.yaml`",
+    spec.ApprovalPolicy: "## `policies/approvals.yaml`",
+    spec.ApprovalRule: "### `rules`",
+    spec.When: "### `rules[].when`",
+    spec.Require: "### `rules[].require`",
+    spec.AuditAnchor: "## `policies/audit.yaml`",
+}
+FORMS = (spec.Follows, spec.FromStage, spec.NewerThan, spec.WithAlias, spec.WithTags)
+"""Mappings with one key, which the page shows as they are written."""
+
+
+def _key(name: str, field: Any) -> str:
+    return str(field.alias or name)
+
+
+def _within(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+        for field in annotation.model_fields.values():
+            yield from _within(field.annotation)
+    for part in get_args(annotation):
+        yield from _within(part)
+
+
+def test_every_kind_of_mapping_in_the_files_has_its_place_on_the_page() -> None:
+    documents = (spec.ModelSpec, spec.PromotionPolicy, spec.ApprovalPolicy, spec.AuditAnchor)
+    reachable = {found for document in documents for found in _within(document)}
+    assert reachable - {spec.Margin} == {*HEADINGS, *FORMS}  # a margin is written as one number or percentage
+
+
+@pytest.mark.parametrize("document", HEADINGS, ids=lambda document: document.__name__)
+def test_every_key_of_the_files_is_listed_with_what_it_may_be(document: type[BaseModel]) -> None:
+    rows = [row for row in _rows("docs/model-file.md", HEADINGS[document]) if len(row) == 4]
+    assert [_code(row[0]) for row in rows] == [[_key(*field)] for field in document.model_fields.items()]
+    for (_, field), (key, kind, default, meaning) in zip(document.model_fields.items(), rows, strict=True):
+        assert kind
+        assert meaning
+        assert (default == "required") is field.is_required(), key
+        if isinstance(field.default, int | str) and not isinstance(field.default, bool) and field.default:
+            assert default == f"`{field.default}`", key
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
+def test_every_short_form_is_shown(form: type[BaseModel]) -> None:
+    page = (ROOT / "docs" / "model-file.md").read_text(encoding="utf-8")
+    for name, field in form.model_fields.items():
+        assert f"`{{{_key(name, field)}: " in page
+
+
+def test_the_examples_of_the_files_have_no_finding() -> None:
+    page = (ROOT / "docs" / "model-file.md").read_text(encoding="utf-8")
+    model, promotion, approvals, audit = (text.encode() for text in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL))
+    assert parse_model("models/churn.yaml", model).findings == ()
+    assert parse_promotion_policy("policies/promotion.yaml", promotion).findings == ()
+    assert parse_approval_policy("policies/approvals.yaml", approvals).findings == ()
+    assert parse_audit_anchor("policies/audit.yaml", audit).findings == ()
+
+
+def test_the_example_of_adopting_has_no_finding() -> None:
+    section = (ROOT / "docs" / "setup.md").read_text(encoding="utf-8").partition("## 5. Adopt what is")[2]
+    (example,) = re.findall(r"```yaml\n(schema_version.*?)```", section, re.DOTALL)
+    assert parse_model("models/churn.yaml", example.encode()).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("changed", "runs"), [("", False), ("[]", False), ('[{"model": "churn", "slot": "Production"}]', True)]
+)
+@pytest.mark.parametrize("outcome", ["success", "failure"])
+def test_the_example_of_a_deployment_job_runs_when_a_version_entered_a_slot(
+    changed: str, runs: bool, outcome: Literal["success", "failure"]
+) -> None:
+    page = (ROOT / "docs" / "setup.md").read_text(encoding="utf-8")
+    (example,) = re.findall(r"```yaml\n(  deploy:.*?)```", page, re.DOTALL)
+    apply = (ROOT / ".github" / "workflows" / "apply.yml").read_text(encoding="utf-8")
+    _, deploy = read_workflow(".github/workflows/apply.yml", apply + example).jobs
+    scope = Scope({"needs": {"apply": {"outputs": {"changed": changed}}}}, outcome)
+    assert bool(evaluate(deploy.condition, scope)) is runs
+
+
+def _texts(node: ast.expr) -> Iterator[str]:
+    for part in ast.walk(node):
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            yield part.value
+
+
+def _given(paths: list[str], positions: dict[str, int], keyword: str = "") -> set[str]:
+    """The texts that the code at `paths` gives to these functions at these positions, or by a keyword."""
+    found: set[str] = set()
+    for call in (node for path in paths for node in ast.walk(_source(path)) if isinstance(node, ast.Call)):
+        name = call.func.id if isinstance(call.func, ast.Name) else getattr(call.func, "attr", "")
+        place = positions.get(name)
+        if place is not None and len(call.args) > place:
+            found.update(_texts(call.args[place]))
+        found.update(text for each in call.keywords if each.arg == keyword for text in _texts(each.value))
+    return found
+
+
+def test_every_refusal_of_apply_is_listed_and_no_other() -> None:
+    by_plan = _given(["bot/core/plan.py", "bot/core/guards.py"], {"Refusal": 1, "_refusal": 1})
+    assert {"drift", "too-many"} <= by_plan
+    listed = [_code(row[0])[0] for row in _rows("docs/refusals.md", "## What apply refuses")]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == by_plan | {name for name, _ in GUARDS}
+
+
+def test_every_finding_is_listed_and_no_other() -> None:
+    documents = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "bot" / "documents").glob("*.py"))
+    makers = {"Problem": 1, "Spot": 1, "Finding": 3, "_unfit": 0}
+    given = _given(["bot/core/checks.py", "bot/core/spec.py", *documents], makers, "custom_error_type")
+    assert {"tab", "unknown-stage", "unknown-candidates", "missing-file", "no-aliases", "refused-alias"} <= given
+    sections = ("### In the text", "### In the values", "### In a model's file", "### In the policies and across files")
+    listed = [_code(row[0])[0] for section in sections for row in _rows("docs/refusals.md", section)]
+    assert len(listed) == len(set(listed))
+    assert set(listed) == given
 
 
 def test_make_has_every_target_that_the_documents_name() -> None:

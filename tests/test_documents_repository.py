@@ -120,3 +120,27 @@ def test_warnings_are_no_errors() -> None:
     assert [f.code for f in repository.findings] == ["hold-not-managed"]
     assert repository.errors == ()
     assert sorted(repository.models) == ["x"]
+
+
+POLICY_WITH_A_TYPO = (
+    b"schema_version: 1\n"
+    b"rules:\n"
+    b"  - {name: a, when: {slots: [Prodution]}, require: {approvals: 2}}\n"
+    b'  - {name: b, when: {paths: ["**"]}, require: {approvals: 1}}\n'
+)
+
+
+def test_a_rule_that_names_what_no_model_has() -> None:
+    files = {**POLICIES, "policies/approvals.yaml": POLICY_WITH_A_TYPO, "models/x.yaml": MODEL % b"x"}
+    repository = read_repository(FilesInMemory(files), "c0ffee")
+    (finding,) = repository.findings
+    assert (finding.file, finding.line, finding.column) == ("policies/approvals.yaml", 3, 30)
+    assert (finding.code, finding.severity) == ("rule-for-no-slot", "warning")
+    assert "'Production'" in finding.fix
+    assert repository.approvals is not None
+
+
+def test_rules_are_not_held_against_models_that_could_not_be_read() -> None:
+    files = {**POLICIES, "policies/approvals.yaml": POLICY_WITH_A_TYPO, "models/x.yaml": MODEL % b"y"}
+    assert codes(files) == [("models/x.yaml", "name-differs-from-file")]
+    assert codes({**POLICIES, "policies/approvals.yaml": POLICY_WITH_A_TYPO}) == []

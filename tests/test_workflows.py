@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from ruamel.yaml import YAML
 
+from bot.core.plan import Plan
+from bot.core.results import ApplyResult
+from bot.sandbox.actions.expressions import Scope, Value
 from bot.sandbox.actions.reader import read_workflow
 from bot.sandbox.actions.workflow import Job, Workflow
 
@@ -122,6 +125,39 @@ def test_apply_runs_for_main_only_and_on_its_newest_state() -> None:
     (checkout,) = [step for step in job_of("apply").steps if step.uses == "actions/checkout"]
     assert checkout.inputs["ref"].text == "main"
     assert checkout.inputs["fetch-depth"].text == "0"
+
+
+def said_to_the_command(name: str, inputs: dict[str, Value]) -> list[str]:
+    """The words that the last step gives to `stagewright`, with bash itself and in its place a function."""
+    step = job_of(name).steps[-1]
+    assert step.run is not None
+    scope = Scope({"inputs": inputs, "vars": {}, "secrets": {}, "steps": {}})
+    environment = {key: value.render(scope) for key, value in step.env.items()}
+    script = 'stagewright() { printf "%s\\n" "$@"; }\n' + step.run.text
+    command = ["bash", "--noprofile", "--norc", "-euo", "pipefail", "-c", script]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_force_reaches_apply_only_when_somebody_ticks_it() -> None:
+    assert [
+        (each.name, each.type, each.default) for each in workflow("apply").triggers["workflow_dispatch"].inputs
+    ] == [("force", "boolean", "false")]
+    assert said_to_the_command("apply", {"force": True}) == ["apply", "--force"]
+    assert said_to_the_command("apply", {"force": False}) == ["apply"]
+    assert said_to_the_command("apply", {}) == ["apply"]  # on a push or a schedule there are no inputs
+
+
+def test_propose_hands_over_its_inputs() -> None:
+    everything = said_to_the_command("propose", {"models": "a,b c", "again": True})
+    assert everything == ["propose", "--again", "--", "a", "b c"]
+    assert said_to_the_command("propose", {}) == ["propose", "--"]
+
+
+def test_a_deployment_job_can_see_what_apply_did() -> None:
+    job = job_of("apply")
+    outputs = {name: value.text for name, value in job.outputs.items()}
+    assert outputs == {name: f"${{{{ steps.{job.steps[-1].id}.outputs.{name} }}}}" for name in outputs}
+    assert set(outputs) == set(ApplyResult("c0ffee", Plan(()), (), 0).step_outputs())
 
 
 @pytest.mark.parametrize("name", ["apply", "approvals", "propose", "review-signal"])

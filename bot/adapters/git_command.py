@@ -19,7 +19,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO
 
-from bot.errors import HistoryUnavailable
+from bot.errors import HistoryUnavailable, UnfitFile
 
 LOCAL_TIMEOUT = 60.0
 LARGEST_FILE = 32 * 1024 * 1024
@@ -158,7 +158,7 @@ class Git:
         sha, kind, size = header
         if int(size) > LARGEST_FILE:
             self.close()
-            raise HistoryUnavailable(
+            raise UnfitFile(
                 f"The object {name} has {int(size)} bytes; files of more than {LARGEST_FILE} bytes are not read.",
                 fix="Keep large files out of the folders that Stagewright reads.",
             )

@@ -15,7 +15,7 @@ from types import TracebackType
 
 from bot.adapters.git_command import LARGEST_FILE, Git, GitFailed, GitObject, authorization, full_sha, without
 from bot.core.pulls import TreeCommit
-from bot.errors import ForgeUnavailable, HistoryUnavailable, Misuse
+from bot.errors import ForgeUnavailable, HistoryUnavailable, Misuse, UnfitFile
 
 FETCH_TIMEOUT = 180.0
 
@@ -349,8 +349,8 @@ def _refuse_special(mode: str, path: str, where: str) -> None:
         raise _not_a_file(path, "a submodule", where)
 
 
-def _not_a_file(path: str, what: str, where: str) -> HistoryUnavailable:
-    return HistoryUnavailable(f"{path!r} is {what} {where}; expected a regular file.", fix="Commit the file itself.")
+def _not_a_file(path: str, what: str, where: str) -> UnfitFile:
+    return UnfitFile(f"{path!r} is {what} {where}; expected a regular file.", fix="Commit the file itself.")
 
 
 def _root_tree(commit: GitObject) -> str:

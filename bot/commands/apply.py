@@ -12,13 +12,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.commands.gathering import read_desired
 from bot.commands.judging import Judge
-from bot.commands.plan import Situation, situation
 from bot.commands.recording import Comment, append, append_on_top, tell
+from bot.commands.situation import Situation, situation
 from bot.core.audit import Chain, Draft, Entry, Mandate, held, open_intents, record, seen_versions, stamp
 from bot.core.canonical import digest
 from bot.core.evidence import Evidence, parse
@@ -28,7 +29,7 @@ from bot.core.plan import Adoption, Change, InSync, Item, Plan, Refusal, Unmanag
 from bot.core.results import ApplyResult, PlanResult
 from bot.core.spec import EVIDENCE_FOLDER, encoded
 from bot.core.state import Identity, RegistryState, Run, SlotKey
-from bot.errors import LogMoved, LogUnavailable, StagewrightError
+from bot.errors import LogMoved, LogUnavailable, StagewrightError, UnfitFile
 from bot.ports import AuditLog, AuditLogWriter, PullRequests, Registry, RegistryWriter, Tree
 
 _ATTEMPTS = 5
@@ -123,7 +124,12 @@ def _force_matters(plan: Plan, facts: GuardFacts) -> bool:
 
 
 def _mandates(judge: Judge, plan: Plan, commit: str) -> Mapping[SlotKey, Mandate | NoMandate]:
-    return {item.key: _mandate(judge, item, commit) for item in plan.items if not isinstance(item, InSync)}
+    return {item.key: _mandate(judge, item, commit) for item in plan.items if _asks_for_mandate(item)}
+
+
+def _asks_for_mandate(item: Item) -> bool:
+    """Everything that is written down: a first adoption needs no mandate, but the log names who approved it."""
+    return not isinstance(item, InSync)
 
 
 def _mandate(judge: Judge, item: Item, commit: str) -> Mandate | NoMandate:
@@ -135,20 +141,28 @@ def _mandate(judge: Judge, item: Item, commit: str) -> Mandate | NoMandate:
 def _evidence(
     tree: Tree, plan: Plan, mandates: Mapping[SlotKey, Mandate | NoMandate]
 ) -> Iterator[tuple[SlotKey, Evidence]]:
-    for change in plan.changes:
-        mandate = mandates[change.key]
-        if isinstance(mandate, Mandate) and mandate.evidence:
-            yield change.key, _evidence_at(tree, mandate.merge_sha, change.key[0], mandate.evidence)
+    for item in plan.items:
+        mandate = mandates.get(item.key)
+        if isinstance(item, Change | Adoption) and isinstance(mandate, Mandate) and mandate.evidence:
+            found = _evidence_at(tree, mandate.merge_sha, item.key[0], mandate.evidence)
+            if found:
+                yield item.key, found
 
 
-def _evidence_at(tree: Tree, commit: str, model: str, wanted: str) -> Evidence:
-    """The evidence of a merged pull request, looked up at its merge: a later revert takes the file away again."""
-    for path in tree.list(commit, f"{EVIDENCE_FOLDER}/{encoded(model)}"):
-        content = tree.read(commit, path) or b""
-        evidence = parse(content)
-        if digest(content) == wanted and isinstance(evidence, Evidence):
-            return evidence
-    raise LogUnavailable(f"The evidence {wanted} of {model} is not at {commit[:7]}.", fix="Restore the commit.")
+def _evidence_at(tree: Tree, commit: str, model: str, wanted: str) -> Evidence | None:
+    """The evidence of a merged pull request, looked up at its merge: a later revert takes the file away again.
+
+    None when it is not there, which a guard refuses for this slot.
+    """
+    found = (parse(content) for content in _files(tree, commit, model) if digest(content) == wanted)
+    return next((evidence for evidence in found if isinstance(evidence, Evidence)), None)
+
+
+def _files(tree: Tree, commit: str, model: str) -> Iterator[bytes]:
+    with suppress(UnfitFile):
+        for path in tree.list(commit, f"{EVIDENCE_FOLDER}/{encoded(model)}"):
+            with suppress(UnfitFile):
+                yield tree.read(commit, path) or b""
 
 
 def _runs(registry: Registry, evidence: Collection[Evidence]) -> Mapping[str, Run]:
@@ -164,9 +178,18 @@ def _applied(ports: Ports, occasion: Occasion, comment: Comment, *, force: bool)
     chain = append(ports.log, before, _announced(decision, occasion))
     if decision.plan.changes:
         chain = append_on_top(ports.log, chain, _written(ports.registry, occasion, decision, chain))
-    tell(ports.registry, ports.pulls, chain, found.desired.specs.keys(), comment)
+    untold = _untold(ports, chain, found.desired.specs.keys(), comment)
     new = chain.entries[len(before.entries) :]
-    return ApplyResult(str(found.desired.commit), decision.plan, new, _in_sync(decision.plan))
+    return ApplyResult(str(found.desired.commit), decision.plan, new, _in_sync(decision.plan), untold)
+
+
+def _untold(ports: Ports, chain: Chain, models: Collection[str], comment: Comment) -> str:
+    """Tell; why that failed, or nothing. By then the registry is written, so what was done must still be shown."""
+    try:
+        tell(ports.registry, ports.pulls, chain, models, comment)
+    except StagewrightError as error:
+        return str(error)
+    return ""
 
 
 def _in_sync(plan: Plan) -> int:
@@ -176,17 +199,13 @@ def _in_sync(plan: Plan) -> int:
 def _announced(decision: Decision, occasion: Occasion) -> list[Draft]:
     """What is known before the first write: outcomes of interrupted runs, adoptions, refusals, intentions."""
     found = decision.situation
-    drafts = [_as_draft(link.entry) for link in found.settlement.links]
+    drafts = [link.entry.draft() for link in found.settlement.links]
     last = {entry.key: entry for entry in found.entries if entry.event != "intended"}
     for item in decision.plan.items:
         draft = _announcement(item, decision, occasion)
         if draft and not (isinstance(item, Refusal) and _said_before(last.get(item.key), draft)):
             drafts.append(draft)
     return drafts
-
-
-def _as_draft(entry: Entry) -> Draft:
-    return Draft.model_validate({name: getattr(entry, name) for name in Draft.model_fields})
 
 
 def _said_before(last: Entry | None, draft: Draft) -> bool:
@@ -205,12 +224,12 @@ def _announcement(item: Item, decision: Decision, occasion: Occasion) -> Draft |
             return _draft("applied", item.key, item.before, None, "unmanage", decision, occasion)
         case Refusal():
             draft = _draft("refused", item.key, item.before, item.after, item.kind, decision, occasion)
-            return draft.model_copy(update={"guard": item.guard, "reason": f"{item.reason}. {item.way_out}"})
+            return draft.draft(guard=item.guard, reason=f"{item.reason}. {item.way_out}")
         case Change():
             if item.resumes:
                 return None
             draft = _draft("intended", item.key, item.before, item.after, item.kind, decision, occasion)
-            return draft.model_copy(update={"reason": "forced"}) if decision.forced else draft
+            return draft.draft(reason="forced") if decision.forced else draft
 
 
 def _draft(
@@ -271,8 +290,6 @@ def _outcome(change: Change, intent: Entry, actual: RegistryState, failures: Map
     done = holding == (() if change.after is None else (change.after,))
     held_now = " and ".join(f"version {identity.version}" for identity in holding) or "nothing"
     why = failures.get(change.key[0], "the write had no effect").rstrip(".")
-    reason = "" if done else f"{why}; the slot holds {held_now}"
-    update = {"event": "applied" if done else "failed", "time": time, "intended": intent.seq, "reason": reason}
-    if done and intent.reason:
-        update["reason"] = intent.reason
-    return Draft.model_validate({**{name: getattr(intent, name) for name in Draft.model_fields}, **update})
+    reason = intent.reason if done else f"{why}; the slot holds {held_now}"
+    event = "applied" if done else "failed"
+    return intent.draft(event=event, time=time, intended=intent.seq, reason=reason)

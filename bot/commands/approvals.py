@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal
 
-from bot.commands.gathering import entries_of, read_log
+from bot.commands.gathering import checked_log, entries_of, read_anchor
 from bot.commands.judging import Judge
-from bot.core.audit import Entry, seen_versions
+from bot.core.approval import Evaluation
+from bot.core.audit import Entry, read_chain, seen_versions
+from bot.core.log import LogContent
 from bot.core.pulls import PullRequest
 from bot.core.results import ApprovalsResult
-from bot.core.spec import AUDIT_ANCHOR
-from bot.documents import parse_audit_anchor
-from bot.errors import Misuse, PolicyUnreadable, StagewrightError
+from bot.errors import Misuse, StagewrightError
 from bot.ports import AuditLog, PullRequests, Tree
 
 CONTEXT = "stagewright/approvals"
@@ -43,21 +43,22 @@ def approvals_of_number(
     return _evaluated(pulls, tree, log, (pull, *same_head), post=post, run_url=run_url)
 
 
-def approvals_of_head(pulls: PullRequests, tree: Tree, log: AuditLog, sha: str, *, run_url: str) -> ApprovalsResult:
-    """Evaluate and post for every open pull request with this head. None is fine: it was closed in the meantime."""
+def approvals_of_head(
+    pulls: PullRequests, tree: Tree, log: AuditLog, sha: str, *, post: bool, run_url: str
+) -> ApprovalsResult:
+    """Evaluate every open pull request with this head, and with `post` post. None is fine: it was closed meanwhile."""
     found = [pull for pull in pulls.open_with_head(sha) if pull.base_ref == Judge.base]
-    return _evaluated(pulls, tree, log, tuple(found), post=True, run_url=run_url) if found else ApprovalsResult((), ())
+    return _evaluated(pulls, tree, log, tuple(found), post=post, run_url=run_url) if found else ApprovalsResult((), ())
 
 
 def _evaluated(
     pulls: PullRequests, tree: Tree, log: AuditLog, found: Sequence[PullRequest], *, post: bool, run_url: str
 ) -> ApprovalsResult:
     try:
-        judge = Judge(pulls, tree, seen_versions(_entries(tree, log)))
-        evaluations = tuple(judge.evaluate_open(pull) for pull in found)
+        evaluations = _evaluations(pulls, tree, log, found)
         if post and all(evaluation.approved for evaluation in evaluations):
-            # A review may have come while this was evaluated: read again before anything lets a merge through.
-            evaluations = tuple(judge.evaluate_open(pull) for pull in found)
+            # A review or a lost permission may have come meanwhile: read all again before a merge is let through.
+            evaluations = _evaluations(pulls, tree, log, found)
     except Exception as error:
         if post:
             _post(pulls, found[0], "error", f"Could not tell: {_in_short(error)}", run_url)
@@ -68,19 +69,28 @@ def _evaluated(
     return ApprovalsResult(tuple(found), evaluations)
 
 
+def _evaluations(
+    pulls: PullRequests, tree: Tree, log: AuditLog, found: Sequence[PullRequest]
+) -> tuple[Evaluation, ...]:
+    judge = Judge(pulls, tree, seen_versions(_entries(tree, log)))
+    return tuple(judge.evaluate_open(pull) for pull in found)
+
+
 def _in_short(error: Exception) -> str:
     """One line for everybody to read, so of the unexpected its kind only."""
     return error.message.partition("\n")[0] if isinstance(error, StagewrightError) else type(error).__name__
 
 
 def _entries(tree: Tree, log: AuditLog) -> tuple[Entry, ...]:
-    content = tree.read(tree.default_branch_head(), AUDIT_ANCHOR)
-    parsed = parse_audit_anchor(AUDIT_ANCHOR, content) if content is not None else None
-    if parsed is None:
-        raise PolicyUnreadable(f"{AUDIT_ANCHOR} does not exist.", fix="Restore it; it names the log's genesis.")
-    if parsed.document is None:
-        raise PolicyUnreadable("\n".join(str(finding) for finding in parsed.findings))
-    return entries_of(read_log(log, parsed.document.value))
+    anchor, content = read_anchor(tree, tree.default_branch_head()), log.read()
+    if anchor.genesis is None and content and _is_just_begun(content):
+        return ()  # the pull request that names the genesis has to be approved before main can name it
+    return entries_of(checked_log(content, anchor))
+
+
+def _is_just_begun(content: LogContent) -> bool:
+    chain = read_chain(content, None)
+    return not chain.problems and len(chain.links) == 1
 
 
 def _post(

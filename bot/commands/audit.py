@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
-from bot.commands.history import read_anchor
+from bot.commands.gathering import lost_log, read_anchor
 from bot.core.audit import Chain, Draft, anchor_problems, anchors, chained, read_chain, stamp
 from bot.core.log import LogContent
 from bot.core.results import InitResult, VerifyResult
 from bot.core.spec import AUDIT_ANCHOR
 from bot.core.state import Digest
-from bot.documents import Edit, edited, parse_audit_anchor
+from bot.documents import Edit, Models, edited, parse_audit_anchor, read_models
 from bot.errors import LogUnavailable, Refused
 from bot.ports import AuditLog, AuditLogWriter, Registry, Tree, WorkingTree
 
@@ -19,7 +20,7 @@ def audit_init(
     tree: Tree, working_tree: WorkingTree, log: AuditLogWriter, repository: str, actor: str, now: datetime
 ) -> InitResult:
     """Begin the audit log. Run again after a crash half-way, it finishes; a log with more than a genesis is refused."""
-    anchor = read_anchor(tree)
+    anchor = read_anchor(tree, None)
     if anchor.genesis is not None:
         raise Refused(
             f"{AUDIT_ANCHOR} already names a genesis.",
@@ -52,24 +53,52 @@ def _begin(log: AuditLogWriter, repository: str, actor: str, now: datetime) -> D
     return appended.links[0].digest
 
 
-def audit_verify(tree: Tree, log: AuditLog, registry: Registry | None) -> VerifyResult:
-    """Check the chain from its genesis, and with a registry its anchors. Reports every problem, not the first."""
-    anchor = read_anchor(tree)
+def audit_verify(tree: Tree, log: AuditLog, registry: Registry | None, *, without_registry: bool) -> VerifyResult:
+    """Check the chain from its genesis, and with a registry its anchors. Reports every problem, not the first.
+
+    `without_registry` says that the anchors are left out on purpose; a registry that is merely absent leaves the answer
+    incomplete, since a cut tail shows only there.
+    """
+    anchor = read_anchor(tree, None)
     if anchor.genesis is None:
         raise LogUnavailable(f"{AUDIT_ANCHOR} names no genesis yet.", fix="Run `stagewright audit init`.")
     content = log.read()
     if content is None:
-        raise LogUnavailable(
-            f"{AUDIT_ANCHOR} names the genesis of an audit log, but the branch `audit-log` does not exist.",
-            fix="Restore the branch from a clone (`git push origin audit-log`).",
-        )
+        raise lost_log()
     chain = read_chain(content, anchor.genesis)
-    pulls = "the pull requests that entries name: whether GitHub shows the same approvals"
-    unchecked = (pulls,) if registry else (pulls, "the anchors in the registry: a cut tail would not show")
-    problems = (*chain.problems, *(_anchors(chain, registry) if registry else ()))
-    return VerifyResult(len(chain.links), chain.links[-1].digest if chain.links else None, problems, unchecked)
+    models = read_models(tree, None)
+    problems = (*chain.problems, *(_anchor_problems(chain, models, registry) if registry else ()))
+    return VerifyResult(
+        len(chain.links),
+        chain.links[-1].digest if chain.links else None,
+        problems,
+        UNCHECKED if registry else (*UNCHECKED, UNCHECKED_ANCHORS),
+        incomplete=_incomplete(models) if registry else "" if without_registry else _NO_REGISTRY,
+    )
 
 
-def _anchors(chain: Chain, registry: Registry) -> tuple[str, ...]:
+UNCHECKED: Final = (
+    "the pull requests that entries name: whether GitHub shows the same approvals",
+    "the evidence that entries name: whether Git still holds a file of that digest",
+    "the slots of the registry against the log: `stagewright plan` shows drift",
+)
+UNCHECKED_ANCHORS: Final = "the anchors in the registry: a cut tail would not show"
+_NO_REGISTRY: Final = (
+    "MLFLOW_TRACKING_URI is not set, so the anchors in the registry were not checked and a cut tail would not show."
+    " Set it, or pass `--no-registry` to check the chain alone."
+)
+
+
+def _incomplete(models: Models) -> str:
+    if all(finding.severity != "error" for finding in models.findings):
+        return ""
+    return (
+        "Files in models/ have errors, so the anchors of their models may not have been checked."
+        " Correct what `stagewright validate` names, and verify again."
+    )
+
+
+def _anchor_problems(chain: Chain, models: Models, registry: Registry) -> tuple[str, ...]:
+    """The files are asked too: a model whose entries were all cut away is named by nothing that is left of the log."""
     named = {entry.model for entry in chain.entries if entry.model}
-    return anchor_problems(chain, anchors(registry.state(named)))
+    return anchor_problems(chain, anchors(registry.state(named | models.documents.keys())))

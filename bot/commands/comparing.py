@@ -8,6 +8,7 @@ from datetime import datetime
 
 from bot.commands.gathering import Desired, entries_of, read_desired, read_log, refuse_unsupported
 from bot.core.audit import Entry, held
+from bot.core.holds import still_held
 from bot.core.proposal import NothingToPropose, Proposal, candidates, propose
 from bot.core.spec import ModelSpec
 from bot.core.state import ModelVersion, RegisteredModel, RegistryState, Run
@@ -41,7 +42,7 @@ def scan(
     outcomes = []
     for name, spec in specs.items():
         slot = spec.promotion.slot if spec.promotion else ""
-        kept = {identity.version: reason for identity, reason in by_log.get((name, slot), {}).items()}
+        kept = still_held(by_log.get((name, slot), {}), state)
         found = state.models.get(name)
         outcomes.append(propose(spec, found, runs, desired.promotion, held=kept, registry=registry.address, now=now))
     return Scan(desired, registry.address, tuple(outcomes), runs, entries)

@@ -6,17 +6,17 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Event
 
 from bot.errors import Refused
-from bot.sandbox.story import Fault, StepFailed, Story, prepare, tell, tell_shortly
+from bot.sandbox.story import Fault, StepFailed, Story, prepare, tell
 from bot.sandbox.team import Team
-from bot.sandbox.training import SampleRegistry
 
 _MARKER = "stagewright-demo"
 
 
 def demo(directory: Path, echo: Callable[[str], None], *, fault: Fault | None) -> None:
-    """Tell the loop with stages, and once more in short with aliases only.
+    """Tell the loop with stages, and once more with aliases only.
 
     Everything lies in `directory`, which a later demo begins anew, and nothing is left running. Raises StepFailed at
     the step that does not show what it should.
@@ -27,23 +27,36 @@ def demo(directory: Path, echo: Callable[[str], None], *, fault: Fault | None) -
         echo(f"A registry with stages: MLflow at {team.mlflow.url}, the forge at {team.forge.server_url}.")
         story = Story(team, echo, fault, snapshot=snapshot)
         prepare(story)
-        once_more = aside.submit(_with_aliases_only, directory / "aliases-only", snapshot, story.trained, fault)
-        tell(story)
+        over = Event()
+        once_more = aside.submit(_with_aliases_only, directory / "aliases-only", story, over)
+        try:
+            tell(story)
+        except BaseException:
+            over.set()
+            raise
         echo("\nThe same loop on a registry without stages, as Unity Catalog is: aliases instead.")
         for line in once_more.result():
             echo(line)
     echo(f"\nDone. All that this left behind lies in {directory}.")
 
 
-def _with_aliases_only(
-    directory: Path, trained_data: Path, trained: SampleRegistry | None, fault: Fault | None
-) -> list[str]:
-    """Told aside, on the second core, while the first loop goes on; the lines are read out when that one is done."""
+def _with_aliases_only(directory: Path, first: Story, over: Event) -> list[str]:
+    """Told aside, on the second core, while the first loop goes on; the lines are read out when that one is done.
+
+    It stops at the next line when the first loop is `over` for having failed.
+    """
     lines: list[str] = []
-    with Team.open(directory, trained_data, alias_only=True) as team:
-        story = Story(team, lines.append, fault, trained=trained)
+
+    def echo(line: str) -> None:
+        if over.is_set():
+            raise StepFailed("The first loop failed.")
+        lines.append(line)
+
+    with Team.open(directory, first.snapshot, alias_only=True) as team:
+        story = Story(team, echo, first.fault, trained=first.trained)
         try:
-            tell_shortly(story)
+            prepare(story)
+            tell(story)
         except StepFailed as failed:
             raise StepFailed("\n".join([*lines, failed.message]), fix=failed.fix) from failed
     return lines

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from bot.core.audit import Chain, Entry, read_chain
 from bot.core.checks import unsupported_slots
+from bot.core.log import LogContent
 from bot.core.spec import AUDIT_ANCHOR, ApprovalPolicy, AuditAnchor, ModelSpec, PromotionPolicy
 from bot.core.state import Capabilities
-from bot.documents import Repository, read_repository
+from bot.documents import Repository, parse_audit_anchor, read_repository
 from bot.errors import Finding, InvalidDocuments, LogUnavailable, PolicyUnreadable
 from bot.ports import AuditLog, Tree
 
@@ -57,16 +58,36 @@ def refuse_unsupported(desired: Desired, capabilities: Capabilities) -> None:
         raise InvalidDocuments(findings)
 
 
+def read_anchor(tree: Tree, commit: str | None) -> AuditAnchor:
+    """`policies/audit.yaml` at a commit, or of the working tree for None. Raises PolicyUnreadable."""
+    content = tree.read(commit, AUDIT_ANCHOR)
+    if content is None:
+        raise PolicyUnreadable(f"{AUDIT_ANCHOR} does not exist.", fix="Restore it; it names the log's genesis.")
+    parsed = parse_audit_anchor(AUDIT_ANCHOR, content)
+    if parsed.document is None:
+        raise PolicyUnreadable("\n".join(str(finding) for finding in parsed.findings))
+    return parsed.document.value
+
+
 def read_log(log: AuditLog, anchor: AuditAnchor) -> Chain | None:
     """The chain, None when there is no log yet. Raises LogUnavailable when it is lost or broken."""
-    content = log.read()
+    return checked_log(log.read(), anchor)
+
+
+def lost_log() -> LogUnavailable:
+    """The branch of the log is gone, though its genesis is known."""
+    return LogUnavailable(
+        f"{AUDIT_ANCHOR} names the genesis of an audit log, but the branch `audit-log` does not exist.",
+        fix="Restore the branch from a clone (`git push origin audit-log`); never begin a new log over a lost one.",
+    )
+
+
+def checked_log(content: LogContent | None, anchor: AuditAnchor) -> Chain | None:
+    """As `read_log`, of a log that was read already."""
     if content is None:
         if anchor.genesis is None:
             return None
-        raise LogUnavailable(
-            f"{AUDIT_ANCHOR} names the genesis of an audit log, but the branch `audit-log` does not exist.",
-            fix="Restore the branch from a clone (`git push origin audit-log`); never begin a new log over a lost one.",
-        )
+        raise lost_log()
     if anchor.genesis is None:
         raise LogUnavailable(
             f"The branch `audit-log` exists, but {AUDIT_ANCHOR} does not name its genesis.",

@@ -2,35 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
-from bot.commands.gathering import read_log
-from bot.core.audit import stamp
+from bot.commands.gathering import read_anchor, read_log
+from bot.core.audit import Entry, stamp
 from bot.core.history import at, periods
 from bot.core.results import HistoryResult
-from bot.core.spec import AUDIT_ANCHOR, AuditAnchor
-from bot.documents import parse_audit_anchor
-from bot.errors import LogUnavailable, PolicyUnreadable
+from bot.documents import read_models
+from bot.errors import LogUnavailable, Misuse
 from bot.ports import AuditLog, Tree
 
 
-def read_anchor(tree: Tree) -> AuditAnchor:
-    """`policies/audit.yaml` of the working tree. Raises PolicyUnreadable."""
-    content = tree.read(None, AUDIT_ANCHOR)
-    if content is None:
-        raise PolicyUnreadable(f"{AUDIT_ANCHOR} does not exist.", fix="Restore it; it names the log's genesis.")
-    parsed = parse_audit_anchor(AUDIT_ANCHOR, content)
-    if parsed.document is None:
-        raise PolicyUnreadable("\n".join(str(finding) for finding in parsed.findings))
-    return parsed.document.value
-
-
 def history(tree: Tree, log: AuditLog, model: str | None, moment: datetime | None) -> HistoryResult:
-    """The periods of one model or of all, at one moment or over all time."""
-    chain = read_log(log, read_anchor(tree))
+    """The periods of one model or of all, at one moment or over all time.
+
+    Raises Misuse for a model that neither the log nor a file of the working tree knows.
+    """
+    chain = read_log(log, read_anchor(tree, None))
     if chain is None:
         raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init`.")
+    if model is not None:
+        _refuse_unknown(model, tree, chain.entries)
     found = tuple(period for period in periods(chain.entries) if model in (None, period.key[0]))
     if moment is None:
         return HistoryResult(found, None)
     return HistoryResult(at(found, stamp(moment)), stamp(moment))
+
+
+def _refuse_unknown(model: str, tree: Tree, entries: Iterable[Entry]) -> None:
+    logged = {entry.model for entry in entries if entry.model}
+    if model in logged:
+        return
+    known = logged | read_models(tree, None).documents.keys()
+    if model not in known:
+        raise Misuse(
+            f"Neither the audit log nor a file in models/ knows {model!r}.",
+            fix=f"Name one of: {', '.join(sorted(known)) or 'none'}.",
+        )

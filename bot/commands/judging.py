@@ -24,7 +24,7 @@ from bot.core.spec import (
 )
 from bot.core.state import SlotKey
 from bot.documents import parse_approval_policy, parse_model
-from bot.errors import PolicyUnreadable
+from bot.errors import PolicyUnreadable, TooMuchToRead, UnfitFile
 from bot.ports import PullRequests, Tree
 
 
@@ -52,6 +52,7 @@ class Judge:
     _specs: dict[tuple[str, str], ModelSpec | None] = field(default_factory=dict)
     _people: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _judged: dict[int, Judged | NoMandate] = field(default_factory=dict)
+    _brought: dict[str, Judged | NoMandate] = field(default_factory=dict)
 
     def evaluate_open(self, pull: PullRequest) -> Evaluation:
         """What the policy of the base branch says of an open pull request. Raises PolicyUnreadable."""
@@ -64,10 +65,10 @@ class Judge:
 
     def policy(self, commit: str) -> ApprovalPolicy:
         """The approval policy at a commit. Raises PolicyUnreadable."""
-        content = self.tree.read(commit, APPROVAL_POLICY)
+        content = self._file(commit, APPROVAL_POLICY)
         if content is None:
             raise PolicyUnreadable(
-                f"{APPROVAL_POLICY} does not exist at {commit[:7]}.",
+                f"{APPROVAL_POLICY} does not exist at {commit[:7]}, or is no regular file.",
                 fix="Without a policy nothing can be approved: restore it by a pull request.",
             )
         parsed = parse_approval_policy(APPROVAL_POLICY, content)
@@ -112,10 +113,16 @@ class Judge:
         """A model's file at a commit; None when it does not exist or cannot be read, so that it manages nothing."""
         place = commit, file
         if place not in self._specs:
-            content = self.tree.read(commit, file)
+            content = self._file(commit, file)
             document = parse_model(file, content).document if content is not None else None
             self._specs[place] = document.value if document else None
         return self._specs[place]
+
+    def _file(self, commit: str, path: str) -> bytes | None:
+        try:
+            return self.tree.read(commit, path)
+        except UnfitFile:
+            return None
 
     def value(self, commit: str, key: SlotKey) -> SlotValue:
         """A slot's desired version at a commit."""
@@ -143,6 +150,11 @@ class Judge:
             yield ValueAt(change, before, self.value(change.sha, key))
 
     def _merged(self, commit: str) -> Judged | NoMandate:
+        if commit not in self._brought:
+            self._brought[commit] = self._who_brought(commit)
+        return self._brought[commit]
+
+    def _who_brought(self, commit: str) -> Judged | NoMandate:
         named = merged_pull(commit, self.pulls.of_commit(commit), self.base)
         found = self._judged_once(named.number) if named else None
         # GitHub also names a pull request that merely contains a commit which was pushed to the branch before.
@@ -159,8 +171,15 @@ class Judge:
         pull = self.pulls.get(number)  # who merged it is only told one by one
         if pull is None or pull.merge_sha is None:
             return NoMandate(f"GitHub no longer shows pull request #{number} as merged", number)
+        try:
+            return self._judge_range(pull, pull.merge_sha)
+        except (TooMuchToRead, UnfitFile) as error:
+            # It stays so for ever, and one such pull request must not stop the slots of all others.
+            return NoMandate(f"pull request #{number} cannot be judged: {error.message.rstrip('.')}", number)
+
+    def _judge_range(self, pull: PullRequest, merge_sha: str) -> Judged | NoMandate:
         commits = self.pulls.commits(pull.number)
-        line = self.tree.line(pull.merge_sha, len(commits))
+        line = self.tree.line(merge_sha, len(commits))
         merged = merged_range(pull, commits, line)
         if merged is None:
             return NoMandate(f"git does not show what pull request #{pull.number} merged", pull.number)

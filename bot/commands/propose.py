@@ -39,12 +39,12 @@ class Wording:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for, and by whom: `requester` is the login that made the bot run, None for a schedule."""
+    """What was asked for, and by whom: `requesters` are the logins that made the bot run, none for a schedule."""
 
     models: tuple[str, ...]
     again: bool
     dry_run: bool
-    requester: str | None
+    requesters: tuple[str, ...]
     now: datetime
 
 
@@ -143,7 +143,7 @@ def _new_pull(
         branch=branch,
         base="main",
         base_sha=base,
-        message=_message(title, proposal, request.requester),
+        message=_message(title, proposal, request.requesters),
         files={document.file: _edited(document, proposal), proposal.evidence.path: proposal.evidence.to_bytes()},
         title=title,
         body=_replacing(replaced) + wording.body(proposal, found.runs, found.registry),
@@ -161,8 +161,7 @@ def _edited(document: Document[ModelSpec], proposal: Proposal) -> bytes:
     return edited(document, edits).encode()
 
 
-def _message(title: str, proposal: Proposal, requester: str | None) -> str:
+def _message(title: str, proposal: Proposal, requesters: Sequence[str]) -> str:
     trailers = [f"{EVIDENCE_TRAILER}: {proposal.evidence.digest}"]
-    if requester:
-        trailers.append(f"{REQUESTER_TRAILER}: {requester}")
+    trailers += [f"{REQUESTER_TRAILER}: {requester}" for requester in requesters]
     return "\n".join([title, "", *trailers, ""])

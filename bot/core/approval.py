@@ -240,7 +240,8 @@ def _commit_problems(policy: ApprovalPolicy, facts: PullFacts) -> Iterator[str]:
     for commit in facts.commits:
         short = commit.sha[:7]
         if _same(facts.pull.author) == _same(policy.bot) and not _made_by_bot(policy, commit):
-            yield f"commit {short} on the bot's branch was not made by the bot; close this pull request and run propose"
+            again = "close this pull request and run `stagewright propose --again`"
+            yield f"commit {short} on the bot's branch was not made by the bot; {again}"
         elif commit.author is None or commit.committer is None:
             yield f"commit {short} has an author or committer that GitHub cannot attribute; amend its e-mail address"
         elif None in tuple(_co_authors(commit.message)):

@@ -10,7 +10,8 @@
    entry. `refused` without an `intended` entry is a change that was never tried.
 5. The base of a slot is its last `applied` or `adopted` entry; an `unmanage` removes it. A version has one stage: the
    entry that puts it into one leaves the stage whose base it was with nothing.
-6. A version that left a slot by rollback is held for that slot until it enters the slot again.
+6. A version that left a slot by rollback is held for that slot until it enters the slot again. What it replaces then
+   is not held: going forward again to a version whose hold was lifted is no rollback in that sense.
 7. The head of the chain is anchored in the registry, as the tag `stagewright.audit_head` (`<seq>:<digest>`) on a
    version that the newest entries speak of. So a cut tail shows: the anchor names an entry that is no longer there.
 """
@@ -81,6 +82,14 @@ class Draft(Strict):
     intended: int | None = None
     guard: str | None = None
     reason: str = ""
+
+    def draft(self, **changes: object) -> Draft:
+        """What it says without its place in the chain, with some of it changed. Raises ValidationError."""
+        return Draft.model_validate({**_content(self), **changes})
+
+
+def _content(draft: Draft) -> dict[str, object]:
+    return {name: getattr(draft, name) for name in Draft.model_fields}
 
 
 class Entry(Draft):
@@ -178,7 +187,7 @@ def chained(drafts: Sequence[Draft], after: Link | None, month: str) -> Appended
 
 def _entry(draft: Draft, last: Link | None) -> Entry:
     place = {"seq": last.entry.seq + 1, "previous": last.digest} if last else {"seq": 0, "previous": None}
-    return Entry.model_validate({**{name: getattr(draft, name) for name in Draft.model_fields}, **place})
+    return Entry.model_validate({**_content(draft), **place})
 
 
 def read_chain(content: LogContent, genesis: Digest | None) -> Chain:
@@ -372,9 +381,10 @@ def held(entries: Iterable[Entry]) -> Mapping[SlotKey, Mapping[Identity, str]]:
         if entry.event not in ("applied", "adopted"):
             continue
         slot = found.setdefault(entry.key, {})
+        goes_back = entry.kind == "rollback" and entry.identity_after not in slot
         if entry.identity_after:
             slot.pop(entry.identity_after, None)
-        if entry.kind == "rollback" and entry.identity_before:
+        if goes_back and entry.identity_before:
             slot[entry.identity_before] = _rolled_back(entry)
     return {key: versions for key, versions in found.items() if versions}
 

@@ -15,14 +15,18 @@ In the policies
 Across files and against a registry
 11. File names differ in more than case, since some file systems see no difference.
 12. A registry without stages has no `stages:`, one without aliases no `aliases:`.
+13. A slot that a rule governs is a stage or is managed by some model, and a rule's glob matches some model (warnings:
+    a typo there governs nothing, and a rule may come before its model). Nothing is said while there is no model.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal, TypeAlias
 
+from bot.core.globs import matches
 from bot.core.spec import (
     ApprovalPolicy,
     ApprovalRule,
@@ -33,7 +37,7 @@ from bot.core.spec import (
     WithAlias,
     file_of_model,
 )
-from bot.core.state import Capabilities, is_stage
+from bot.core.state import STAGES, Capabilities, is_stage
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and indexes from the top of a document to a value."""
@@ -87,6 +91,19 @@ def unsupported_slots(spec: ModelSpec, capabilities: Capabilities) -> tuple[Prob
     return (
         *(() if capabilities.stages else _without_stages(spec)),
         *(() if capabilities.aliases else _without_aliases(spec)),
+    )
+
+
+def idle_rules(policy: ApprovalPolicy, models: Collection[ModelSpec]) -> tuple[Problem, ...]:
+    """Rule 13: what the approval policy names and no model has. `models` are all models of the repository."""
+    if not models:
+        return ()
+    slots = {slot for spec in models for slot in spec.desired()} | set(STAGES)
+    names = {spec.name for spec in models}
+    return tuple(
+        problem
+        for index, rule in enumerate(policy.rules)
+        for problem in (*_slots_of_no_model(index, rule, slots), *_globs_of_no_model(index, rule, names))
     )
 
 
@@ -237,6 +254,36 @@ def _repeated_rule_names(policy: ApprovalPolicy) -> Iterator[Problem]:
                 "warning",
             )
         seen.add(rule.name)
+
+
+def _slots_of_no_model(index: int, rule: ApprovalRule, slots: Collection[str]) -> Iterator[Problem]:
+    for place, slot in enumerate(rule.when.slots):
+        if slot not in slots:
+            yield Problem(
+                ("rules", index, "when", "slots", place),
+                "rule-for-no-slot",
+                f"Found {shown(slot)}, which is no stage and which no model manages: the rule governs nothing by it.",
+                _meant(slot, slots, "Correct the slot, or remove it until a model manages it."),
+                "warning",
+            )
+
+
+def _globs_of_no_model(index: int, rule: ApprovalRule, names: Collection[str]) -> Iterator[Problem]:
+    for place, glob in enumerate(rule.when.models):
+        if not any(matches(glob, name) for name in names):
+            yield Problem(
+                ("rules", index, "when", "models", place),
+                "rule-for-no-model",
+                f"Found {shown(glob)}, which matches no model: the rule governs nothing by it.",
+                _meant(glob, names, "Correct the name, or remove it until there is such a model."),
+                "warning",
+            )
+
+
+def _meant(given: str, options: Collection[str], otherwise: str) -> str:
+    by_lower_case = {option.lower(): option for option in sorted(options)}
+    near = get_close_matches(given.lower()[:80], by_lower_case, n=1)
+    return f"Did you mean {shown(by_lower_case[near[0]])}? {otherwise}" if near else otherwise
 
 
 def _collision(file: str, earlier: str) -> Problem:

@@ -7,9 +7,10 @@
 3. identity-changed: the number is the approved one, the version behind it is not (model re-created, registry restored).
    An adoption that needs no mandate approves nothing, so it may record another version of the same number.
 4. version-not-ready: the version is not READY.
-5. evidence-changed: the registry's numbers or runs are no longer those that were approved. Promotions only: going back
-   must stay possible.
-6. held: the version is held for this slot. Promotions only.
+5. evidence-changed: the registry's numbers or runs are no longer those that were approved, or what was approved cannot
+   be read any more. Promotions, and adoptions of what somebody moved by hand; going back must stay possible.
+6. held: the version is held for this slot. A rollback heeds only the log's holds: going back passes, going forward
+   again to a version that was rolled back needs its hold lifted.
 7. too-many: more than 30% of the managed slots and more than 5 at once smells of a mistake; only `--force` overrides.
 
 An interrupted change that is resumed keeps the mandate that its `intended` entry recorded, and was let through by
@@ -25,7 +26,7 @@ from typing import Final, TypeAlias
 
 from bot.core.audit import Mandate
 from bot.core.evidence import Evidence, changed_rules, recheck
-from bot.core.holds import held_versions
+from bot.core.holds import held_versions, still_held
 from bot.core.mandate import NoMandate
 from bot.core.plan import Adoption, Change, Plan, Refusal, Unmanagement, without
 from bot.core.spec import Follows, ModelSpec, PromotionPolicy
@@ -37,7 +38,8 @@ MANY_COUNT: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class GuardFacts:
-    """What the guards look at. `evidence` is what each promotion's pull request brought; `force` is `--force`.
+    """What the guards look at. `evidence` is what each promotion's pull request brought,
+    as far as it can be read; `force` is `--force`.
     `evidence_required` is false where the policy allows promotions without evidence.
 
     `mandates` is None where mandates cannot be known (a plan without GitHub): then guards 1, 2 and 5 stay silent.
@@ -130,8 +132,10 @@ def _version_not_ready(facts: GuardFacts, item: Guarded) -> No | None:
 
 
 def _evidence_changed(facts: GuardFacts, item: Guarded) -> No | None:
-    if not isinstance(item, Change) or item.kind != "promotion" or item.key not in facts.evidence:
+    if not (isinstance(item, Adoption) and item.known) and not (isinstance(item, Change) and item.kind == "promotion"):
         return None
+    if item.key not in facts.evidence:
+        return _evidence_lost(facts, item)
     evidence, promotion = facts.evidence[item.key], facts.specs[item.key[0]].promotion
     rules = changed_rules(evidence, promotion.criteria if promotion else (), facts.policy)
     reasons = (*rules, *recheck(evidence, facts.actual, facts.runs))
@@ -143,12 +147,25 @@ def _evidence_changed(facts: GuardFacts, item: Guarded) -> No | None:
     )
 
 
+def _evidence_lost(facts: GuardFacts, change: Change | Adoption) -> No | None:
+    mandate = (facts.mandates or {}).get(change.key)
+    if not isinstance(mandate, Mandate) or mandate.evidence is None:
+        return None
+    return No(
+        f"the evidence {mandate.evidence} of pull request #{mandate.pull_request} cannot be read at its merge"
+        f" {mandate.merge_sha[:7]}",
+        "`git revert` the commit and let `stagewright propose` compare again.",
+    )
+
+
 def _held(facts: GuardFacts, item: Guarded) -> No | None:
-    if not isinstance(item, Change) or item.kind != "promotion" or item.after is None:
+    if not isinstance(item, Change) or item.after is None:
         return None
     model, slot = item.key
-    by_log = {identity.version: reason for identity, reason in facts.held.get(item.key, {}).items()}
+    by_log = still_held(facts.held.get(item.key, {}), facts.actual)
     reason = held_versions(facts.specs[model], slot, by_log, facts.today).get(item.after.version)
+    if item.kind == "rollback" and item.after.version not in by_log:
+        return None
     if reason is None:
         return None
     return No(

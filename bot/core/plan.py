@@ -151,7 +151,7 @@ def _item(
         return InSync(key, wanted) if base == wanted else Adoption(key, base, wanted, known=True)
     if holding == (() if base is None else (base,)):
         return Change(key, base, wanted, _kind(wanted, seen), resumes)
-    return _drift(key, holding, base, wanted)
+    return _drift(key, holding, base, wanted, seen)
 
 
 def _identity(key: SlotKey, version: int | None, actual: RegistryState) -> Identity | Refusal | None:
@@ -193,17 +193,33 @@ def _kind(wanted: Identity | None, seen: frozenset[Identity]) -> ChangeKind:
     return kind_of(0, wanted.version if wanted else None, {identity.version for identity in seen})
 
 
-def _drift(key: SlotKey, holding: tuple[Identity, ...], base: Identity | None, wanted: Identity | None) -> Refusal:
+def _drift(
+    key: SlotKey,
+    holding: tuple[Identity, ...],
+    base: Identity | None,
+    wanted: Identity | None,
+    seen: frozenset[Identity],
+) -> Refusal:
     return Refusal(
         key,
         "drift",
         f"the registry holds {_all(holding)}, but it was left with {_named(base)} and Git wants {_named(wanted)}:"
         " somebody moved it outside of Git",
-        f"Put {_named(base)} back in {key[1]} of the registry, or merge a pull request that makes the YAML say"
-        " what the registry holds; then run `stagewright apply` again.",
+        _out_of_drift(key[1], holding, base, seen),
         before=base,
         after=wanted,
     )
+
+
+def _out_of_drift(slot: str, holding: tuple[Identity, ...], base: Identity | None, seen: frozenset[Identity]) -> str:
+    """A version that never held the slot needs evidence to enter it, which no edit by hand can bring."""
+    back = f"Put {_named(base)} back in {slot} of the registry" if base else f"Empty {slot} in the registry"
+    if len(holding) < 2 and seen.issuperset(holding):
+        return (
+            f"{back}, or merge a pull request that makes the YAML say what the registry holds;"
+            " then run `stagewright apply` again."
+        )
+    return f"{back} and run `stagewright apply` again; then let the promotion go through a proposal."
 
 
 def _emptying_production(

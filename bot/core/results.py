@@ -103,12 +103,16 @@ class PlanResult:
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """What was done: the entries that this run appended, and the plan that it followed."""
+    """What was done: the entries that this run appended, and the plan that it followed.
+
+    `untold` says why the pull requests or the registry's anchors could not be told of it, empty when they were.
+    """
 
     commit: str
     plan: Plan
     entries: tuple[Entry, ...]
     in_sync: int
+    untold: str = ""
 
     @property
     def refused(self) -> bool:
@@ -144,9 +148,13 @@ class InitResult:
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
-    """What is wrong with the log, and what was not looked at."""
+    """What is wrong with the log, and what was not looked at.
+
+    `incomplete` says why the answer is none yet, and what to do; empty when all was looked at that was asked for.
+    """
 
     entries: int
     head: Digest | None
     problems: tuple[str, ...]
     unchecked: tuple[str, ...]
+    incomplete: str = ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol, TypeVar
 
-from bot.core.checks import colliding_files, shown
+from bot.core.checks import colliding_files, idle_rules, shown
 from bot.core.spec import (
     APPROVAL_POLICY,
     AUDIT_ANCHOR,
@@ -76,7 +76,8 @@ def read_repository(tree: Files, commit: str | None) -> Repository:
     promotion = _read(tree, commit, PROMOTION_POLICY, parse_promotion_policy)
     approvals = _read(tree, commit, APPROVAL_POLICY, parse_approval_policy)
     audit = _read(tree, commit, AUDIT_ANCHOR, parse_audit_anchor)
-    findings = (*models.findings, *promotion.findings, *approvals.findings, *audit.findings)
+    idle = _idle_rules(approvals.document, models)
+    findings = (*models.findings, *promotion.findings, *approvals.findings, *audit.findings, *idle)
     return Repository(models.documents, promotion.document, approvals.document, audit.document, tuple(sorted(findings)))
 
 
@@ -96,6 +97,14 @@ def read_models(tree: Files, commit: str | None) -> Models:
         for file, problem in colliding_files(filter(_is_model_file, files))
     )
     return Models(documents, tuple(sorted(findings)))
+
+
+def _idle_rules(approvals: Document[ApprovalPolicy] | None, models: Models) -> tuple[Finding, ...]:
+    """Asked only when every model could be read: a broken one may be the one that a rule names."""
+    if approvals is None or any(finding.severity == "error" for finding in models.findings):
+        return ()
+    specs = [document.value for document in models.documents.values()]
+    return approvals.findings(idle_rules(approvals.value, specs))
 
 
 def _below(path: str) -> PurePosixPath:

@@ -19,7 +19,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import version as installed_version
 from logging import ERROR, getLogger
-from typing import Any, ClassVar
+from threading import Lock
+from typing import Any, ClassVar, Final
 
 import mlflow
 import numpy as np
@@ -295,9 +296,20 @@ def train_candidate(tracking_uri: str, model: str, *, git_commit: str, progress:
         return _register(client, sample, sample.later, git_commit, progress)
 
 
+_ONE_AT_A_TIME: Final = Lock()
+
+
 @contextmanager
 def _tracking(tracking_uri: str) -> Iterator[MlflowClient]:
-    """What MLflow keeps per process (tracking URI, log level, prints), set for the block and restored after it."""
+    """What MLflow keeps per process (tracking URI, log level, prints), set for the block and restored after it.
+
+    One block at a time: two loops may be told side by side.
+    """
+    with _ONE_AT_A_TIME:
+        yield from _set_while_tracking(tracking_uri)
+
+
+def _set_while_tracking(tracking_uri: str) -> Iterator[MlflowClient]:
     logger = getLogger("mlflow")
     level, uri, environment = logger.level, mlflow.get_tracking_uri(), dict(os.environ)
     os.environ["MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"] = "true"

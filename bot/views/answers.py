@@ -155,6 +155,16 @@ def after_apply(result: ApplyResult) -> str:
     return "Follow the way out of each slot above; then run `stagewright apply` again. The other slots are done."
 
 
+def untold_text(result: ApplyResult) -> str:
+    """That what was done could not be told everywhere, and that it will be; empty when it was told."""
+    if not result.untold:
+        return ""
+    return (
+        "All that is written above is done and logged, but the pull requests or the registry's anchors were not told:"
+        f" {result.untold} The next `stagewright apply` tells them."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class PeriodText:
     """One period of a slot."""
@@ -204,6 +214,8 @@ def verify_text(result: VerifyResult) -> str:
     if result.problems:
         return (
             f"The audit log does not hold: {counted(len(result.problems), 'problem')} ({length}). Restore the branch"
-            " `audit-log` from a clone that has the right head, and find out who could push to it."
-        )
+            f" `audit-log` from a clone that has the right head, and find out who could push to it. {result.incomplete}"
+        ).rstrip()
+    if result.incomplete:
+        return f"The entries of the audit log are whole: {length}. That is no answer yet: {result.incomplete}"
     return f"The audit log holds: {length}."

@@ -167,6 +167,7 @@ def _(result: ApplyResult) -> str:
         commit=words.short_sha(result.commit),
         done=answers.applied_text(result),
         next=answers.after_apply(result),
+        untold=answers.untold_text(result),
         **_capped(slots=slots),
     )
 

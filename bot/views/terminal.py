@@ -240,6 +240,8 @@ def _(result: ApplyResult) -> Iterator[str]:
     yield from wrapped(f"Apply {words.short_sha(result.commit)}: {answers.applied_text(result)}.")
     yield from _slots(answers.applied_slots(result))
     yield from wrapped(answers.after_apply(result))
+    if result.untold:
+        yield from wrapped(answers.untold_text(result))
 
 
 @_lines.register

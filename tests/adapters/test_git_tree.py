@@ -15,7 +15,7 @@ from bot.adapters.audit_log import GitAuditLog
 from bot.adapters.git_command import LARGEST_FILE, Git, authorization
 from bot.adapters.git_tree import GitTree
 from bot.core.log import LogContent, LogSegment
-from bot.errors import ForgeUnavailable, HistoryUnavailable, Misuse
+from bot.errors import ForgeUnavailable, HistoryUnavailable, Misuse, UnfitFile
 from tests.adapters.git_repository import Repository
 
 TOKEN = "ghs_verySecretToken"
@@ -91,7 +91,7 @@ class TestReading:
     def test_a_huge_file_is_refused_and_the_next_read_works(self, repository: Repository, tree: GitTree) -> None:
         (repository.directory / "huge").write_bytes(b"\0" * (LARGEST_FILE + 1))
         commit = repository.commit({"small": "small"})
-        with pytest.raises(HistoryUnavailable, match=f"{LARGEST_FILE} bytes"):
+        with pytest.raises(UnfitFile, match=f"{LARGEST_FILE} bytes"):
             tree.read(commit, "huge")
         with pytest.raises(HistoryUnavailable, match=f"larger than {LARGEST_FILE} bytes"):
             tree.read(None, "huge")
@@ -142,9 +142,9 @@ class TestLinks:
         for at in (commit, None):
             assert tree.list(at, "models") == ["models/link.yaml", "models/real.yaml"]
             for path in ("models/link.yaml", "folder", "folder/real.yaml"):
-                with pytest.raises(HistoryUnavailable, match="is a symbolic link"):
+                with pytest.raises(UnfitFile, match="is a symbolic link"):
                     tree.read(at, path)
-            with pytest.raises(HistoryUnavailable, match="'folder' is a symbolic link"):
+            with pytest.raises(UnfitFile, match="'folder' is a symbolic link"):
                 tree.list(at, "folder")
 
     def test_a_dangling_link_is_still_a_link(self, repository: Repository, tree: GitTree) -> None:

@@ -16,7 +16,7 @@ from github.GithubException import RateLimitExceededExceedsMaxWait
 from bot.adapters.github import GitHubAuditLog, GitHubPullRequests, Pace, calls
 from bot.adapters.github.client import GitHubClient, errors_of
 from bot.core.pulls import NewPull
-from bot.errors import CouldNotTell, ForgeForbidden, ForgeUnavailable, LogUnavailable, Misuse
+from bot.errors import CouldNotTell, ForgeForbidden, ForgeUnavailable, LogUnavailable, Misuse, TooMuchToRead
 
 API = "https://api.github.com"
 ROOT = f"{API}:443/repos/acme/models"
@@ -274,7 +274,7 @@ class TestMalformedAnswers:
         mock.get(f"{ROOT}/pulls/1/commits", json=[commit] * 249)
         mock.get(f"{ROOT}/pulls/2/commits", json=[commit] * 250)
         assert len(pulls.commits(1)) == 249
-        with pytest.raises(ForgeUnavailable, match="250 commits or more"):
+        with pytest.raises(TooMuchToRead, match="250 commits or more"):
             pulls.commits(2)
 
     def test_an_unknown_review_state_is_not_skipped(

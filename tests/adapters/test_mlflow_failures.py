@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import time
 import traceback
@@ -283,3 +284,11 @@ def test_what_is_no_server_is_told_with_the_variable_to_set(uri: str) -> None:
 def test_an_address_shows_no_credentials() -> None:
     assert SECRET not in repr(ADDRESS) + ADDRESS.shown
     assert ADDRESS.masked(f"x {SECRET} https://u:pw@host/p") == "x *** https://host/p"
+
+
+@pytest.mark.parametrize("scheme", ["https", "ftp", "postgresql"])
+@pytest.mark.parametrize("password", ["hun/ter22secret", "p4ss/w0rd#x", "p4ss?w0rd/"])
+def test_a_broken_address_does_not_show_the_password_that_broke_it(scheme: str, password: str) -> None:
+    with pytest.raises(Misuse) as error:
+        MlflowRegistry.connect(f"{scheme}://svc:{password}@mlflow.example:port/x")
+    assert not {part for part in re.split(r"[/#@?]", password) if len(part) > 1 and part in str(error.value)}

@@ -131,7 +131,7 @@ class Scene:
     def propose(
         self, *models: str, again: bool = False, dry_run: bool = False, requester: str | None = None
     ) -> ProposeResult:
-        request = Request(models, again, dry_run, requester, self.now())
+        request = Request(models, again, dry_run, (requester,) if requester else (), self.now())
         return propose_models(self.tree, self.registry, self.log, self.pulls, request, WORDING)
 
     def proposed(self, model: str) -> PullRequest:

@@ -13,7 +13,15 @@ from bot.core.audit import Draft, anchors, chained, read_chain, record, stamp
 from bot.core.plan import Change, Refusal
 from bot.core.results import ApplyResult
 from bot.core.state import SetAlias, TransitionStage, Write
-from bot.errors import LogMoved, LogUnavailable, RegistryForbidden, RegistryUnavailable
+from bot.errors import (
+    ForgeUnavailable,
+    LogMoved,
+    LogUnavailable,
+    Refused,
+    RegistryForbidden,
+    RegistryUnavailable,
+    StagewrightError,
+)
 from tests.commands.scene import (
     FILES,
     NOON,
@@ -164,6 +172,42 @@ class TestPromoting:
         assert [(entry.event, entry.kind) for entry in result.entries] == [("applied", "unmanage")] * 2
         assert scene.registry.written == []
         assert scene.apply().entries == ()
+
+
+class TestTelling:
+    """By then the registry is written: what was done is answered, whatever becomes of the telling."""
+
+    @pytest.mark.parametrize(
+        "error", [ForgeUnavailable("GitHub does not answer.", fix="Try again."), Refused("No such pull request.")]
+    )
+    def test_a_comment_that_fails(self, scene: Scene, error: StagewrightError) -> None:
+        scene.promoted("demand")
+
+        def fail(what: str) -> None:
+            raise error
+
+        scene.pulls.before_write = fail
+        result = scene.apply()
+        assert result.untold == str(error)
+        assert not result.refused
+        assert [entry["slot"] for entry in result.step_outputs()["changed"]] == ["Production", "champion"]  # type: ignore[attr-defined]  # step outputs are objects
+
+    def test_a_tag_that_is_refused_is_no_refusal_and_the_next_run_tells(self, scene: Scene) -> None:
+        (number,) = scene.promoted("demand")
+
+        def fail(write: Write | VersionTag) -> None:
+            if isinstance(write, VersionTag):
+                raise Refused("The version is gone.")
+
+        scene.registry.before_write = fail
+        result = scene.apply()
+        assert (result.untold, result.refused) == ("The version is gone.", False)
+        assert scene.held()["demand", "Production"] == (5,)
+        scene.registry.before_write = None
+        scene.pulls.comments.clear()
+        assert scene.apply().untold == ""
+        assert number in scene.pulls.comments
+        assert anchors(scene.state())[-1].seq == scene.entries()[-1].seq
 
 
 class TestPreview:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
 
+from bot.commands.judging import Judge
 from bot.core.audit import Mandate
 from bot.core.plan import Refusal
+from bot.core.pulls import PullCommit
 from bot.core.results import ApplyResult
-from bot.errors import ForgeUnavailable
+from bot.errors import ForgeUnavailable, TooMuchToRead
 from tests.commands.scene import Scene
 from tests.fakes.pull_requests import FakePullRequests, MergeMethod
+from tests.fakes.tree import FakeTree
 
 BACK = ("Production: 5", "Production: 3")
 
@@ -120,6 +124,98 @@ class TestWithoutMandate:
         assert "the policy before pull request" in found.reason
 
 
+class TooLong(FakePullRequests):
+    """One pull request has more commits than GitHub lists."""
+
+    long = 0
+
+    def commits(self, number: int) -> Sequence[PullCommit]:
+        if number == self.long:
+            raise TooMuchToRead(f"Pull request {number} has 250 commits or more; GitHub does not list the rest.")
+        return super().commits(number)
+
+
+class TestOneOddPullRequest:
+    """What can never be judged is refused; it does not stop the slots of others."""
+
+    def with_another(self, scene: Scene) -> None:
+        """wine is promoted at the same time, by a pull request with nothing odd."""
+        scene.promoted("wine")
+
+    def is_refused_alone(self, scene: Scene, said: str) -> None:
+        result = scene.apply()
+        assert {item.key for item in result.plan.refusals} == {("demand", "Production"), ("demand", "champion")}
+        found = refusal(result)
+        assert found.guard == "no-mandate"
+        assert said in found.reason
+        assert scene.held()["wine", "Production"] == (2,)
+        assert scene.held()["demand", "Production"] == (5,)
+
+    def test_with_more_commits_than_github_lists(self) -> None:
+        scene = Scene()
+        pulls = TooLong(scene.tree)
+        scene.pulls = pulls
+        scene.adopted()
+        scene.promoted("demand")
+        scene.apply()
+        pulls.long = scene.edited("alice", scene.file("models/demand.yaml", *BACK))
+        self.with_another(scene)
+        self.is_refused_alone(scene, f"pull request #{pulls.long} cannot be judged: Pull request {pulls.long} has 250")
+        assert "refused demand Production 3" in "".join(scene.pulls.comments[pulls.long].values())
+
+    def test_with_a_symbolic_link_among_its_evidence(self, scene: Scene) -> None:
+        link = "evidence/demand/link.json"
+        number = scene.edited("alice", scene.file("models/demand.yaml", *BACK) | {link: "../../secret"})
+        scene.tree.links.add(link)
+        self.with_another(scene)
+        self.is_refused_alone(scene, f"pull request #{number} cannot be judged: {link} is a symbolic link")
+
+    def test_a_file_that_once_was_a_symbolic_link_managed_nothing_then(self, scene: Scene) -> None:
+        judge = Judge(scene.pulls, scene.tree, {})
+        head = scene.tree.branches["main"]
+        scene.tree.links.add("models/demand.yaml")
+        assert judge.value(head, ("demand", "Production")) == "unmanaged"
+
+    def test_evidence_that_cannot_be_read_at_the_merge(self) -> None:
+        scene = Scene()
+        scene.adopted()
+        scene.promoted("demand", "wine")
+        merged = scene.tree.branches["main"]
+        evidence = next(path for path in scene.tree.commits[merged].files if path.startswith("evidence/demand/"))
+        scene.tree = LinkedInFolder(scene.tree, evidence)
+        scene.pulls.tree = scene.tree
+        result = scene.apply()
+        found = refusal(result)
+        assert found.guard == "evidence-changed"
+        assert "cannot be read at its merge" in found.reason
+        assert scene.held()["wine", "Production"] == (2,)
+        assert scene.held()["demand", "Production"] == (3,)
+
+    def test_a_symbolic_link_beside_the_evidence_hides_nothing(self) -> None:
+        scene = Scene()
+        scene.adopted()
+        link = "evidence/demand/a-link.json"
+        scene.tree.commit({link: "../../secret"})
+        scene.tree.links.add(link)
+        scene.promoted("demand")
+        assert not scene.apply().refused
+        assert scene.held()["demand", "Production"] == (5,)
+
+
+class LinkedInFolder(FakeTree):
+    """A clone in which one file is found to be a link once its folder is listed."""
+
+    def __init__(self, tree: FakeTree, path: str) -> None:
+        super().__init__({})
+        self.commits, self.branches, self.working = tree.commits, tree.branches, tree.working
+        self.path = path
+
+    def list(self, commit: str | None, folder: str) -> Sequence[str]:
+        if self.path.startswith(f"{folder}/"):
+            self.links.add(self.path)
+        return super().list(commit, folder)
+
+
 class TestWithMandate:
     @pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
     def test_every_way_to_merge(self, scene: Scene, method: MergeMethod) -> None:
@@ -197,6 +293,13 @@ class Silent(FakePullRequests):
 
     def of_commit(self, sha: str):  # type: ignore[no-untyped-def]  # the signature is the base class's
         raise ForgeUnavailable("GitHub does not answer.", fix="Try again.")
+
+
+def test_first_adoptions_name_who_approved_them_and_need_nobody() -> None:
+    """Files that were pushed before the rules are adopted too; those of a pull request are told on it."""
+    scene = Scene()
+    assert not scene.apply().refused
+    assert {entry.mandate for entry in scene.entries() if entry.event == "adopted"} == {None}
 
 
 def test_github_that_does_not_answer_stops_before_anything_is_written(scene: Scene) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 
 from bot.commands.approvals import approvals_of_head, approvals_of_number
+from bot.commands.audit import audit_init
 from bot.core.results import ApprovalsResult
-from bot.errors import Misuse, PolicyUnreadable
-from tests.commands.scene import RUN_URL, ReadOnlyLog, ReadOnlyPullRequests, Scene
+from bot.errors import LogUnavailable, Misuse, PolicyUnreadable
+from tests.commands.scene import ANCHOR, NOON, RUN_URL, ReadOnlyLog, ReadOnlyPullRequests, Scene
 from tests.fakes.pull_requests import FakePullRequests, Status
 
 CONTEXT = "stagewright/approvals: main"
@@ -97,9 +100,16 @@ class TestSeveralPullRequestsOnOneHead:
     def test_the_head_alone_is_enough(self) -> None:
         scene = self.two()
         head = scene.pulls.pulls[12].head_sha
-        result = approvals_of_head(scene.pulls, scene.tree, scene.log, head, run_url=RUN_URL)
+        result = approvals_of_head(scene.pulls, scene.tree, scene.log, head, post=True, run_url=RUN_URL)
         assert len(result.evaluations) == 2
         assert [(status.sha, status.state) for status in scene.pulls.statuses] == [(head, "pending")]
+
+    def test_the_head_alone_posts_nothing_without_being_asked(self) -> None:
+        scene = self.two()
+        head = scene.pulls.pulls[12].head_sha
+        scene.pulls = ReadOnlyPullRequests(scene.pulls)
+        result = approvals_of_head(scene.pulls, scene.tree, scene.log, head, post=False, run_url=RUN_URL)
+        assert len(result.evaluations) == 2
 
     def test_one_to_another_branch_has_a_context_of_its_own(self) -> None:
         scene = Scene()
@@ -113,9 +123,8 @@ class TestSeveralPullRequestsOnOneHead:
         scene = Scene()
         pull = scene.pulls.open_by("alice", "edit", {"README.md": "one"})
         scene.pulls.close(11)
-        assert approvals_of_head(scene.pulls, scene.tree, scene.log, pull.head_sha, run_url="") == ApprovalsResult(
-            (), ()
-        )
+        found = approvals_of_head(scene.pulls, scene.tree, scene.log, pull.head_sha, post=True, run_url="")
+        assert found == ApprovalsResult((), ())
         assert not scene.pulls.statuses
 
 
@@ -132,6 +141,15 @@ class LateObjection(FakePullRequests):
         return found
 
 
+class LostPermission(FakePullRequests):
+    """Somebody's access is taken away while the approvals are being evaluated: after the first reading."""
+
+    def permissions(self) -> Mapping[str, str]:
+        found = super().permissions()
+        self.people["bob"] = "read"
+        return found
+
+
 class TestReadAgainBeforePosting:
     def test_an_objection_that_came_meanwhile_counts(self) -> None:
         scene = Scene()
@@ -141,6 +159,52 @@ class TestReadAgainBeforePosting:
         assert not ask(scene, 11).approved
         assert last_status(scene).state == "pending"
         assert "carol requested changes" in last_status(scene).description
+
+    def test_a_permission_that_was_taken_away_meanwhile_counts(self) -> None:
+        scene = Scene()
+        scene.pulls = LostPermission(scene.tree)
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.pulls.review(11, "bob")
+        assert not ask(scene, 11).approved
+        assert last_status(scene).state == "pending"
+
+
+class TestThePullRequestThatBeginsTheLog:
+    def begun(self) -> Scene:
+        """The branch audit-log has its genesis, and a pull request names it; main does not yet."""
+        scene = Scene(begun=False)
+        audit_init(scene.tree, scene.tree, scene.log, "acme/models", "alice", NOON)
+        file = "policies/audit.yaml"
+        scene.pulls.open_by("alice", "begin", {file: scene.tree.working[file]})
+        return scene
+
+    def test_can_be_approved_and_merged(self) -> None:
+        scene = self.begun()
+        assert not ask(scene, 11).approved
+        assert last_status(scene).state == "pending"
+        scene.pulls.review(11, "bob", "carol")
+        assert ask(scene, 11).approved
+        assert last_status(scene).state == "success"
+        scene.pulls.merge(11)
+        scene.adopted()
+
+    def test_a_log_with_more_than_its_genesis_needs_the_anchor(self) -> None:
+        scene = Scene()
+        scene.adopted()
+        scene.tree.commit({"policies/audit.yaml": ANCHOR})
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        with pytest.raises(LogUnavailable, match="does not name its genesis"):
+            ask(scene, 11)
+        assert last_status(scene).state == "error"
+
+    def test_a_lone_entry_that_is_no_genesis_is_no_beginning(self) -> None:
+        scene = Scene()
+        scene.adopted()
+        scene.log.rewrite(lambda text: text.splitlines(keepends=True)[1])
+        scene.tree.commit({"policies/audit.yaml": ANCHOR})
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        with pytest.raises(LogUnavailable, match="does not name its genesis"):
+            ask(scene, 11)
 
 
 class TestCouldNotTell:

@@ -7,12 +7,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.commands.audit import audit_init, audit_verify
+from bot.commands.audit import UNCHECKED, UNCHECKED_ANCHORS, audit_init, audit_verify
 from bot.commands.history import history
 from bot.core.audit import read_chain, stamp
 from bot.core.results import InitResult, VerifyResult
-from bot.errors import LogMoved, LogUnavailable, PolicyUnreadable, Refused
-from tests.commands.scene import ANCHOR, NOON, ReadOnlyLog, ReadOnlyRegistry, Scene
+from bot.errors import LogMoved, LogUnavailable, Misuse, PolicyUnreadable, Refused
+from tests.commands.scene import ANCHOR, NOON, WINE, ReadOnlyLog, ReadOnlyRegistry, Scene
 
 FILE = "policies/audit.yaml"
 
@@ -21,8 +21,9 @@ def init(scene: Scene) -> InitResult:
     return audit_init(scene.tree, scene.tree, scene.log, "acme/models", "alice", NOON)
 
 
-def verify(scene: Scene, *, registry: bool = True) -> VerifyResult:
-    return audit_verify(scene.tree, ReadOnlyLog(scene.log), ReadOnlyRegistry(scene.registry) if registry else None)
+def verify(scene: Scene, *, registry: bool = True, without_registry: bool = False) -> VerifyResult:
+    reader = ReadOnlyRegistry(scene.registry) if registry else None
+    return audit_verify(scene.tree, ReadOnlyLog(scene.log), reader, without_registry=without_registry)
 
 
 @pytest.fixture
@@ -41,9 +42,6 @@ def scene() -> Scene:
     found.edited("alice", found.file("models/demand.yaml", "Production: 5", "Production: 3"))
     found.apply()
     return found
-
-
-PULLS = "the pull requests that entries name: whether GitHub shows the same approvals"
 
 
 class TestInit:
@@ -115,13 +113,39 @@ def without(number: int) -> Callable[[bytes], bytes]:
 class TestVerify:
     def test_clean(self, scene: Scene) -> None:
         result = verify(scene)
-        assert (result.entries, result.problems, result.unchecked) == (13, (), (PULLS,))
+        assert (result.entries, result.problems, result.unchecked) == (13, (), UNCHECKED)
         assert result.head
+        assert not result.incomplete
+        for word in ("pull requests", "evidence", "slots"):
+            assert any(word in what for what in UNCHECKED)
 
-    def test_without_a_registry_it_says_what_was_not_looked_at(self, scene: Scene) -> None:
+    def test_without_a_registry_it_is_no_answer_and_says_what_to_do(self, scene: Scene) -> None:
         result = verify(scene, registry=False)
         assert result.problems == ()
-        assert result.unchecked == (PULLS, "the anchors in the registry: a cut tail would not show")
+        assert result.unchecked == (*UNCHECKED, UNCHECKED_ANCHORS)
+        assert "MLFLOW_TRACKING_URI is not set" in result.incomplete
+        assert "pass `--no-registry`" in result.incomplete
+
+    def test_without_a_registry_on_purpose(self, scene: Scene) -> None:
+        result = verify(scene, registry=False, without_registry=True)
+        assert result.unchecked == (*UNCHECKED, UNCHECKED_ANCHORS)
+        assert not result.incomplete
+
+    def test_a_cut_that_takes_all_entries_of_a_model(self) -> None:
+        """Nothing that is left of the log names the model; its file does."""
+        scene = Scene({"models/wine.yaml": "schema_version: 1\nname: wine\n"})
+        scene.adopted()
+        scene.edited("alice", {"models/wine.yaml": WINE})
+        scene.apply()
+        assert scene.events(3) == ["adopted wine Production 1", "adopted wine champion 1"]
+        scene.log.rewrite(lambda text: b"".join(text.splitlines(keepends=True)[:3]))
+        scene.tree.check_out()
+        problems = verify(scene).problems
+        assert any("entry 4 is missing" in one and "on wine version 1" in one for one in problems), problems
+
+    def test_a_model_file_that_cannot_be_read_leaves_it_incomplete(self, scene: Scene) -> None:
+        scene.tree.write("models/wine.yaml", b"name: [")
+        assert "Correct what `stagewright validate` names" in verify(scene).incomplete
 
     @pytest.mark.parametrize(
         ("change", "named"),
@@ -180,6 +204,18 @@ class TestHistory:
 
     def test_before_everything(self, scene: Scene) -> None:
         assert self.versions(scene, datetime(2020, 1, 1, tzinfo=UTC)) == []
+
+    def test_of_a_model_that_nobody_knows(self, scene: Scene) -> None:
+        with pytest.raises(Misuse, match=r"knows 'deamnd'. Name one of: demand, wine\."):
+            history(scene.tree, scene.log, "deamnd", None)
+
+    def test_of_a_model_that_has_a_file_only(self, scene: Scene) -> None:
+        scene.tree.write("models/beer.yaml", b"schema_version: 1\nname: beer\n")
+        assert history(scene.tree, scene.log, "beer", None).periods == ()
+
+    def test_of_a_model_that_the_log_alone_knows(self, scene: Scene) -> None:
+        del scene.tree.working["models/demand.yaml"]
+        assert len(self.versions(scene)) == 6
 
     def test_without_a_log(self, fresh: Scene) -> None:
         with pytest.raises(LogUnavailable, match="There is no audit log yet"):

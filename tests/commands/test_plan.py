@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
@@ -12,9 +13,10 @@ from bot.commands.validate import validate
 from bot.core.plan import Adoption, Change, Refusal
 from bot.core.proposal import NothingToPropose
 from bot.core.results import CompareResult, PlanResult
-from bot.core.state import Capabilities, SetAlias, TransitionStage
+from bot.core.state import Capabilities, RegistryState, SetAlias, TransitionStage
 from bot.errors import InvalidDocuments, LogUnavailable, Misuse, PolicyUnreadable
 from tests.commands.scene import APPROVALS, NOON, ReadOnlyLog, ReadOnlyRegistry, Scene, registry_of
+from tests.fakes.registry import FakeRegistry
 
 
 def plan(scene: Scene, changes: Mapping[str, str] | None = None) -> PlanResult:
@@ -135,6 +137,23 @@ class TestCompare:
         assert isinstance(result.outcome, NothingToPropose)
         assert result.outcome.reason == "no candidate out of 2 is better than v3"
         assert not result.has_winner
+
+    def test_the_log_holds_no_version_of_a_model_that_was_re_created(self, scene: Scene) -> None:
+        scene.promoted("demand")
+        scene.apply()
+        scene.edited("alice", scene.file("models/demand.yaml", "Production: 5", "Production: 3"))
+        scene.apply()
+        scene.tree.check_out()
+        assert not self.compare(scene, "demand").has_winner
+        state = scene.state()
+        demand = state.models["demand"]
+        old = demand.versions[5]
+        new = replace(old, identity=replace(old.identity, created_at=9_999))
+        versions = {**demand.versions, 5: new}
+        models = {**state.models, "demand": replace(demand, versions=versions)}
+        runs = scene.registry.runs(["demand-run3", "demand-run4", "demand-run5"])
+        scene.registry = FakeRegistry(RegistryState(models), runs)
+        assert self.compare(scene, "demand").has_winner
 
     def test_an_unknown_model(self, scene: Scene) -> None:
         with pytest.raises(Misuse, match="No file in models/ is for 'beer'"):

@@ -235,7 +235,7 @@ class TestLimit:
 class TestDryRun:
     def test_writes_nothing(self) -> None:
         scene = Scene()
-        request = Request((), again=False, dry_run=True, requester=None, now=NOON + timedelta(hours=1))
+        request = Request((), again=False, dry_run=True, requesters=(), now=NOON + timedelta(hours=1))
         readers = ReadOnlyRegistry(scene.registry), ReadOnlyLog(scene.log), ReadOnlyPullRequests(scene.pulls)
         result = propose_models(scene.tree, *readers, request, WORDING)
         assert whys(result) == ["Opened", "Opened"]

@@ -448,7 +448,10 @@ def test_rule_5_a_commit_on_the_bots_branch_that_the_bot_did_not_make(foreign: P
     found = judged(facts(commits=(own, replace(foreign, sha="e" * 40)), reviews=APPROVED))
     assert not found.approved
     assert found.blockers == (
-        "commit eeeeeee on the bot's branch was not made by the bot; close this pull request and run propose",
+        (
+            "commit eeeeeee on the bot's branch was not made by the bot;"
+            " close this pull request and run `stagewright propose --again`"
+        ),
     )
     assert judged(facts(commits=(own,), reviews=APPROVED)).approved
 

@@ -600,8 +600,9 @@ def test_rule_6_a_rollback_that_did_not_happen_holds_nothing(event: Any) -> None
 def test_rule_6_the_hold_ends_when_the_version_enters_the_slot_again() -> None:
     rolled = applied(before=V4, after=V3, kind="rollback")
     assert held(entries(rolled, adopted(after=V4))) == {}
-    again = held(entries(rolled, applied(before=V3, after=V4, kind="rollback")))
-    assert list(again[PRODUCTION]) == [V3]
+    forward = applied(before=V3, after=V4, kind="rollback")
+    assert held(entries(rolled, forward)) == {}, "going forward again is no rollback in that sense"
+    assert list(held(entries(rolled, forward, rolled))[PRODUCTION]) == [V4]
     assert PRODUCTION in held(entries(rolled, adopted(STAGING, V4)))
 
 
@@ -643,3 +644,13 @@ def test_moments_are_in_utc_to_the_second() -> None:
 
 def test_a_log_is_read_whatever_its_head() -> None:
     assert read_chain(LogContent("x", content(("a.jsonl", LINES[0] + b"\n")).segments), None).head == "x"
+
+
+def test_the_draft_of_an_entry_is_all_that_it_says_but_its_place() -> None:
+    (_, entry) = entries(intended(after=made(4), reason="forced"))
+    assert entry.draft() == intended(after=made(4), reason="forced")
+    assert type(entry.draft()) is Draft
+    changed = entry.draft(event="applied", intended=entry.seq)
+    assert (changed.event, changed.intended, changed.reason, changed.after) == ("applied", 1, "forced", entry.after)
+    with pytest.raises(ValidationError):
+        entry.draft(event="done")

@@ -8,6 +8,7 @@ from bot.core.checks import (
     Path,
     Problem,
     colliding_files,
+    idle_rules,
     problems_of_approvals,
     problems_of_model,
     shown,
@@ -180,6 +181,40 @@ def test_12_candidates_by_alias() -> None:
     problems = unsupported_slots(spec, Capabilities(aliases=False))
     assert brief(problems) == [(("promotion", "candidates", "alias"), "no-aliases", "error")]
     assert unsupported_slots(model(aliases={"champion": 3}), Capabilities(stages=False)) == ()
+
+
+def governing(**when: object) -> ApprovalPolicy:
+    return policy({"name": "r", "when": when, "require": {"approvals": 1}})
+
+
+def test_13_a_rule_for_a_slot_that_no_model_has() -> None:
+    models = [model(stages={"Production": 1}, aliases={"champion": 1})]
+    misspelt = idle_rules(governing(slots=("Production", "Prodution", "Champion", "quite_other")), models)
+    assert brief(misspelt) == [
+        (("rules", 0, "when", "slots", 1), "rule-for-no-slot", "warning"),
+        (("rules", 0, "when", "slots", 2), "rule-for-no-slot", "warning"),
+        (("rules", 0, "when", "slots", 3), "rule-for-no-slot", "warning"),
+    ]
+    assert misspelt[0].fix.startswith("Did you mean 'Production'?")
+    assert misspelt[1].fix.startswith("Did you mean 'champion'?")
+    assert misspelt[2].fix.startswith("Correct the slot")
+    assert idle_rules(governing(slots=("Production", "Staging", "champion")), models) == ()
+
+
+def test_13_a_rule_for_a_model_that_is_not_there() -> None:
+    models = [model(name="churn"), model(name="fraud/cards")]
+    unmatched = idle_rules(governing(models=("chrn", "fraud/*", "fraud*")), models)
+    assert brief(unmatched) == [
+        (("rules", 0, "when", "models", 0), "rule-for-no-model", "warning"),
+        (("rules", 0, "when", "models", 2), "rule-for-no-model", "warning"),
+    ]
+    assert unmatched[0].fix.startswith("Did you mean 'churn'?")
+    assert idle_rules(governing(models=("**",)), models) == ()
+
+
+def test_13_nothing_is_said_without_models_or_of_paths() -> None:
+    assert idle_rules(governing(slots=("Prodution",)), []) == ()
+    assert idle_rules(governing(paths=("no/**",)), [model()]) == ()
 
 
 def test_shown_text_is_short_and_on_one_line() -> None:

@@ -151,7 +151,7 @@ def test_guard_3_an_adoption_of_the_same_number_of_another_model() -> None:
     swapped_in = Adoption(PRODUCTION, V4, NEW_NUMBER_4, known=True)
     facts = sound(actual=re_created(), seen={PRODUCTION: frozenset({V3, V4})})
     assert verdict(swapped_in, facts) == "identity-changed"
-    assert verdict(Adoption(PRODUCTION, V3, V4, known=True), facts) is None
+    assert verdict(Adoption(PRODUCTION, V3, V4, known=True), replace(facts, actual=ACTUAL)) is None
 
 
 def test_guard_3_a_first_adoption_approves_nothing_and_may_record_another_version() -> None:
@@ -188,7 +188,7 @@ def test_guard_2_lets_an_alias_follow_what_is_already_there() -> None:
 
 
 def test_guard_3_a_resumed_change_is_of_the_very_version_that_was_intended() -> None:
-    facts = sound(actual=re_created(), evidence={})
+    facts = sound(actual=re_created(), evidence={}, mandates=UNPROVEN, evidence_required=False)
     assert verdict(Change(PRODUCTION, V3, NEW_NUMBER_4, "promotion", intent_of(V4)), facts) == "identity-changed"
     assert verdict(Change(PRODUCTION, V3, NEW_NUMBER_4, "promotion", intent_of(NEW_NUMBER_4)), facts) is None
     assert verdict(Change(PRODUCTION, V3, None, "demotion", intent_of(None, "demotion")), facts) is None
@@ -254,6 +254,15 @@ def test_guard_5_is_silent_about_a_promotion_that_was_approved_without_evidence(
     assert verdict(PROMOTE, sound(mandates=UNPROVEN, evidence={}, runs={}, evidence_required=False)) is None
 
 
+def test_guard_5_evidence_that_was_approved_and_cannot_be_read() -> None:
+    lost = sound(evidence={})
+    assert verdict(PROMOTE, lost) == "evidence-changed"
+    said = f"the evidence sha256:{'e' * 64} of pull request #12 cannot be read at its merge ccccccc"
+    assert reason(PROMOTE, lost) == said
+    assert verdict(PROMOTE, replace(lost, mandates=None)) is None
+    assert verdict(ROLL_BACK, lost) is None
+
+
 def test_guard_5_holds_for_an_alias_that_follows() -> None:
     champion = Change(CHAMPION, V3, V4, "promotion")
     own = {CHAMPION: evidence(followers=("champion",))}
@@ -278,6 +287,13 @@ def test_guard_6_a_version_that_the_log_holds() -> None:
     assert verdict(PROMOTE, sound(held={STAGING: {V4: "rolled back"}})) is None
 
 
+def test_guard_6_a_version_of_a_model_that_was_re_created_is_not_the_one_that_is_held() -> None:
+    facts = sound(actual=re_created(), evidence={}, mandates=UNPROVEN, evidence_required=False)
+    change = Change(PRODUCTION, V3, NEW_NUMBER_4, "promotion")
+    assert verdict(change, replace(facts, held=HELD)) is None
+    assert verdict(change, replace(facts, held={PRODUCTION: {NEW_NUMBER_4: "rolled back"}})) == "held"
+
+
 def test_guard_6_a_version_that_the_file_holds() -> None:
     hold = {"version": 4, "reason": "wrong units"}
     assert verdict(PROMOTE, holding_file(hold)) == "held"
@@ -291,13 +307,33 @@ def test_guard_6_a_lift_ends_the_hold() -> None:
     assert verdict(PROMOTE, lifted) is None
 
 
-def test_guard_6_is_for_promotions_only() -> None:
-    assert verdict(ROLL_BACK, sound(held={PRODUCTION: {V2: "rolled back"}})) is None
+def test_guard_6_lets_everything_else_pass() -> None:
+    assert verdict(ROLL_BACK, sound(held=HELD)) is None
     assert verdict(DEMOTE, sound(held=HELD)) is None
     assert verdict(Adoption(PRODUCTION, V3, V4, known=True), sound(held=HELD)) is None
 
 
 # Order
+
+
+def test_guard_5_an_adoption_of_another_version_than_the_evidence_speaks_of() -> None:
+    """The model was re-created after the approval, and its new number 4 put into the slot by hand."""
+    moved = registry(registered({3: "Archived", 4: "Production"}))
+    assert verdict(Adoption(PRODUCTION, V3, V4, known=True), sound(actual=moved)) is None
+    other = sound(actual=re_created())
+    assert verdict(Adoption(PRODUCTION, V3, NEW_NUMBER_4, known=True), other) == "evidence-changed"
+    assert verdict(Adoption(PRODUCTION, None, NEW_NUMBER_4, known=False), other) is None
+
+
+def test_guard_6_going_forward_again_needs_the_hold_lifted() -> None:
+    """Version 4 was rolled back; naming it again is a rollback by its kind, since the log saw it in the slot."""
+    forward = Change(PRODUCTION, V3, V4, "rollback")
+    seen = {PRODUCTION: frozenset({V3, V4})}
+    assert verdict(forward, sound(seen=seen, held=HELD)) == "held"
+    lifted = spec({"Production": 4}, promotion=PROMOTION, holds=[{"version": 4, "lift": True}])
+    assert verdict(forward, sound(seen=seen, held=HELD, specs=specs(lifted))) is None
+    by_file = spec({"Production": 4}, promotion=PROMOTION, holds=[{"version": 4, "reason": "slow"}])
+    assert verdict(forward, sound(seen=seen, specs=specs(by_file))) is None
 
 
 def test_the_first_guard_that_refuses_is_the_one_that_is_named() -> None:
@@ -316,7 +352,7 @@ def test_the_first_guard_that_refuses_is_the_one_that_is_named() -> None:
         {"mandates": {PRODUCTION: mandate()}},
         {"seen": {}},
         {"actual": re_created()},
-        {"evidence": {}},
+        {"evidence": {}, "mandates": UNPROVEN, "evidence_required": False},
         {"held": {}},
     )
     shown = []
@@ -328,9 +364,10 @@ def test_the_first_guard_that_refuses_is_the_one_that_is_named() -> None:
 
 def test_a_refused_stage_takes_its_alias_along() -> None:
     plan = Plan((PROMOTE, Change(CHAMPION, V3, V4, "promotion")))
-    found = guarded(plan, sound(held=HELD))
+    own = {PRODUCTION: evidence(), CHAMPION: evidence(followers=("champion",))}
+    found = guarded(plan, sound(held=HELD, evidence=own))
     assert [refusal.guard for refusal in found.refusals] == ["held", "hangs-on-refused"]
-    assert guarded(plan, sound()) == plan
+    assert guarded(plan, sound(evidence=own)) == plan
 
 
 # Guard 7: too-many

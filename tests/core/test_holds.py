@@ -5,8 +5,8 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from bot.core.holds import held_versions
-from tests.core.builders import spec
+from bot.core.holds import held_versions, still_held
+from tests.core.builders import identity, registered, registry, spec
 
 TODAY = date(2026, 11, 3)
 ROLLED_BACK = {4: "rolled back from Production on 2026-11-01 by pull request #12"}
@@ -61,3 +61,10 @@ def test_rule_2_a_lift_for_another_slot_lifts_nothing() -> None:
 
 def test_rule_2_a_lift_that_is_over_lifts_nothing() -> None:
     assert held({"version": 4, "lift": True, "until": "2026-11-02"}, log=ROLLED_BACK) == ROLLED_BACK
+
+
+def test_rule_3_the_log_holds_an_identity_and_not_a_number() -> None:
+    actual = registry(registered({3: "Production", 4: "None"}))
+    of_old_model = identity(4, run="of the old model")
+    by_log = {identity(3): "three", of_old_model: "four", identity(9): "gone", identity(1, "other"): "elsewhere"}
+    assert still_held(by_log, actual) == {3: "three"}

@@ -184,6 +184,55 @@ def test_rule_6_neither_base_nor_desired_is_drift(stages: dict[int, str], holds:
     assert (refusal.before, refusal.after) == (V3, V4)
 
 
+OR_FOLLOW = (
+    "Put version 3 back in Production of the registry, or merge a pull request that makes the YAML say what the"
+    " registry holds; then run `stagewright apply` again."
+)
+BACK_ONLY = (
+    "Put version 3 back in Production of the registry and run `stagewright apply` again; then let the promotion go"
+    " through a proposal."
+)
+
+
+@pytest.mark.parametrize(
+    ("log", "stages", "way_out"),
+    [
+        (
+            [adopted(after=V5), applied(before=V5, after=V3)],
+            {3: "Archived", 4: "None", 5: "Production"},
+            OR_FOLLOW,
+        ),
+        (
+            [adopted(after=V3)],
+            {3: "Archived", 4: "None", 5: "None"},
+            OR_FOLLOW,
+        ),
+        (
+            [adopted(after=V3)],
+            {3: "Archived", 4: "None", 5: "Production"},
+            BACK_ONLY,
+        ),
+        (
+            [adopted(after=V5), applied(before=V5, after=V3)],
+            {3: "Production", 4: "None", 5: "Production"},
+            BACK_ONLY,
+        ),
+        (
+            [adopted()],
+            {3: "None", 4: "None", 5: "Production"},
+            BACK_ONLY.replace("Put version 3 back in Production of", "Empty Production in"),
+        ),
+    ],
+    ids=["was there before", "nothing", "never was there", "two at once", "base is nothing"],
+)
+def test_rule_6_git_can_follow_only_to_a_version_that_needs_no_evidence(
+    log: list[Draft], stages: dict[int, str], way_out: str
+) -> None:
+    refusal = one(planned(spec({"Production": 4}), holding(stages), entries(*log)))
+    assert isinstance(refusal, Refusal)
+    assert (refusal.guard, refusal.way_out) == ("drift", way_out)
+
+
 def test_rule_6_a_version_of_the_same_number_is_drift_when_it_is_another() -> None:
     log = entries(adopted(after=identity(3, run="of the old model")))
     found = planned(spec({"Production": 4}), holding({3: "Production", 4: "None"}), log)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bot.core.pulls import TreeCommit
-from bot.errors import HistoryUnavailable
+from bot.errors import HistoryUnavailable, UnfitFile
 
 MORNING = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 _APART = timedelta(minutes=7)
@@ -85,7 +85,7 @@ class FakeTree:
 
     def read(self, commit: str | None, path: str) -> bytes | None:
         if path in self.links:
-            raise HistoryUnavailable(f"{path} is a symbolic link.")
+            raise UnfitFile(f"{path} is a symbolic link.")
         return self._files(commit).get(path)
 
     def write(self, path: str, content: bytes) -> None:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bot.core.approval import Discarded
 from bot.core.history import periods
+from bot.core.plan import Plan
 from bot.core.pulls import PullRequest
 from bot.core.results import (
     ApplyResult,
@@ -63,9 +64,9 @@ def with_texts(text: str) -> tuple[Result, ...]:
         CompareResult(text, proposal),
         ProposeResult((samples.opened(proposal, samples.hostile_runs(text), dry_run=True),), dry_run=True),
         ApprovalsResult((pull,), (evaluation,)),
-        ApplyResult(samples.HEAD, samples.plan_value(), entries, 1),
+        ApplyResult(samples.HEAD, samples.plan_value(), entries, 1, text),
         HistoryResult(history, None),
-        VerifyResult(1, text, (text,), (text,)),
+        VerifyResult(1, text, (text,), (text,), text),
     )
 
 
@@ -111,6 +112,9 @@ def test_a_long_list_in_a_summary_says_how_many_more_there_are() -> None:
         (ApprovalsResult((), ()), "No open pull request was found: there is nothing to approve."),
         (InitResult("sha256:0", created=False), "nothing was added"),
         (VerifyResult(2, "sha256:0", (), ()), "The audit log holds: 2 entries, head sha256:0."),
+        (VerifyResult(2, "sha256:0", (), (), "Ask the registry."), "That is no answer yet: Ask the registry."),
+        (VerifyResult(2, None, ("entry 1 is missing",), (), "Ask too."), "find out who could push to it. Ask too."),
+        (ApplyResult(samples.HEAD, Plan(()), (), 1, "GitHub is away."), "were not told: GitHub is away. The next"),
     ],
 )
 def test_answers_that_are_short(result: Result, says: str) -> None:

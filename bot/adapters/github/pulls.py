@@ -10,7 +10,7 @@ from typing import Literal
 from bot.adapters.github import answers, calls
 from bot.adapters.github.client import GitHubClient, Pace, refuse
 from bot.core.pulls import NewPull, PullCommit, PullRequest, Review
-from bot.errors import ForgeUnavailable
+from bot.errors import ForgeUnavailable, TooMuchToRead
 
 COMMITS_SHOWN = 250
 DESCRIPTION_LENGTH = 140
@@ -71,7 +71,7 @@ class GitHubPullRequests:
         """Its commits, oldest first. GitHub lists at most 250: of so many, nobody knows whether they are all."""
         listed = self._client.pages(calls.LIST_PULL_COMMITS, answers.ListedCommit, number=number)
         if len(listed) >= COMMITS_SHOWN:
-            raise ForgeUnavailable(
+            raise TooMuchToRead(
                 f"Pull request {number} has {COMMITS_SHOWN} commits or more; GitHub does not list the rest.",
                 fix="Squash its commits or split it.",
             )

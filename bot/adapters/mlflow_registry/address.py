@@ -86,6 +86,11 @@ def without_userinfo(text: str) -> str:
     return _USERINFO.sub("", text).rstrip("/")
 
 
+def _shown_though_broken(uri: str) -> str:
+    """A text that is no address may hold a password with `/`, `#` or `@` in it: all before its last `@` is left out."""
+    return repr(uri.rpartition("@")[2])
+
+
 def _scheme(uri: str) -> str:
     return uri.partition(":")[0].lower()
 
@@ -95,9 +100,10 @@ def _accepted(uri: str, schemes: frozenset[str], variable: str) -> str:
     if not uri:
         raise Misuse(f"No MLflow server is named: {variable} is not set.", fix=_how_to_set(variable))
     if _scheme(uri) not in schemes:
-        raise Misuse(f"{without_userinfo(uri)!r} is not the address of an MLflow server.", fix=_how_to_set(variable))
+        raise Misuse(f"{_shown_though_broken(uri)} is not the address of an MLflow server.", fix=_how_to_set(variable))
     if _scheme(uri) in _WEB and not _has_host_and_port(uri):
-        raise Misuse(f"{without_userinfo(uri)!r} has no host, or a port that is no number.", fix=_how_to_set(variable))
+        problem = f"{_shown_though_broken(uri)} has no host, or a port that is no number."
+        raise Misuse(problem, fix=_how_to_set(variable))
     return uri
 
 
