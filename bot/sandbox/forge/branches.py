@@ -17,6 +17,7 @@ _BRANCHES = "refs/heads/"
 
 
 def branch_of(ref: str) -> str | None:
+    """The name of the branch that a full ref stands for; None for a tag or any other ref."""
     return ref.removeprefix(_BRANCHES) if ref.startswith(_BRANCHES) else None
 
 
@@ -36,6 +37,7 @@ def move(store: Store, ref: str, old: str, new: str, actor: str, *, force: bool 
 
 
 def swap(store: Store, ref: str, old: str, new: str) -> None:
+    """Compare and swap a full ref, telling nobody. Raises the 422 of GitHub when it is no longer at `old`."""
     try:
         store.git.update_ref(ref, new, old)
     except StaleRef as stale:
@@ -106,6 +108,7 @@ def close(store: Store, issue: Issue, actor: str, reason: str | None = None) -> 
 
 
 def reopen(store: Store, issue: Issue, actor: str) -> None:
+    """Set an issue or pull request to open, unconditionally: the caller has asked whether it may be reopened."""
     issue.state, issue.closed_at, issue.closed_by = "open", None, None
     issue.state_reason = None if issue.pull else "reopened"
     issue.updated_at = store.now()
@@ -114,5 +117,6 @@ def reopen(store: Store, issue: Issue, actor: str) -> None:
 
 
 def mark_merged(store: Store, issue: Issue, pull: Pull, merge_commit: str, actor: str) -> None:
+    """Record who merged a pull request, when and as which commit, and close it; no ref is moved."""
     pull.merged_at, pull.merged_by, pull.merge_commit_sha = store.now(), actor, merge_commit
     close(store, issue, actor)

@@ -104,6 +104,7 @@ def _merge_ref(store: Store, issue: Issue) -> tuple[str, str]:
 
 
 def issue_comment(store: Store, comment: Json, issue: Json, action: str, actor: str) -> None:
+    """Someone commented on an issue or pull request; workflows see it at the default branch's head, as on GitHub."""
     scope = _scope(store)
     payload = {"action": action, "comment": comment, "issue": issue, **_envelope(scope, actor)}
     _announce_on_default(store, "issue_comment", payload, actor)
@@ -117,6 +118,7 @@ def workflow_dispatch(store: Store, path: str, ref: str, inputs: Json, actor: st
 
 
 def repository_dispatch(store: Store, event_type: str, client_payload: Json, actor: str) -> None:
+    """A caller sent an event of its own: `event_type` is the payload's `action`, the default branch's head its SHA."""
     own = {"action": event_type, "branch": store.default_branch, "client_payload": client_payload}
     _announce_on_default(store, "repository_dispatch", own | _envelope(_scope(store), actor), actor)
 

@@ -34,14 +34,17 @@ class Refusal(Exception):
 
 
 def not_found() -> Refusal:
+    """A 404 with GitHub's bare message, which never says what is missing."""
     return Refusal(404, "Not Found")
 
 
 def forbidden(message: str = NOT_ACCESSIBLE) -> Refusal:
+    """A 403; unless told otherwise, in the words that GitHub has for a token without the App permission."""
     return Refusal(403, message)
 
 
 def unprocessable(message: str) -> Refusal:
+    """A 422 of one message, without `errors`."""
     return Refusal(422, message)
 
 

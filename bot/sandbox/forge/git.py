@@ -76,6 +76,8 @@ class TreeEntry:
 
 @dataclass(frozen=True, slots=True)
 class Ref:
+    """A full ref name, the SHA of the object it holds, and that object's type (`tag` for an annotated tag)."""
+
     name: str
     sha: str
     type: str

@@ -110,6 +110,8 @@ class Protection:
 
 @dataclass(slots=True)
 class Label:
+    """A label of the repository. It is looked up by name in any case; issues hold the name as it is written here."""
+
     id: int
     name: str
     color: str
@@ -118,6 +120,8 @@ class Label:
 
 @dataclass(slots=True)
 class Comment:
+    """A comment; `issue` is the number of the issue or pull request that it stands under, `author` a login."""
+
     id: int
     issue: int
     author: str
@@ -128,6 +132,8 @@ class Comment:
 
 @dataclass(slots=True)
 class Status:
+    """A commit status: `state` is error, failure, pending or success, and the newest of a SHA's `context` counts."""
+
     id: int
     sha: str
     state: str

@@ -13,6 +13,7 @@ SYMLINK_MODE = "120000"
 
 
 def signature(signed: Signature) -> Json:
+    """GitHub's git-user; the date is in UTC, to the second, whatever offset the commit has."""
     return {"name": signed.name, "email": signed.email, "date": stamp(signed.when)}
 
 
@@ -80,10 +81,12 @@ def _attributed(scope: Scope, signed: Signature) -> Json | None:
 
 
 def commits(scope: Scope, shas: list[str]) -> list[Json]:
+    """Commits of the repository API, in the order asked for. Raises GitFailure for a SHA that is not a commit's."""
     return [commit(scope, made) for made in scope.store.git.commits(shas)]
 
 
 def commit_with_files(scope: Scope, made: Commit) -> Json:
+    """A commit of the repository API with files and line counts, against its first parent or else the empty tree."""
     files = scope.store.files_between(made.parents[0] if made.parents else None, made.sha)
     added, deleted = sum(f.additions for f in files), sum(f.deletions for f in files)
     stats = {"additions": added, "deletions": deleted, "total": added + deleted}
@@ -99,6 +102,7 @@ def simple_commit(made: Commit) -> Json:
 
 
 def changed_file(scope: Scope, change: FileChange, head: str) -> Json:
+    """GitHub's diff-entry, linking to the commit `head`; without `patch` or `previous_filename` where there is none."""
     entry: Json = {
         "sha": change.sha,
         "filename": change.path,
@@ -115,6 +119,7 @@ def changed_file(scope: Scope, change: FileChange, head: str) -> Json:
 
 
 def ref(scope: Scope, named: Ref) -> Json:
+    """GitHub's git-ref; the object of an annotated tag is the tag itself, not the commit."""
     url = scope.repo_api("git", _OBJECT_ROUTES[named.type], named.sha)
     return {
         "ref": named.name,
@@ -125,6 +130,7 @@ def ref(scope: Scope, named: Ref) -> Json:
 
 
 def tree(scope: Scope, sha: str, entries: list[TreeEntry]) -> Json:
+    """GitHub's git-tree, never truncated; an entry that is a submodule has no `url`."""
     listed = [_tree_entry(scope, entry) for entry in entries]
     return {"sha": sha, "url": scope.repo_api("git/trees", sha), "tree": listed, "truncated": False}
 

@@ -83,6 +83,7 @@ def _pull_link(scope: Scope, issue: Issue) -> Json:
 
 
 def comment_json(scope: Scope, comment: Comment) -> Json:
+    """GitHub's issue-comment; its page is an anchor on the page of its issue or pull request."""
     issue_page = _page(scope, scope.store.issue(comment.issue))
     return {
         "id": comment.id,
@@ -191,6 +192,7 @@ def pull_reference(scope: Scope, issue: Issue) -> Json:
 
 
 def review_json(scope: Scope, issue: Issue, review: Review) -> Json:
+    """GitHub's pull-request-review; `commit_id` is the head SHA that was reviewed, `state` is uppercase."""
     pull_url = scope.repo_api("pulls", issue.number)
     page = f"{_page(scope, issue)}#pullrequestreview-{review.id}"
     return {
@@ -209,6 +211,7 @@ def review_json(scope: Scope, issue: Issue, review: Review) -> Json:
 
 
 def simple_status(scope: Scope, status: Status) -> Json:
+    """GitHub's simple-commit-status, which names no creator; a status never changes, so both its times are one."""
     when = stamp(status.created_at)
     return {
         "id": status.id,
@@ -225,6 +228,7 @@ def simple_status(scope: Scope, status: Status) -> Json:
 
 
 def status_json(scope: Scope, status: Status) -> Json:
+    """GitHub's status: the simple one and its creator."""
     return simple_status(scope, status) | {"creator": user_of(scope, status.creator)}
 
 

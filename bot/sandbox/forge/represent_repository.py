@@ -107,10 +107,12 @@ def user(scope: Scope, person: User) -> Json:
 
 
 def user_of(scope: Scope, login: str) -> Json:
+    """GitHub's simple-user for a login in any case. Raises LookupError for an unknown one."""
     return user(scope, scope.store.user(login))
 
 
 def optional_user(scope: Scope, login: str | None) -> Json | None:
+    """GitHub's nullable-simple-user: None where there is no login. Raises LookupError for an unknown one."""
     return None if login is None else user_of(scope, login)
 
 
@@ -134,6 +136,7 @@ def role_flags(role: Permission) -> Json:
 
 
 def collaborator(scope: Scope, person: User) -> Json:
+    """GitHub's collaborator: a simple-user, with the name of its role and the flags that go with it."""
     return user(scope, person) | {"permissions": role_flags(person.role), "role_name": person.role}
 
 
@@ -182,12 +185,14 @@ def repository(scope: Scope) -> Json:
 
 
 def full_repository(scope: Scope, caller: User) -> Json:
+    """GitHub's full-repository; its `permissions` are the caller's, and for an App those of the maintain role."""
     role: Permission = ROLES[-2] if caller.is_bot else caller.role
     more = {"network_count": 0, "subscribers_count": 0, "organization": user(scope, scope.store.owner)}
     return repository(scope) | more | {"permissions": role_flags(role)}
 
 
 def label(scope: Scope, named: Label) -> Json:
+    """GitHub's label; none counts as a default one."""
     return {
         "id": named.id,
         "node_id": node_id("Label", named.id),
@@ -200,6 +205,7 @@ def label(scope: Scope, named: Label) -> Json:
 
 
 def labels_of(scope: Scope, issue: Issue) -> list[Json]:
+    """The labels that an issue or pull request holds as GitHub's JSON, in the order they were added."""
     return [label(scope, scope.store.label(name)) for name in issue.labels]
 
 

@@ -18,6 +18,7 @@ _DIFF = "application/vnd.github.diff"
 
 @routes.on("GET", "/commits")
 def list_commits(call: Call) -> Answer:
+    """Newest first from `sha`, else the default branch; `path`, `since`, `until` narrow. Raises the 404 of GitHub."""
     start = call.store.commit(call.query("sha") or call.store.default_branch).sha
     path = call.query("path")
     limits = [f"--{side}={call.query(side)}" for side in ("since", "until") if call.query(side)]
@@ -28,6 +29,7 @@ def list_commits(call: Call) -> Answer:
 
 @routes.on("GET", "/commits/<path:ref>")
 def get_commit(call: Call, ref: str) -> Answer:
+    """A commit with its files, or as the media type asks its SHA alone or its diff. Raises the 404 of GitHub."""
     commit = call.store.commit(ref)
     if call.accepts("sha"):
         return Answer(commit.sha.encode(), media_type="application/vnd.github.sha")
@@ -103,6 +105,7 @@ def _relation(ahead: int, behind: int) -> str:
 
 @routes.on("GET", "/branches")
 def list_branches(call: Call) -> Answer:
+    """In order of name; `protected` true or false lists only such branches."""
     protected = call.query("protected")
     found = [
         ref for ref in call.git.refs("refs/heads") if protected in ("", str(_is_protected(call.store, ref)).lower())
@@ -122,6 +125,7 @@ def _short_branch(scope: Scope, ref: Ref) -> Json:
 
 @routes.on("GET", "/branches/<path:name>")
 def get_branch(call: Call, name: str) -> Answer:
+    """A branch with its head commit and whether it is protected. Raises the 404 of GitHub."""
     scope, ref = call.scope, call.git.ref(f"refs/heads/{name}")
     if ref is None:
         raise not_found()
@@ -138,6 +142,7 @@ def get_branch(call: Call, name: str) -> Answer:
 
 @routes.on("POST", "/merges")
 def merge(call: Call) -> Answer:
+    """Merge a branch, tag or SHA into a branch; 204 when nothing is new. Raises GitHub's 404, 409 (conflict), 422."""
     base, head = call.required("base", str), call.required("head", str)
     message = call.field("commit_message", str) or f"Merge {head} into {base}"
     new = merge_branches(call.store, base, call.store.commit(head).sha, message, call.caller)
@@ -166,12 +171,14 @@ def create_status(call: Call, sha: str) -> Answer:
 @routes.on("GET", "/statuses/<path:ref>", "statuses")
 @routes.on("GET", "/commits/<path:ref>/statuses", "statuses")
 def list_statuses(call: Call, ref: str) -> Answer:
+    """Every status of a commit, superseded ones too, newest first. Raises the 404 of GitHub."""
     sha = call.store.commit(ref).sha
     return call.page(call.store.statuses.get(sha, [])[::-1], represent_pulls.status_json)
 
 
 @routes.on("GET", "/commits/<path:ref>/status", "statuses")
 def get_combined_status(call: Call, ref: str) -> Answer:
+    """The newest status of each context, in pages, under one state that takes all of them into account."""
     sha = call.store.commit(ref).sha
     latest = call.store.latest_statuses(sha)
     shown, headers = call.slice(latest)
@@ -180,6 +187,7 @@ def get_combined_status(call: Call, ref: str) -> Answer:
 
 @routes.on("GET", "/commits/<path:ref>/check-runs", "checks")
 def list_check_runs(call: Call, ref: str) -> Answer:
+    """The jobs of all workflow runs on a commit as check runs, so `filter` latest and all are the same here."""
     sha, name, status = call.store.commit(ref).sha, call.query("check_name"), call.query("status")
     if call.query("filter", "latest") not in ("latest", "all"):
         raise unsupported("that filter of check runs")

@@ -13,6 +13,7 @@ _FILE_MODE = "100644"
 
 @routes.on("GET", "/contents/")
 def get_root(call: Call) -> Answer:
+    """The list of the root directory, whose empty path the route of all other paths does not match."""
     return get_contents(call, "")
 
 
@@ -52,6 +53,7 @@ def put_contents(call: Call, path: str) -> Answer:
 
 @routes.on("DELETE", "/contents/<path:path>")
 def delete_contents(call: Call, path: str) -> Answer:
+    """Delete the file whose blob SHA the caller names. Raises GitHub's 404, 409 (another SHA by now) and 422."""
     existing, told = _existing(call, path), call.required("sha", str, "Contents")
     if existing is None:
         raise not_found()

@@ -17,6 +17,7 @@ _TYPE_OF_MODE = {"100644": "blob", "100755": "blob", "120000": "blob", "040000":
 
 @routes.on("POST", "/git/blobs")
 def create_blob(call: Call) -> Answer:
+    """Store text, or bytes when `encoding` is base64. Raises the 422 of GitHub for what is not Base64."""
     text = call.required("content", str, "Blob")
     encoding = call.field("encoding", str, "utf-8")
     sha = call.git.write_blob(from_base64(text) if encoding == "base64" else text.encode())
@@ -33,6 +34,7 @@ def from_base64(text: str) -> bytes:
 
 @routes.on("GET", "/git/blobs/<sha>")
 def get_blob(call: Call, sha: str) -> Answer:
+    """A blob in Base64 with line breaks, or as it is for the raw media type. Raises the 404 of GitHub."""
     _demand_type(call, sha, "blob")
     content = call.git.read_blob(sha)
     if call.accepts("raw"):
@@ -49,6 +51,7 @@ def _demand_type(call: Call, sha: str, kind: str) -> None:
 
 @routes.on("POST", "/git/trees")
 def create_tree(call: Call) -> Answer:
+    """Lay entries over `base_tree`; a null `sha` deletes a path. Raises GitHub's 404 (base) and 422 (entries)."""
     base = call.field("base_tree", str)
     tree = _tree_sha(call, base) if base is not None else None
     entries = [_asked_entry(call, entry) for entry in call.required("tree", list, "Tree")]
@@ -93,6 +96,7 @@ def _tree_sha(call: Call, treeish: str) -> str:
 
 @routes.on("GET", "/git/trees/<path:sha>")
 def get_tree(call: Call, sha: str) -> Answer:
+    """The tree of a commit, branch, tag or tree SHA; any `recursive`, even 0, descends. Raises the 404 of GitHub."""
     recursive = ("-r", "-t") if call.query("recursive") else ()
     tree = _tree_sha(call, sha)
     return Answer(represent_commits.tree(call.scope, tree, call.git.list_tree(tree, *recursive)))
@@ -126,6 +130,7 @@ def signatures(call: Call) -> tuple[Signature, Signature]:
 
 
 def seal_if_own(call: Call, sha: str) -> None:
+    """Mark a commit as verified if an App made it and named neither author nor committer: GitHub signs just those."""
     if call.caller.is_bot and not call.has("author") and not call.has("committer"):
         call.store.verified.add(sha)
 
@@ -143,12 +148,14 @@ def _signature(call: Call, role: str, default: Signature) -> Signature:
 
 @routes.on("GET", "/git/commits/<sha>")
 def get_commit(call: Call, sha: str) -> Answer:
+    """A commit of the git data API, so without files. Raises the 404 of GitHub for any other type of object."""
     _demand_type(call, sha, "commit")
     return Answer(represent_commits.git_commit(call.scope, call.git.commit(sha)))
 
 
 @routes.on("GET", "/git/ref/<path:name>")
 def get_ref(call: Call, name: str) -> Answer:
+    """The ref of exactly this name after `refs/`. Raises the 404 of GitHub."""
     return Answer(represent_commits.ref(call.scope, _ref(call, name)))
 
 
@@ -161,6 +168,7 @@ def _ref(call: Call, name: str) -> Ref:
 
 @routes.on("GET", "/git/matching-refs/<path:prefix>")
 def matching_refs(call: Call, prefix: str) -> Answer:
+    """All refs that begin so after `refs/`, on one page; an empty list, not a 404, when none does."""
     area = "refs/" + prefix.partition("/")[0]
     matching = [ref for ref in call.git.refs(area) if ref.name.startswith(f"refs/{prefix}")]
     return Answer([represent_commits.ref(call.scope, ref) for ref in matching])
@@ -168,6 +176,7 @@ def matching_refs(call: Call, prefix: str) -> Answer:
 
 @routes.on("POST", "/git/refs")
 def create_ref(call: Call) -> Answer:
+    """Create a ref by its full name. Raises the 422 of GitHub, also for refs/pull/, which only the forge writes."""
     name, sha = call.required("ref", str, "Reference"), call.required("sha", str, "Reference")
     if not call.git.valid_ref_name(name) or name.startswith("refs/pull/"):
         raise unprocessable("Reference name is invalid")
@@ -186,6 +195,7 @@ def _demand_target(call: Call, name: str, sha: str) -> None:
 
 @routes.on("PATCH", "/git/refs/<path:name>")
 def update_ref(call: Call, name: str) -> Answer:
+    """Move a ref: fast-forward unless `force`, always within its branch's protection. Raises the 422 of GitHub."""
     sha, force = call.required("sha", str, "Reference"), call.field("force", bool, default=False)
     ref = f"refs/{name}"
     old = call.git.ref(ref)
@@ -199,6 +209,7 @@ def update_ref(call: Call, name: str) -> Answer:
 
 @routes.on("DELETE", "/git/refs/<path:name>")
 def delete_ref(call: Call, name: str) -> Answer:
+    """Delete a ref. Raises the 422 of GitHub if it is unknown, protected, the default branch or under refs/pull/."""
     old = call.git.ref(f"refs/{name}")
     if old is None or name.startswith("pull/"):
         raise Refusal(422, "Reference does not exist")

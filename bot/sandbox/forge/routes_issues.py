@@ -24,6 +24,7 @@ routes = Routes("issues", "pull_requests")
 
 @routes.on("POST", "/issues", "issues", role="read")
 def create_issue(call: Call) -> Answer:
+    """Open an issue; unknown labels are made. Raises the 422 of GitHub, e.g. for an assignee without read access."""
     title, body = call.required("title", str, "Issue"), call.field("body", str)
     refuse_long_body("Issue", body)
     store, now = call.store, call.store.now()
@@ -44,6 +45,7 @@ def _assign(call: Call, issue: Issue) -> None:
 
 @routes.on("GET", "/issues", "issues")
 def list_issues(call: Call) -> Answer:
+    """Issues and pull requests, open unless `state` says otherwise, that hold all of the comma-separated `labels`."""
     state, wanted = call.query("state", "open"), {name for name in call.query("labels").lower().split(",") if name}
     creator = call.query("creator")
     found = [
@@ -58,11 +60,13 @@ def list_issues(call: Call) -> Answer:
 
 @routes.on("GET", "/issues/<int:number>")
 def get_issue(call: Call, number: int) -> Answer:
+    """An issue, or a pull request in the form of one. Raises the 404 of GitHub."""
     return Answer(issue_json(call.scope, call.store.issue(number)))
 
 
 @routes.on("PATCH", "/issues/<int:number>", role="read")
 def update_issue(call: Call, number: int) -> Answer:
+    """Change texts and state, replace labels and assignees. Raises GitHub's 403 (not author or writer), 404, 422."""
     issue = call.store.issue(number)
     demand_author_or_role(call, issue.author)
     labels = call.field("labels", list)
@@ -78,12 +82,14 @@ def update_issue(call: Call, number: int) -> Answer:
 
 @routes.on("GET", "/issues/<int:number>/comments")
 def list_comments(call: Call, number: int) -> Answer:
+    """The comments under an issue or pull request, oldest first. Raises the 404 of GitHub."""
     call.store.issue(number)
     return call.page([c for c in call.store.comments.values() if c.issue == number], comment_json)
 
 
 @routes.on("POST", "/issues/<int:number>/comments", role="read")
 def create_comment(call: Call, number: int) -> Answer:
+    """Comment, with its event. Raises the 404 of GitHub, and its 422 for a blank body or one that is too long."""
     issue, store, body = call.store.issue(number), call.store, _comment_body(call)
     now = store.now()
     comment = Comment(store.next_id(), number, call.login, body, now, now)
@@ -104,6 +110,7 @@ def _comment_body(call: Call) -> str:
 
 @routes.on("GET", "/issues/comments/<int:comment_id>")
 def get_comment(call: Call, comment_id: int) -> Answer:
+    """A comment by its id alone, whichever issue it stands under. Raises the 404 of GitHub."""
     return Answer(comment_json(call.scope, _comment(call, comment_id)))
 
 
@@ -115,6 +122,7 @@ def _comment(call: Call, comment_id: int) -> Comment:
 
 @routes.on("PATCH", "/issues/comments/<int:comment_id>", role="read")
 def update_comment(call: Call, comment_id: int) -> Answer:
+    """Replace the body; no event tells of it. Raises GitHub's 403 (neither author nor writer), 404 and 422."""
     comment = _comment(call, comment_id)
     demand_author_or_role(call, comment.author)
     comment.body, comment.updated_at = _comment_body(call), call.store.now()
@@ -123,6 +131,7 @@ def update_comment(call: Call, comment_id: int) -> Answer:
 
 @routes.on("DELETE", "/issues/comments/<int:comment_id>", role="read")
 def delete_comment(call: Call, comment_id: int) -> Answer:
+    """Delete for good; no event tells of it. Raises GitHub's 403 (neither author nor writer) and 404."""
     demand_author_or_role(call, _comment(call, comment_id).author)
     del call.store.comments[comment_id]
     return NO_CONTENT
@@ -160,12 +169,14 @@ def _tell(call: Call, issue: Issue, action: str, label: Label) -> None:
 
 @routes.on("GET", "/issues/<int:number>/labels")
 def list_issue_labels(call: Call, number: int) -> Answer:
+    """The labels that an issue or pull request holds, in the order they were added. Raises the 404 of GitHub."""
     names = call.store.issue(number).labels
     return call.page([call.store.label(name) for name in names], label_json)
 
 
 @routes.on("POST", "/issues/<int:number>/labels", role="triage")
 def add_labels(call: Call, number: int) -> Answer:
+    """Add to the labels held, making unknown ones, and answer all. As on GitHub the body may be a bare list."""
     issue = call.store.issue(number)
     _label(call, issue, _label_names(call.required("labels", list, "Label")))
     return Answer(labels_of(call.scope, issue))
@@ -173,6 +184,7 @@ def add_labels(call: Call, number: int) -> Answer:
 
 @routes.on("DELETE", "/issues/<int:number>/labels/<path:name>", role="triage")
 def remove_label(call: Call, number: int, name: str) -> Answer:
+    """Take off one label, named in any case, and answer the rest. Raises the 404 of GitHub if it is not held."""
     issue = call.store.issue(number)
     known = next((held for held in issue.labels if held.lower() == name.lower()), None)
     if known is None:
@@ -183,11 +195,13 @@ def remove_label(call: Call, number: int, name: str) -> Answer:
 
 @routes.on("GET", "/labels")
 def list_labels(call: Call) -> Answer:
+    """The labels of the repository, in order of name."""
     return call.page(sorted(call.store.labels.values(), key=lambda label: label.name), label_json)
 
 
 @routes.on("POST", "/labels")
 def create_label(call: Call) -> Answer:
+    """Create a label. Raises the 422 of GitHub (already_exists) for a name that exists in any case."""
     name, color = call.required("name", str, "Label"), call.field("color", str, "ededed") or "ededed"
     if name.lower() in call.store.labels:
         raise invalid("Label", "name", "already_exists")
@@ -204,11 +218,13 @@ def _known_label(call: Call, name: str) -> Label:
 
 @routes.on("GET", "/labels/<path:name>")
 def get_label(call: Call, name: str) -> Answer:
+    """A label, named in any case. Raises the 404 of GitHub."""
     return Answer(label_json(call.scope, _known_label(call, name)))
 
 
 @routes.on("PATCH", "/labels/<path:name>")
 def update_label(call: Call, name: str) -> Answer:
+    """Change color and description; a `new_name` reaches every issue. Raises GitHub's 404, and 422 for a taken name."""
     label = _known_label(call, name)
     label.color = call.field("color", str, label.color) or label.color
     label.description = call.field("description", str, label.description) or ""
@@ -230,6 +246,7 @@ def _rename(call: Call, label: Label, new_name: str) -> None:
 
 @routes.on("GET", "/search/issues", "metadata", root="")
 def search_issues(call: Call) -> Answer:
+    """What `q` matches, nothing for a caller without read access. Raises 501 for a qualifier that is not known here."""
     query = call.query("q")
     visible = call.caller.is_bot or call.store.may(call.login, "read")
     found = in_search_order(call, matching(call.store, query) if visible else [])

@@ -13,6 +13,7 @@ _LONGEST_BODY = 65_536
 
 @routes.on("POST", "/pulls")
 def create_pull(call: Call) -> Answer:
+    """Open a pull request. Raises the 422 of GitHub: a branch missing, nothing new, or one open for the pair."""
     head_ref = call.required("head", str, "PullRequest").removeprefix(f"{call.store.owner.login}:")
     base_ref, title = call.required("base", str, "PullRequest"), call.required("title", str, "PullRequest")
     body, draft = call.field("body", str), bool(call.field("draft", bool, default=False))
@@ -27,6 +28,7 @@ def create_pull(call: Call) -> Answer:
 
 
 def refuse_long_body(resource: str, body: str | None) -> None:
+    """Raises the 422 of GitHub for a body of more than 65,536 characters."""
     if body is not None and len(body) > _LONGEST_BODY:
         raise custom_invalid(resource, f"body is too long (maximum is {_LONGEST_BODY} characters)")
 
@@ -46,6 +48,7 @@ def _new_pull(call: Call, head_ref: str, base_ref: str) -> Pull:
 
 @routes.on("GET", "/pulls")
 def list_pulls(call: Call) -> Answer:
+    """Open ones unless `state` says otherwise; `head` counts only in the form `owner:branch`, `base` is a branch."""
     head, base = call.query("head"), call.query("base")
     wanted_head = head.removeprefix(f"{call.store.owner.login}:") if ":" in head else ""
     found = [
@@ -68,12 +71,14 @@ def in_order(call: Call, issues: list[Issue]) -> list[Issue]:
 
 @routes.on("GET", "/pulls/<int:number>")
 def get_pull(call: Call, number: int) -> Answer:
+    """A pull request; `mergeable` is worked out at once, where GitHub may first say null. Raises the 404 of GitHub."""
     issue, _ = call.store.pull(number)
     return Answer(represent_pulls.pull_json(call.scope, issue))
 
 
 @routes.on("PATCH", "/pulls/<int:number>", role="read")
 def update_pull(call: Call, number: int) -> Answer:
+    """Change texts, base and state. Raises GitHub's 403 (neither author nor writer), 404 and 422."""
     issue, pull = call.store.pull(number)
     demand_author_or_role(call, issue.author)
     call.field("maintainer_can_modify", bool)
@@ -138,12 +143,14 @@ def _refresh_reopened(call: Call, pull: Pull) -> None:
 
 @routes.on("GET", "/pulls/<int:number>/commits")
 def list_pull_commits(call: Call, number: int) -> Answer:
+    """What the head has that the base has not, oldest first. Raises the 404 of GitHub."""
     chosen, headers = call.slice(call.store.commits_of(call.store.pull(number)[1]))
     return Answer(represent_commits.commits(call.scope, list(chosen)), headers=headers)
 
 
 @routes.on("GET", "/pulls/<int:number>/files")
 def list_pull_files(call: Call, number: int) -> Answer:
+    """What the head changed since it left the base (three dots), in order of path. Raises the 404 of GitHub."""
     _, pull = call.store.pull(number)
     return call.page(
         call.store.files_of(pull),
@@ -153,6 +160,7 @@ def list_pull_files(call: Call, number: int) -> Answer:
 
 @routes.on("GET", "/pulls/<int:number>/merge", "contents")
 def check_merged(call: Call, number: int) -> Answer:
+    """204 for a merged pull request. Raises the 404 of GitHub for one that is not."""
     if call.store.pull(number)[1].merged_at is None:
         raise not_found()
     return NO_CONTENT
@@ -160,6 +168,7 @@ def check_merged(call: Call, number: int) -> Answer:
 
 @routes.on("PUT", "/pulls/<int:number>/merge", "contents")
 def merge_pull(call: Call, number: int) -> Answer:
+    """Merge; a `sha` given must be the head. Raises GitHub's 404, 405 (not mergeable), 409 (head moved) and 422."""
     issue, pull = call.store.pull(number)
     method = call.field("merge_method", str, "merge") or "merge"
     if method not in METHODS:

@@ -15,6 +15,7 @@ _MOST_CLIENT_PROPERTIES = 10
 
 @routes.on("GET", "")
 def get_repository(call: Call) -> Answer:
+    """The repository, with the permissions that the caller has in it."""
     return Answer(full_repository(call.scope, call.caller))
 
 
@@ -28,6 +29,7 @@ def get_authenticated(call: Call) -> Answer:
 
 @routes.on("GET", "/users/<login>", root="")
 def get_user(call: Call, login: str) -> Answer:
+    """The public profile of a login in any case. Raises the 404 of GitHub."""
     return Answer(profile(call.scope, _user(call, login)))
 
 
@@ -39,6 +41,7 @@ def _user(call: Call, login: str) -> User:
 
 @routes.on("GET", "/rate_limit", root="")
 def get_rate_limit(call: Call) -> Answer:
+    """The whole allowance always, as no request is counted; `reset` is an hour from now, in epoch seconds."""
     reset = int(call.store.now().timestamp()) + 3600
     rate = {"limit": _RATE_LIMIT, "remaining": _RATE_LIMIT, "reset": reset, "used": 0}
     return Answer({"resources": {"core": rate, "search": rate}, "rate": rate})
@@ -55,6 +58,7 @@ def list_collaborators(call: Call) -> Answer:
 
 @routes.on("GET", "/collaborators/<login>")
 def check_collaborator(call: Call, login: str) -> Answer:
+    """204 for a login with read access or more. Raises the 404 of GitHub for any other."""
     if not call.store.may(login, "read"):
         raise not_found()
     return NO_CONTENT
@@ -62,11 +66,13 @@ def check_collaborator(call: Call, login: str) -> Answer:
 
 @routes.on("GET", "/collaborators/<login>/permission")
 def get_permission(call: Call, login: str) -> Answer:
+    """What a login may do, "none" included. Raises the 404 of GitHub for a login that is unknown."""
     return Answer(collaborator_permission(call.scope, _user(call, login)))
 
 
 @routes.on("GET", "/orgs/<org>/teams", "members", root="")
 def list_teams(call: Call, org: str) -> Answer:
+    """Always empty for the organization that owns the repository. Raises the 404 of GitHub for any other."""
     if org.lower() != call.store.owner.login.lower():
         raise not_found()
     return Answer([])
@@ -80,6 +86,7 @@ def get_team(*_: object, **__: object) -> Answer:
 
 @routes.on("GET", "/actions/runs", "actions")
 def list_runs(call: Call) -> Answer:
+    """Workflow runs, newest first; as on GitHub `status` may also name a conclusion."""
     asked = {name: call.query(name) for name in ("event", "head_sha", "actor")}
     branch, status = call.query("branch"), call.query("status")
     found = [
@@ -94,6 +101,7 @@ def list_runs(call: Call) -> Answer:
 
 @routes.on("POST", "/actions/workflows/<workflow>/dispatches", "actions")
 def dispatch_workflow(call: Call, workflow: str) -> Answer:
+    """Run a workflow file of a branch or tag. Raises GitHub's 404 (no such file there) and 422 (no ref, no trigger)."""
     path = _WORKFLOWS + workflow
     ref, inputs = call.required("ref", str, "Workflow"), call.field("inputs", dict, {})
     full_ref = next((r for r in (ref, f"refs/heads/{ref}", f"refs/tags/{ref}") if call.git.ref(r)), None)
@@ -110,6 +118,7 @@ def dispatch_workflow(call: Call, workflow: str) -> Answer:
 
 @routes.on("POST", "/dispatches", "contents")
 def dispatch_repository(call: Call) -> Answer:
+    """Send `repository_dispatch`. Raises the 422 of GitHub for more than 10 properties in `client_payload`."""
     event_type = call.required("event_type", str, "RepositoryDispatch")
     client_payload = call.field("client_payload", dict, {}) or {}
     if len(client_payload) > _MOST_CLIENT_PROPERTIES:

@@ -43,12 +43,14 @@ def _refuse_review(call: Call, issue: Issue, event: str, body: str) -> None:
 
 @routes.on("GET", "/pulls/<int:number>/reviews")
 def list_reviews(call: Call, number: int) -> Answer:
+    """All reviews of a pull request, dismissed ones too, oldest first. Raises the 404 of GitHub."""
     issue, pull = call.store.pull(number)
     return call.page(pull.reviews, lambda scope, review: review_json(scope, issue, review))
 
 
 @routes.on("GET", "/pulls/<int:number>/reviews/<int:review_id>")
 def get_review(call: Call, number: int, review_id: int) -> Answer:
+    """One review. Raises the 404 of GitHub, also for a review of another pull request."""
     issue, pull = call.store.pull(number)
     return Answer(review_json(call.scope, issue, _review(pull, review_id)))
 
@@ -62,6 +64,7 @@ def _review(pull: Pull, review_id: int) -> Review:
 
 @routes.on("PUT", "/pulls/<int:number>/reviews/<int:review_id>/dismissals")
 def dismiss_review(call: Call, number: int, review_id: int) -> Answer:
+    """Dismiss an approval or a change request. Raises GitHub's 404, and 422 for any other state or no message."""
     issue, pull = call.store.pull(number)
     review = _review(pull, review_id)
     call.required("message", str, "PullRequestReview")
@@ -75,12 +78,14 @@ def dismiss_review(call: Call, number: int, review_id: int) -> Answer:
 
 @routes.on("GET", "/pulls/<int:number>/requested_reviewers")
 def list_requested(call: Call, number: int) -> Answer:
+    """Whose review is still awaited: a review given ends its request. Raises the 404 of GitHub."""
     _, pull = call.store.pull(number)
     return Answer({"users": [user_of(call.scope, login) for login in pull.reviewers], "teams": []})
 
 
 @routes.on("POST", "/pulls/<int:number>/requested_reviewers")
 def request_reviewers(call: Call, number: int) -> Answer:
+    """Ask for reviews: of all or, with the 422 of GitHub, of none (the author, a team, someone without access)."""
     issue, pull = call.store.pull(number)
     asked, teams = call.field("reviewers", list, []) or [], call.field("team_reviewers", list, [])
     if issue.author in asked:
@@ -99,6 +104,7 @@ def request_reviewers(call: Call, number: int) -> Answer:
 
 @routes.on("DELETE", "/pulls/<int:number>/requested_reviewers")
 def remove_requested(call: Call, number: int) -> Answer:
+    """Withdraw requests; one that was never made is no error, and no event tells of it. Raises the 404 of GitHub."""
     issue, pull = call.store.pull(number)
     removed = call.required("reviewers", list)
     call.field("team_reviewers", list)

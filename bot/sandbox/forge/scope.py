@@ -48,4 +48,5 @@ def stamp(when: datetime) -> str:
 
 
 def stamp_or_none(when: datetime | None) -> str | None:
+    """A time in GitHub's form; None, which is null in JSON, where there is none."""
     return None if when is None else stamp(when)
