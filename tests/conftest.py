@@ -61,6 +61,11 @@ def commit_to_main(forge: Forge, files: dict[str, str], message: str) -> str:
     return sha
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The walkthroughs first: they take minutes, and the many short tests fill the other worker beside them."""
+    items.sort(key=lambda item: item.path.name != "test_walkthrough.py")
+
+
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A worker of pytest-xdist hands its account to the controller."""
     output = getattr(session.config, "workeroutput", None)

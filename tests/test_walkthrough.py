@@ -134,19 +134,6 @@ def test_the_story_stops_at_the_step_that_does_not_show_what_it_should(
     assert failure.value.exit_code == 1
 
 
-def test_what_apply_yml_says_is_what_runs(open_story: Open) -> None:
-    story = open_story(True, None)
-    prepare(story)
-    story.team.rewrite_main(".github/workflows/apply.yml", "run: stagewright apply", "run: exit 7")
-    propose(story)
-    number = story.pulls[CANCER]
-    story.approve(number, "bob", "carol")
-    assert story.team.merge("bob", number).ok
-    story.team.runner.settle()
-    runs = [run for run in story.team.forge.runs_of_pull(number) if run.name == "apply"]
-    assert [run.jobs[0].steps[-1].exit_code for run in runs] == [7]
-
-
 def test_the_demo_touches_no_folder_but_its_own(tmp_path: Path) -> None:
     (tmp_path / "precious").write_text("mine")
     with pytest.raises(Refused, match="not a demo's folder"):

@@ -18,8 +18,8 @@ _MARKER = "stagewright-demo"
 def demo(directory: Path, echo: Callable[[str], None], *, fault: Fault | None) -> None:
     """Tell the loop with stages, and once more with aliases only.
 
-    Everything lies in `directory`, which a later demo begins anew, and nothing is left running. Raises StepFailed at
-    the step that does not show what it should.
+    With a `fault`, the first loop is enough to notice it. Everything lies in `directory`, which a later demo begins
+    anew, and nothing is left running. Raises StepFailed at the step that does not show what it should.
     """
     _begin(directory)
     snapshot = directory / "trained"
@@ -28,15 +28,16 @@ def demo(directory: Path, echo: Callable[[str], None], *, fault: Fault | None) -
         story = Story(team, echo, fault, snapshot=snapshot)
         prepare(story)
         over = Event()
-        once_more = aside.submit(_with_aliases_only, directory / "aliases-only", story, over)
+        once_more = aside.submit(_with_aliases_only, directory / "aliases-only", story, over) if fault is None else None
         try:
             tell(story)
         except BaseException:
             over.set()
             raise
-        echo("\nThe same loop on a registry without stages, as Unity Catalog is: aliases instead.")
-        for line in once_more.result():
-            echo(line)
+        if once_more:
+            echo("\nThe same loop on a registry without stages, as Unity Catalog is: aliases instead.")
+            for line in once_more.result():
+                echo(line)
     echo(f"\nDone. All that this left behind lies in {directory}.")
 
 
