@@ -28,7 +28,8 @@ contracts: $(STAMP) ## Which module may import which
 	$(BIN)/lint-imports --no-logo
 
 unit: $(STAMP) ## Tests, with branch coverage of bot/core at 100%
-	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term tests/core
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore=tests/core
 
 setup: $(STAMP) ## Create .venv from the hash-locked requirements
 

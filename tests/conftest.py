@@ -61,9 +61,15 @@ def commit_to_main(forge: Forge, files: dict[str, str], message: str) -> str:
     return sha
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The walkthroughs first: they take minutes, and the many short tests fill the other worker beside them."""
+    """For `--dist loadgroup`: the walkthroughs first and each on its own, since they take minutes; the tests of a file
+    that starts an MLflow server on one worker, so that it starts only once; the many short tests fill what is left.
+    """
     items.sort(key=lambda item: item.path.name != "test_walkthrough.py")
+    for item in items:
+        if item.get_closest_marker("mlflow") and item.path.name != "test_walkthrough.py":
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -107,7 +107,9 @@ def test_the_loop_with_aliases_only(open_story: Open) -> None:
     tell(story)
     _look_again(story)
     assert MlflowClient(story.team.mlflow.url).get_model_version_by_alias(CANCER, "champion").version == "6"
-    assert _stages(story) == before, "an alias-only registry has no stages to move"
+    after = _stages(story)
+    assert {version: after[version] for version in before} == before, "an alias-only registry has no stages to move"
+    assert set(after.values()) - set(before.values()) <= {"None"}
     assert {entry["slot"] for entry in story.entries() if entry["slot"]} == {"champion"}
 
 
