@@ -9,14 +9,14 @@ from pathlib import Path
 from threading import Event
 
 from bot.errors import Refused
-from bot.sandbox.story import Fault, StepFailed, Story, prepare, tell
+from bot.sandbox.story import Fault, StepFailed, Story, prepare, tell, tell_shortly
 from bot.sandbox.team import Team
 
 _MARKER = "stagewright-demo"
 
 
 def demo(directory: Path, echo: Callable[[str], None], *, fault: Fault | None) -> None:
-    """Tell the loop with stages, and once more with aliases only.
+    """Tell the loop with stages, and once more in short with aliases only.
 
     With a `fault`, the first loop is enough to notice it. Everything lies in `directory`, which a later demo begins
     anew, and nothing is left running. Raises StepFailed at the step that does not show what it should.
@@ -57,7 +57,7 @@ def _with_aliases_only(directory: Path, first: Story, over: Event) -> list[str]:
         story = Story(team, echo, first.fault, trained=first.trained)
         try:
             prepare(story)
-            tell(story)
+            tell_shortly(story)
         except StepFailed as failed:
             raise StepFailed("\n".join([*lines, failed.message]), fix=failed.fix) from failed
     return lines

@@ -167,6 +167,14 @@ def tell(story: Story) -> None:
     distrust(story)
 
 
+def tell_shortly(story: Story) -> None:
+    """The loop after `prepare` without what does not depend on the kind of slot: propose, approve, merge, roll back."""
+    propose(story)
+    promote(story)
+    revert_promotion(story, CANCER, to=1)
+    look_back(story)
+
+
 def prepare(story: Story) -> None:
     """Train, found the repository, begin the log, and let the first apply adopt what is."""
     team = story.team
