@@ -7,15 +7,18 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types contracts unit setup lock golden clean
+.PHONY: help schemas demo test test-browser lint types contracts unit setup lock golden bench-startup bench-deciding clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
 
-demo: $(STAMP) ## Show the whole loop on this machine, in .demo/
-	@$(BIN)/stagewright demo
+demo: $(STAMP) ## Show the whole loop on this machine, in .demo/; with SERVE=1, go on in the browser
+	@$(BIN)/stagewright demo $(if $(SERVE),--serve)
 
 test: lint types contracts unit ## Everything that has to pass
+
+test-browser: $(STAMP) ## The forge's pages in Chromium; SCREENSHOTS=folder keeps pictures
+	$(BIN)/python -m pytest -n 2 --dist loadfile tests/browser
 
 lint: $(STAMP) ## Style and mistakes
 	$(BIN)/ruff check .
@@ -29,7 +32,7 @@ contracts: $(STAMP) ## Which module may import which
 
 unit: $(STAMP) ## Tests, with branch coverage of bot/core at 100%
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term tests/core
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore=tests/core
+	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore=tests/core --ignore=tests/browser
 
 setup: $(STAMP) ## Create .venv from the hash-locked requirements
 
@@ -47,8 +50,17 @@ lock: $(STAMP) ## Renew the locked requirements: requirements.lock to run, requi
 	$(COMPILE) --extra build pyproject.toml -o requirements.lock
 	$(COMPILE) --all-extras --constraint requirements.lock pyproject.toml -o requirements-dev.lock
 
+schemas: $(STAMP) ## Renew bot/schemas/ from the types of the documents
+	$(BIN)/python -m bot.schemas
+
 golden: $(STAMP) ## Renew the golden files; read the difference before you commit it
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/views
+
+bench-startup: $(STAMP) ## How long --help and validate over 1,000 files take, beside their libraries alone
+	$(BIN)/python benchmarks/startup.py
+
+bench-deciding: $(STAMP) ## How often luck is promoted, by four ways to decide
+	$(BIN)/python benchmarks/deciding.py
 
 clean: ## Remove what the commands above made
 	rm -rf $(VENV) .demo .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -19,7 +19,7 @@ from typing import Any, Final, Literal
 from bot.errors import Refused
 from bot.sandbox.forge import WorkflowRun
 from bot.sandbox.tampering import tampered_logs
-from bot.sandbox.team import Team, log_of
+from bot.sandbox.team import PEOPLE, Team, log_of
 from bot.sandbox.training import SampleRegistry, train_candidate, train_samples
 
 Fault = Literal["forge-merges-early", "apply-writes-nothing", "log-drops-entry"]
@@ -230,6 +230,13 @@ def propose(story: Story) -> None:
             changed == [f"-  {story.slot}: 1", f"+  {story.slot}: 2"],
             changed,
         )
+        ran = [run for run in team.forge.runs_of_pull(number) if (run.name, run.conclusion) == ("plan", "success")]
+        told = [line for run in ran for line in log_of(run).splitlines() if line.startswith("::notice file=models/")]
+        story.expect(
+            "the plan workflow says at the line what merging it would do",
+            any(line.endswith(f"{CANCER} {story.slot}: v1 → v2, promotion.") for line in told),
+            told,
+        )
         story.say(f"What a reviewer of #{number} sees first:")
         story.show(pull["title"])
         story.show(story.body_table(number))
@@ -239,6 +246,22 @@ def propose(story: Story) -> None:
             story.open_proposals() == story.pulls and "already open" in log_of(again).lower(),
             log_of(again),
         )
+
+
+def hand_over(story: Story) -> None:
+    """After `propose`: what a person can do now, and where."""
+    team, number = story.team, story.pulls[CANCER]
+    others = ", ".join(f"#{other}" for other in sorted(story.pulls.values()) if other != number)
+    with story.step("your turn"):
+        story.say("Open these in a browser:")
+        story.show(f"MLflow        {team.mlflow.url}/#/models/{CANCER}")
+        story.show(f"Pull request  {team.page(f'pull/{number}')}")
+        story.say(
+            f"1. Read the comparison in #{number} ({others} are open too). alice asked for it: hers does not count."
+        )
+        story.say("2. Act as bob and approve, then as carol: the check `stagewright/approvals: main` turns green.")
+        story.say("3. Merge. The apply workflow moves version 2 to Production; its log and result appear on the page.")
+        story.say(f"People: {', '.join(f'{login} ({role})' for login, role in PEOPLE)}. Ctrl+C stops everything.")
 
 
 def decline(story: Story) -> None:

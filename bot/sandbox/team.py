@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 import requests
 
 from bot.errors import StagewrightError
-from bot.sandbox.actions import Runner
+from bot.sandbox.actions import Attendant, Runner
 from bot.sandbox.forge import Forge, WorkflowRun
 from bot.sandbox.mlflow_server import MlflowServer
 
@@ -44,7 +44,9 @@ _SEED: Final = (
     "LICENSE",
     ".gitignore",
 )
-_PEOPLE: Final = (("ada", "admin"), ("alice", "write"), ("bob", "write"), ("carol", "write"), ("eve", "read"))
+TESTS_OF_THE_PROGRAM: Final = ".github/workflows/ci.yml"
+"""Nothing for a repository that only uses the program, as `docs/setup.md` says."""
+PEOPLE: Final = (("ada", "admin"), ("alice", "write"), ("bob", "write"), ("carol", "write"), ("eve", "read"))
 LOG_BRANCH: Final = "audit-log"
 Middleware: TypeAlias = "Callable[[WSGIApplication], WSGIApplication]"
 _SOMEBODY: Final = {
@@ -109,7 +111,7 @@ class Team:
         with ExitStack() as stack:
             mlflow = stack.enter_context(MlflowServer.start(directory / "mlflow"))
             forge = stack.enter_context(Forge.start(directory / "forge", wsgi_middleware=wsgi_middleware))
-            for login, permission in _PEOPLE:
+            for login, permission in PEOPLE:
                 forge.add_user(login, permission=permission)  # type: ignore[arg-type]  # a literal in a tuple of tuples
             forge.add_app("stagewright")
             team = cls(directory, forge, mlflow, _runner(directory, forge, mlflow, alias_only), alias_only=alias_only)
@@ -134,6 +136,7 @@ class Team:
         folder.mkdir(parents=True)
         for name in _SEED:
             _copy(SOURCE / name, folder / name)
+        (folder / TESTS_OF_THE_PROGRAM).unlink()
         if self.alias_only:
             for file in ALIAS_ONLY_MODELS.glob("*.yaml"):
                 shutil.copy(file, folder / "models" / file.name)
@@ -262,6 +265,14 @@ class Team:
         run = self.runner.trigger(workflow, "workflow_dispatch", inputs, actor=login)
         self.runner.settle()
         return run
+
+    def attendant(self) -> Attendant:
+        """Runs the workflows as soon as something starts them, while it is entered; nobody calls `runner` then."""
+        return Attendant(self.runner, self.forge)
+
+    def page(self, path: str) -> str:
+        """The address of a page of the forge, below the repository's."""
+        return f"{self.forge.server_url}/{self.forge.repository}/{path}"
 
     # What only somebody inside the servers can do
 

@@ -6,26 +6,30 @@ they start, from which commit, with which arguments, identities and permissions,
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 
+from bot.errors import Misuse
 from bot.sandbox.actions import Runner
-from bot.sandbox.forge import Forge, WorkflowRun
+from bot.sandbox.forge import Event, Forge, WorkflowRun
 
 HERE = Path(__file__).resolve().parents[2]
 PROGRAM = """\
 import json, os, pathlib, subprocess, sys
+asked = json.loads(pathlib.Path(os.environ["GITHUB_EVENT_PATH"]).read_text()).get("workflow_run", {})
 print("CALL " + json.dumps({
     "arguments": sys.argv[1:],
+    "asked": {key: asked.get(key) for key in ("event", "head_branch", "head_sha")},
     "registry": os.environ.get("MLFLOW_TRACKING_URI"),
     "reversed_user": os.environ.get("MLFLOW_TRACKING_USERNAME", "")[::-1],
     "commit": subprocess.check_output(["git", "rev-parse", "HEAD"], text=True).strip(),
@@ -89,9 +93,13 @@ def world(tmp_path: Path) -> Iterator[World]:
             tmp_path / "runs",
             python=Path(sys.executable),
             variables={"STAGEWRIGHT_APP_CLIENT_ID": "Iv1.a", "MLFLOW_TRACKING_URI": "http://mlflow.example"},
-            secrets={"MLFLOW_READER_USERNAME": "reader", "MLFLOW_READER_PASSWORD": "reader-password"},
+            secrets={},
             environments={
-                "stagewright": {"STAGEWRIGHT_APP_PRIVATE_KEY": "private-key"},
+                "stagewright": {
+                    "STAGEWRIGHT_APP_PRIVATE_KEY": "private-key",
+                    "MLFLOW_READER_USERNAME": "reader",
+                    "MLFLOW_READER_PASSWORD": "reader-password",
+                },
                 "production": {
                     "STAGEWRIGHT_APP_PRIVATE_KEY": "private-key",
                     "MLFLOW_WRITER_USERNAME": "writer",
@@ -110,7 +118,7 @@ def seed(world: World) -> None:
     for name, value in {"user.name": "ann", "user.email": "ann@example.com"}.items():
         world.git("config", name, value)
     world.git("remote", "add", "origin", world.forge.clone_url("ann"))
-    shutil.copytree(HERE / ".github", world.tree / ".github")
+    shutil.copytree(HERE / ".github", world.tree / ".github", ignore=shutil.ignore_patterns("ci.yml"))
     world.write("bot/__init__.py", "")
     world.write("bot/__main__.py", PROGRAM)
     world.write("exit-code", "0")
@@ -120,10 +128,20 @@ def seed(world: World) -> None:
 
 def called(run: WorkflowRun) -> dict[str, Any]:
     """How the one command of a run was called."""
-    lines = [line for step in run.jobs[0].steps for line in step.log.splitlines() if line.startswith("CALL ")]
+    steps = [step for job in run.jobs for step in job.steps]
+    lines = [line for step in steps for line in step.log.splitlines() if line.startswith("CALL ")]
     (line,) = lines
     call: dict[str, Any] = json.loads(line.removeprefix("CALL "))
     return call
+
+
+def runs_of(runs: list[WorkflowRun], name: str) -> list[WorkflowRun]:
+    return [run for run in runs if run.name == name]
+
+
+def concluded(run: WorkflowRun) -> dict[str, str]:
+    """How each job of a run ended."""
+    return {job.name: job.conclusion for job in run.jobs}
 
 
 def test_propose_by_hand_and_on_schedule(world: World) -> None:
@@ -142,7 +160,7 @@ def test_propose_by_hand_and_on_schedule(world: World) -> None:
 
 def test_approvals_are_evaluated_on_the_default_branch(world: World) -> None:
     base = world.git("rev-parse", "origin/main")
-    opened = world.open_pull_request("models/a.yaml", "a: 1\n")
+    opened = world.open_pull_request("README.md", "one\n")
     (evaluated,) = world.runner.settle()
     assert (evaluated.path, evaluated.event) == (".github/workflows/approvals.yml", "pull_request_target")
     call = called(evaluated)
@@ -157,6 +175,31 @@ def test_approvals_are_evaluated_on_the_default_branch(world: World) -> None:
     assert called(followed)["commit"] == base
     by_hand = world.runner.trigger("approvals.yml", "workflow_dispatch", {"pull_request": "1"}, actor="ben")
     assert called(by_hand)["arguments"] == ["approvals", "1", "--post"]
+    world.call("ben", "POST", "issues/1/labels", {"labels": ["look again"]})
+    (labeled,) = world.runner.settle()
+    assert called(labeled)["arguments"] == ["approvals", "--post"]
+
+
+def test_the_merge_queue_is_answered_by_the_default_branch(world: World) -> None:
+    """The forge has no queue, so its event is made by hand, on a commit whose files are not those of main."""
+    text = (world.tree / ".github/workflows/approvals.yml").read_text()
+    changed = text.replace("stagewright approvals", "stagewright approve-everything")
+    opened = world.open_pull_request(".github/workflows/approvals.yml", changed)
+    world.runner.settle()
+    base, head = world.git("rev-parse", "origin/main"), opened["head"]["sha"]
+    ref = f"refs/heads/gh-readonly-queue/main/pr-1-{base}"
+    group = {"head_sha": head, "head_ref": ref, "base_sha": base, "base_ref": "refs/heads/main"}
+    payload = {"action": "checks_requested", "merge_group": group}
+    world.forge.emit(Event("merge_group", payload, head, ref, "ann"))
+    signal, followed = world.runner.settle()
+    assert (signal.name, signal.event, signal.conclusion) == ("review-signal", "merge_group", "success")
+    assert (followed.name, followed.event) == ("approvals", "workflow_run")
+    call = called(followed)
+    assert call["commit"] == base
+    assert call["asked"] == {"event": "merge_group", "head_branch": ref.removeprefix("refs/heads/"), "head_sha": head}
+    elsewhere = {**payload, "merge_group": group | {"base_ref": "refs/heads/develop"}}
+    world.forge.emit(Event("merge_group", elsewhere, head, ref, "ann"))
+    assert world.runner.settle() == []
 
 
 @pytest.mark.parametrize(("code", "shown", "conclusion"), [("1", 0, "success"), ("3", 1, "failure")])
@@ -221,3 +264,117 @@ def test_a_workflow_on_a_branch_gets_no_environment_secret(world: World) -> None
     assert run.conclusion == "failure"
     assert [step.name for step in run.jobs[0].steps] == ["Set up job"]
     assert "not allowed to deploy to production" in run.jobs[0].steps[0].log
+
+
+def test_a_pull_request_is_planned_by_the_default_branch_and_read_as_data(world: World) -> None:
+    base = world.git("rev-parse", "origin/main")
+    world.write("bot/__main__.py", "raise SystemExit('the program of the pull request ran')\n")
+    world.open_pull_request("models/a.yaml", "a: 1\n")
+    own, target = runs_of(world.runner.settle(), "plan")
+    assert (own.event, own.conclusion) == ("pull_request", "skipped")
+    assert (target.event, concluded(target)) == ("pull_request_target", {"Plan": "success", "Validate": "skipped"})
+    call = called(target)
+    assert call["arguments"] == ["plan", "--pull", "1"]
+    assert call["commit"] == base
+    assert call["reversed_user"] == "redaer"
+    assert call["token"] == "***"
+
+
+def test_a_pull_request_without_documents_is_not_planned(world: World) -> None:
+    world.open_pull_request("README.md", "one\n")
+    assert not runs_of(world.runner.settle(), "plan")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda pull: pull["head"]["repo"].update(full_name="eve/models"),
+        lambda pull: pull["head"].update(repo=None),
+        lambda pull: pull["user"].update(login="dependabot[bot]"),
+    ],
+    ids=["a fork", "a fork that is gone", "Dependabot"],
+)
+def test_strangers_are_validated_without_any_secret(world: World, change: Callable[[dict[str, Any]], None]) -> None:
+    world.open_pull_request("models/a.yaml", "a: 1\n")
+    for event in world.forge.take_events():
+        payload = copy.deepcopy(event.payload)
+        if "pull_request" in payload:
+            change(payload["pull_request"])
+        world.forge.emit(replace(event, payload=payload))
+    own, target = runs_of(world.runner.settle(), "plan")
+    assert (target.event, target.conclusion) == ("pull_request_target", "skipped")
+    assert (own.event, concluded(own)) == ("pull_request", {"Plan": "skipped", "Validate": "success"})
+    call = called(own)
+    assert call["arguments"] == ["validate"]
+    assert (call["reversed_user"], call["password"], call["token"], call["registry"]) == ("", None, None, None)
+
+
+def test_a_pull_request_that_asks_for_the_reader_in_its_own_file_gets_nothing(world: World) -> None:
+    text = (world.tree / ".github/workflows/plan.yml").read_text()
+    world.write("models/a.yaml", "a: 1\n")
+    world.open_pull_request(".github/workflows/plan.yml", text.replace("pull_request_target'", "pull_request'"))
+    own, target = runs_of(world.runner.settle(), "plan")
+    assert (own.event, concluded(own)) == ("pull_request", {"Plan": "failure", "Validate": "skipped"})
+    assert "not allowed to deploy to stagewright" in own.jobs[0].steps[0].log
+    assert concluded(target)["Plan"] == "success"
+
+
+@pytest.mark.parametrize(
+    ("resolve", "arguments", "user", "jobs"),
+    [
+        ("report", ["drift", "--post"], "redaer", ("success", "skipped", "skipped")),
+        ("adopt", ["drift", "--adopt", "--post"], "redaer", ("skipped", "success", "skipped")),
+        ("revert", ["drift", "--revert", "--post"], "retirw", ("skipped", "skipped", "success")),
+    ],
+)
+def test_drift_by_hand(world: World, resolve: str, arguments: list[str], user: str, jobs: tuple[str, ...]) -> None:
+    run = world.runner.trigger("drift.yml", "workflow_dispatch", {"resolve": resolve}, actor="ann")
+    call = called(run)
+    assert (call["arguments"], call["reversed_user"]) == (arguments, user)
+    assert tuple(concluded(run).values()) == jobs
+
+
+@pytest.mark.parametrize(
+    ("code", "resolve", "conclusion"),
+    [("1", "report", "success"), ("3", "report", "failure"), ("1", "adopt", "success"), ("1", "revert", "failure")],
+)
+def test_drift_is_told_by_its_issue_and_what_was_not_reverted_by_the_job(
+    world: World, code: str, resolve: str, conclusion: str
+) -> None:
+    world.write("exit-code", code)
+    world.push("main")
+    assert world.runner.trigger("drift.yml", "workflow_dispatch", {"resolve": resolve}).conclusion == conclusion
+
+
+def test_drift_on_schedule_only_reports(world: World) -> None:
+    run = world.runner.trigger("drift.yml", "schedule")
+    assert called(run)["arguments"] == ["drift", "--post"]
+    with pytest.raises(Misuse, match="'delete' is no option of resolve"):
+        world.runner.trigger("drift.yml", "workflow_dispatch", {"resolve": "delete"})
+
+
+def test_rollback_takes_nothing_that_is_typed_for_an_option(world: World) -> None:
+    typed = {"model": "--dry-run", "reason": "--wrong $(numbers)", "to": "3", "slot": "Production"}
+    run = world.runner.trigger("rollback.yml", "workflow_dispatch", typed, actor="ann")
+    call = called(run)
+    expected = ["rollback", "--reason=--wrong $(numbers)", "--to=3", "--slot=Production", "--", "--dry-run"]
+    assert call["arguments"] == expected
+    assert call["reversed_user"] == "redaer"
+    with pytest.raises(Misuse, match="the input reason is required"):
+        world.runner.trigger("rollback.yml", "workflow_dispatch", {"model": "churn"})
+
+
+def test_ci_runs_the_test_command_on_pushes_and_pull_requests(world: World) -> None:
+    shutil.copy(HERE / ".github/workflows/ci.yml", world.tree / ".github/workflows")
+    target = "{0}:\n\t@echo made {0} with $$(python3.11 -c 'print(3)') and token=$$GITHUB_TOKEN.\n"
+    world.write("Makefile", target.format("test") + target.format("test-browser"))
+    world.push("main")
+    (pushed,) = world.runner.settle()
+    assert (pushed.name, pushed.event, pushed.conclusion) == ("ci", "push", "success")
+    made = [line for step in pushed.jobs[0].steps for line in step.log.splitlines() if line.startswith("made")]
+    assert made == ["made test with 3 and token=.", "made test-browser with 3 and token=."]
+    world.write("Makefile", "test:\n\t@exit 2\n")
+    world.open_pull_request("README.md", "one\n")
+    (proposed,) = runs_of(world.runner.settle(), "ci")
+    assert (proposed.event, proposed.conclusion) == ("pull_request", "failure")
+    assert [step.exit_code for step in proposed.jobs[0].steps[-2:]] == [2, None]

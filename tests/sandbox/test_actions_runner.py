@@ -18,6 +18,7 @@ from bot.sandbox.actions import EndlessEvents, Runner, UnsupportedWorkflow
 from bot.sandbox.forge import Event, StepRun, WorkflowRun
 
 CHECKOUT = "actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1"
+SETUP_PYTHON = "actions/setup-python@5fda3b95a4ea91299a34e894583c3862153e4b97"
 APP_TOKEN = "actions/create-github-app-token@1b10c78c7865c340bc4f6099eb2f838309f1e8c3"
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 Permissions = Mapping[str, Literal["read", "write"]]
@@ -474,6 +475,12 @@ def test_setup_needs_a_checkout(world: World) -> None:
     assert "Did you forget to run actions/checkout" in step.log
 
 
+def test_setup_python_puts_it_on_the_path(world: World) -> None:
+    use = f"- uses: {SETUP_PYTHON}\n  with:\n    python-version: '3.11'\n"
+    world.workflow(job(use + "- run: for name in python python3 python3.11; do $name -c 'print(6 * 7)'; done"))
+    assert world.steps()[-1].log == "42\n" * 3
+
+
 def is_alive(process: str) -> bool:
     """A process that has ended and that nobody has asked about yet has no command line any more."""
     command = Path(f"/proc/{process}/cmdline")
@@ -648,6 +655,26 @@ def test_workflow_run_follows_with_the_file_of_the_default_branch(world: World) 
     assert (followed.event, followed.pull_numbers) == ("workflow_run", (1,))
     assert followed.head_sha != head
     assert followed.jobs[0].steps[0].log == "base failure\n"
+
+
+def test_the_merge_queue_runs_the_file_of_what_it_would_merge(world: World) -> None:
+    say = "- run: echo {} ${{{{ github.ref_name }}}}"
+    world.workflow("name: queued\n" + job(say.format("base"), on="{merge_group: {branches: [main]}}"))
+    heard = "- run: echo ${{ github.ref_name }} ${{ github.event.workflow_run.event }}"
+    world.workflow(job(heard, on="{workflow_run: {workflows: [queued], types: [completed]}}"), name="follow")
+    base = world.push()
+    world.runner.settle()
+    world.workflow("name: queued\n" + job(say.format("changed"), on="merge_group"))
+    head = world.commit()
+    ref = f"refs/heads/gh-readonly-queue/main/pr-1-{base}"
+    world.git("push", "--quiet", "origin", f"HEAD:{ref}")
+    group = {"head_sha": head, "head_ref": ref, "base_sha": base, "base_ref": "refs/heads/main"}
+    for action in ("destroyed", "checks_requested"):
+        world.forge.emit(Event("merge_group", {"action": action, "merge_group": group}, head, ref, "ann"))
+    queued, followed = world.runner.settle()
+    assert (queued.head_sha, queued.head_branch, queued.pull_numbers) == (head, ref.removeprefix("refs/heads/"), ())
+    assert queued.jobs[0].steps[0].log == f"changed gh-readonly-queue/main/pr-1-{base}\n"
+    assert followed.jobs[0].steps[0].log == "main merge_group\n"
 
 
 def test_workflow_run_payload(world: World) -> None:

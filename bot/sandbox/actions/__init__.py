@@ -2,6 +2,7 @@
 
 The layers, outermost first:
 
+    attendant                    Attendant: runs workflows as soon as something starts them
     runner                       Runner: events in, runs out
     job, uses                    one job and its steps; the actions that are stood in for
     contexts, surroundings       what a run knows, and what a repository's settings hold
@@ -10,7 +11,8 @@ The layers, outermost first:
     expressions, patterns, files, masking, shell, repository, unsupported
 """
 
+from bot.sandbox.actions.attendant import Attendant
 from bot.sandbox.actions.runner import Runner
 from bot.sandbox.actions.unsupported import EndlessEvents, UnsupportedWorkflow
 
-__all__ = ["EndlessEvents", "Runner", "UnsupportedWorkflow"]
+__all__ = ["Attendant", "EndlessEvents", "Runner", "UnsupportedWorkflow"]

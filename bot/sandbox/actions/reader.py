@@ -76,6 +76,7 @@ FILTERS = {
     "pull_request": frozenset({"types", "branches", "branches-ignore", "paths"}),
     "pull_request_target": frozenset({"types", "branches", "branches-ignore", "paths"}),
     "pull_request_review": frozenset({"types"}),
+    "merge_group": frozenset({"types", "branches", "branches-ignore"}),
     "workflow_run": frozenset({"types", "workflows", "branches", "branches-ignore"}),
 }
 _PULL_REQUEST_TYPES = frozenset(
@@ -99,20 +100,24 @@ TYPES = {
     "pull_request": _PULL_REQUEST_TYPES,
     "pull_request_target": _PULL_REQUEST_TYPES,
     "pull_request_review": frozenset({"submitted", "edited", "dismissed"}),
+    "merge_group": frozenset({"checks_requested"}),
     "workflow_run": frozenset({"completed"}),
 }
 DEFAULT_TYPES: dict[str, tuple[str, ...]] = {
     "pull_request": ("opened", "synchronize", "reopened"),
     "pull_request_target": ("opened", "synchronize", "reopened"),
     "pull_request_review": ("submitted", "edited", "dismissed"),
+    "merge_group": ("checks_requested",),
 }
 SETUP = "./.github/actions/setup"
 CHECKOUT = "actions/checkout"
 APP_TOKEN = "actions/create-github-app-token"
+PYTHON = "actions/setup-python"
 APP_PERMISSIONS = PERMISSIONS | {"members", "metadata", "administration", "workflows"}
 ACTION_INPUTS = {
     CHECKOUT: frozenset({"ref", "fetch-depth", "persist-credentials", "token"}),
     APP_TOKEN: frozenset({"client-id", "private-key", *(f"permission-{name}" for name in APP_PERMISSIONS)}),
+    PYTHON: frozenset({"python-version"}),
     SETUP: frozenset[str](),
 }
 EVENTS = frozenset({*FILTERS, "schedule", "workflow_dispatch"})

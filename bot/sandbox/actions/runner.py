@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from bot.sandbox.actions import shell
 from bot.sandbox.actions.contexts import Run
 from bot.sandbox.actions.job import Finished, run_job
 from bot.sandbox.actions.repository import WORKFLOWS, Repository
@@ -16,6 +20,7 @@ from bot.sandbox.actions.unsupported import EndlessEvents
 from bot.sandbox.forge import Event, JobRun, WorkflowRun
 
 MOST_RUNS = 200
+_SUMMARY = re.compile(r"(?P<job>.+)-(?P<step>\d+)-summary\.md")
 
 
 class Now(Protocol):
@@ -51,6 +56,7 @@ class Runner:
     ) -> None:
         self._forge = forge
         self._most_runs = most_runs
+        self._stopped = threading.Event()
         self._repository = Repository(forge.git_directory)
         self._surroundings = Surroundings(
             forge=forge,
@@ -69,13 +75,19 @@ class Runner:
         Raises UnsupportedWorkflow for a file that the runner cannot reproduce, EndlessEvents after `most_runs` runs.
         """
         runs: list[WorkflowRun] = []
-        while events := self._forge.take_events():
+        while not self._stopped.is_set() and (events := self._forge.take_events()):
             merges = _merges(events)
             for event in events:
                 for start in starts(event, self._repository, self._forge.default_branch, merges):
                     self._refuse_endless(runs, start)
-                    runs.append(self._run(start))
+                    if not self._stopped.is_set():
+                        runs.append(self._run(start))
         return runs
+
+    def stop(self) -> None:
+        """For good: start no further run, and end the step that runs now. May be called from another thread."""
+        self._stopped.set()
+        shell.end_running()
 
     def trigger(
         self,
@@ -107,11 +119,18 @@ class Runner:
         finished: dict[str, Finished] = {}
         for job in start.workflow.jobs:
             finished[job.id] = run_job(run, job, {need: finished[need] for need in job.needs})
-        jobs = tuple(each.record for each in finished.values())
+        jobs = tuple(replace(each.record, summary=self._summary(run, key)) for key, each in finished.items())
         done = _record(run, record.created_at, status="completed", conclusion=_conclusion(jobs), jobs=jobs)
         self._forge.record_run(done)
         self._announce(done, start)
         return done
+
+    def _summary(self, run: Run, job_id: str) -> str:
+        """What the steps of a job put in their summaries, in the order of the steps."""
+        files = (self._surroundings.directory / str(run.id)).glob("*-summary.md")
+        found = [(match, file) for file in files if (match := _SUMMARY.fullmatch(file.name)) and match["job"] == job_id]
+        found.sort(key=lambda each: int(each[0]["step"]))
+        return "\n\n".join(file.read_text(encoding="utf-8") for _, file in found)
 
     def _announce(self, run: WorkflowRun, start: Start) -> None:
         payload = {

@@ -13,6 +13,7 @@ from pathlib import Path
 TIMED_OUT = 124
 _PLAIN = ("bash", "-e")
 _EXPLICIT = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")
+_running: set[subprocess.Popen[bytes]] = set()
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +46,24 @@ def run(command: Sequence[str], *, env: Mapping[str, str], cwd: Path, seconds: f
             start_new_session=True,
         )
         try:
+            _running.add(process)
             exit_code = process.wait(timeout=max(seconds, 0))
         except subprocess.TimeoutExpired:
             exit_code, timed_out = TIMED_OUT, True
         finally:
+            _running.discard(process)
             _end_group(process)
     text = log.read_text(encoding="utf-8", errors="replace")
     if timed_out:
         text += f"\n##[error]The job ran longer than its time limit; the step was ended after {seconds:.0f} s."
     return Done(exit_code if exit_code >= 0 else 128 - exit_code, text)
+
+
+def end_running() -> None:
+    """End what runs now, in whichever thread: its step fails. For when the sandbox is stopped."""
+    for process in tuple(_running):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

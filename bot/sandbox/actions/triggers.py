@@ -1,7 +1,7 @@
 """Which workflows an event starts, and from which commit each file is taken. As on GitHub:
 
 1. push: the file of the pushed commit. pull_request, pull_request_review: of the merge of head and base, and nothing
-   runs while the two conflict. workflow_dispatch: of the ref it was asked for.
+   runs while the two conflict. merge_group: of what the queue would merge. workflow_dispatch: of the ref that is named.
 2. pull_request_target, workflow_run and schedule: of the newest commit of the default branch, whatever the event's is.
 """
 
@@ -106,6 +106,8 @@ def _occasion(event: Event, repository: Repository, default_branch: str) -> Occa
             return _on_merge(event, repository)
         case "pull_request_target":
             return _on_target(event, repository, default_branch)
+        case "merge_group":
+            return _on_queue(event)
         case "workflow_run":
             return _on_finished_run(event, repository, default_branch)
         case _:
@@ -160,6 +162,22 @@ def _of_pull_request(event: Event, repository: Repository, *, sha: str, ref: str
         branch=base["ref"],
         pull_numbers=(pull["number"],),
         changed_paths=lambda: repository.changed_by_pull_request(base["sha"], head["sha"]),
+    )
+
+
+def _on_queue(event: Event) -> Occasion:
+    """The queue's own branch, which GitHub makes for one pull request; a filter looks at the branch to merge into."""
+    group = event.payload["merge_group"]
+    return Occasion(
+        event="merge_group",
+        payload=event.payload,
+        actor=event.actor,
+        sha=group["head_sha"],
+        ref=group["head_ref"],
+        files_at=group["head_sha"],
+        head_sha=group["head_sha"],
+        head_branch=group["head_ref"].removeprefix(_BRANCH),
+        branch=group["base_ref"].removeprefix(_BRANCH),
     )
 
 

@@ -1,4 +1,4 @@
-"""The actions that the runner stands in for: checkout, the App's token, and this repository's own set-up.
+"""The actions that the runner stands in for: checkout, the App's token, Python, and this repository's own set-up.
 
 Each does what the original does to the workspace, the environment and the outputs; what cannot be had in the sandbox
 (a download of Python, an App's registration) is replaced by its local counterpart.
@@ -17,7 +17,7 @@ from typing import Literal
 
 from bot.sandbox.actions import shell
 from bot.sandbox.actions.masking import Mask
-from bot.sandbox.actions.reader import APP_TOKEN, CHECKOUT, SETUP
+from bot.sandbox.actions.reader import APP_TOKEN, CHECKOUT, PYTHON, SETUP
 from bot.sandbox.actions.repository import git_environment
 from bot.sandbox.actions.surroundings import Surroundings
 
@@ -187,17 +187,28 @@ def _setup(place: Place, inputs: Mapping[str, str]) -> Result:  # noqa: ARG001 e
     if not description.is_file():
         reason = f"Can't find 'action.yml' under '{SETUP}'. Did you forget to run actions/checkout before it?"
         return Result().fail(reason)
+    _install(place, {"python": _PYTHON, "python3": _PYTHON, "stagewright": _LAUNCHER})
+    return Result(log="stagewright is the program of this checkout\n", paths=[str(place.tools)])
+
+
+def _python(place: Place, inputs: Mapping[str, str]) -> Result:
+    """The sandbox's own Python under the names that the action puts on the PATH, whatever version is asked for."""
+    wanted = inputs.get("python-version", "")
+    _install(place, dict.fromkeys(("python", "python3", f"python{wanted}"), _PYTHON))
+    return Result(log=f"Python {wanted} is the one of the sandbox\n", paths=[str(place.tools)])
+
+
+def _install(place: Place, scripts: Mapping[str, str]) -> None:
     python = shlex.quote(str(place.surroundings.python))
-    scripts = {"python": _PYTHON, "python3": _PYTHON, "stagewright": _LAUNCHER}
     for name, script in scripts.items():
         file = place.tools / name
         file.write_text(script.format(python=python), encoding="utf-8")
         file.chmod(0o755)
-    return Result(log="stagewright is the program of this checkout\n", paths=[str(place.tools)])
 
 
 _ACTIONS: dict[str, Callable[[Place, Mapping[str, str]], Result]] = {
     CHECKOUT: _checkout,
     APP_TOKEN: _app_token,
+    PYTHON: _python,
     SETUP: _setup,
 }

@@ -5,6 +5,8 @@ blobs, refs, diffs and merges are git's own. The layers, outermost first:
 
     server                       Forge: start, stop, and what only an owner may do
     web, smart_http              HTTP: authentication, dispatch, error bodies, pagination, `git http-backend`
+    pages                        HTML for people, at the addresses that `html_url` names
+    operations                   one operation of the REST API, for a client or for a page
     routes_*                     one module per area of the REST API
     represent_*                  records -> GitHub's JSON
     pulls, merging, branches     what happens to a pull request, and what a moved branch causes

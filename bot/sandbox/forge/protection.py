@@ -12,14 +12,14 @@ from bot.sandbox.forge.records import Protection, Pull, Review
 from bot.sandbox.forge.store import Store
 from bot.sandbox.forge.update_hook import refusal
 
-_DECISIONS = ("APPROVED", "CHANGES_REQUESTED", "DISMISSED")
+DECISIONS = ("APPROVED", "CHANGES_REQUESTED", "DISMISSED")
 _PASSED = ("success", "neutral", "skipped")
 _NOTHING_REQUIRED = Protection(allow_force_push=True)
 
 
 def counting_reviews(store: Store, pull: Pull) -> list[Review]:
     """Rule 1."""
-    latest = {review.author: review for review in pull.reviews if review.state in _DECISIONS}
+    latest = {review.author: review for review in pull.reviews if review.state in DECISIONS}
     return [review for review in latest.values() if store.may(review.author, "write")]
 
 

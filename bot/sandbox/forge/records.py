@@ -39,11 +39,12 @@ class StepRun:
 
 @dataclass(frozen=True)
 class JobRun:
-    """One job of a workflow run; GitHub shows it as a check run on the run's head SHA."""
+    """One job of a workflow run; GitHub shows it as a check run on the run's head SHA. `summary` is Markdown."""
 
     name: str
     conclusion: str
     steps: tuple[StepRun, ...]
+    summary: str = ""
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,15 @@ class WorkflowRun:
     pull_numbers: tuple[int, ...]
     actor: str
     created_at: datetime
+
+
+@dataclass(slots=True)
+class Workflows:
+    """Who runs the workflows: `attended` by somebody who takes every event at once, who is `busy` or has failed."""
+
+    attended: bool = False
+    busy: bool = False
+    failure: str | None = None
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from werkzeug.serving import BaseWSGIServer, WSGIRequestHandler, make_server
 
 from bot.sandbox.forge import smart_http
 from bot.sandbox.forge.git import Git
-from bot.sandbox.forge.records import Event, Level, Permission, Protection, WorkflowRun
+from bot.sandbox.forge.records import Event, Level, Permission, Protection, WorkflowRun, Workflows
 from bot.sandbox.forge.scope import API_ROOT
 from bot.sandbox.forge.store import ACTIONS_BOT, Store
 from bot.sandbox.forge.web import create_app
@@ -141,6 +141,16 @@ class Forge:
         """Queue an event that no request causes: schedule, workflow_run, workflow_dispatch."""
         with self._store.lock:
             self._store.events.append(event)
+
+    def has_events(self) -> bool:
+        """Whether an event waits to be taken."""
+        with self._store.lock:
+            return bool(self._store.events)
+
+    def report_workflows(self, *, attended: bool = True, busy: bool = False, failure: str | None = None) -> None:
+        """Tell the pages who runs the workflows; `failure` says why nobody does any more."""
+        with self._store.lock:
+            self._store.workflows = Workflows(attended, busy, failure)
 
     def record_run(self, run: WorkflowRun) -> None:
         """Add a workflow run, or replace the one with its id."""

@@ -25,6 +25,7 @@ from bot.sandbox.forge.records import (
     User,
     UserType,
     WorkflowRun,
+    Workflows,
     at_least,
 )
 
@@ -56,6 +57,7 @@ class Store:
     protections: dict[str, Protection] = field(default_factory=dict)
     verified: set[str] = field(default_factory=set)
     events: list[Event] = field(default_factory=list)
+    workflows: Workflows = field(default_factory=Workflows)
 
     def __post_init__(self) -> None:
         self._user_ids = itertools.count(_FIRST_USER_ID)
@@ -122,6 +124,13 @@ class Store:
 
     def signature(self, user: User) -> Signature:
         return Signature(user.login, user.noreply_email, self.now())
+
+    def workflows_run(self) -> bool:
+        """Whether a workflow runs, or will without anybody doing anything more."""
+        if self.workflows.failure is not None:
+            return False
+        waiting = self.workflows.attended and (self.workflows.busy or bool(self.events))
+        return waiting or any(run.status != "completed" for run in self.runs.values())
 
     # issues and pull requests
 

@@ -1,12 +1,14 @@
-"""The HTTP face of the forge: who is calling, what they may do, and GitHub's shape for every refusal."""
+"""The HTTP face of the forge: who is calling, and GitHub's shape for every answer and refusal."""
 
 from functools import partial
 from typing import Any
 
 from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException
+from werkzeug.wrappers import Response as ResponseBase
 
 from bot.sandbox.forge import (
+    pages,
     routes_commits,
     routes_contents,
     routes_git,
@@ -16,11 +18,11 @@ from bot.sandbox.forge import (
     routes_reviews,
     smart_http,
 )
-from bot.sandbox.forge.api import REPOSITORY, Answer, Call, Route
+from bot.sandbox.forge.api import Answer, Route
 from bot.sandbox.forge.credentials import token_of
-from bot.sandbox.forge.failures import BAD_CREDENTIALS, Refusal, forbidden, not_found
-from bot.sandbox.forge.records import Grant
-from bot.sandbox.forge.scope import API_ROOT, Scope
+from bot.sandbox.forge.failures import BAD_CREDENTIALS, Refusal
+from bot.sandbox.forge.operations import perform
+from bot.sandbox.forge.scope import API_ROOT
 from bot.sandbox.forge.store import Store
 
 _AREAS = (
@@ -36,7 +38,7 @@ _AREAS = (
 
 def create_app(store: Store) -> Flask:
     """The WSGI application of one forge."""
-    app = Flask("forge", static_folder=None)
+    app = Flask(__name__, static_folder=None, template_folder=None)
     app.url_map.merge_slashes = False
     for area in _AREAS:
         for route in area.declared:
@@ -44,37 +46,18 @@ def create_app(store: Store) -> Flask:
             view = partial(_answer, store, route)
             app.add_url_rule(API_ROOT + route.rule, endpoint, view, methods=[route.method])
     smart_http.register(app, store)
+    pages.register(app, store)
     app.register_error_handler(Refusal, _refused)
-    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(HTTPException, partial(_http_error, store))
     return app
 
 
 def _answer(store: Store, route: Route, **arguments: Any) -> Response:
     with store.lock:
         grant = store.grants.get(token_of(request) or "")
-        if grant is None:
-            raise Refusal(401, BAD_CREDENTIALS)
-        call = Call(request, Scope(store, request.host_url.rstrip("/")), grant)
-        if route.rule.startswith(REPOSITORY):
-            _demand_repository(call, f"{arguments.pop('owner')}/{arguments.pop('repository')}")
-        _demand_access(call, route, grant)
-        answer = route.handler(call, **arguments)
-        call.refuse_unread()
-        return _response(answer)
-
-
-def _demand_repository(call: Call, name: str) -> None:
-    """The repository is private: who cannot read it is told that it does not exist."""
-    visible = call.caller.is_bot or call.store.may(call.login, "read")
-    if name.lower() != call.store.repository.lower() or not visible:
-        raise not_found()
-
-
-def _demand_access(call: Call, route: Route, grant: Grant) -> None:
-    if not grant.allows(route.permissions, route.level):
-        raise forbidden()
-    if route.rule.startswith(REPOSITORY):
-        call.demand_role(route.role)
+    if grant is None:
+        raise Refusal(401, BAD_CREDENTIALS)
+    return _response(perform(store, route, request, grant, arguments))
 
 
 def _response(answer: Answer) -> Response:
@@ -94,8 +77,10 @@ def _refused(refusal: Exception) -> Response:
     return _response(Answer(refusal.body, refusal.status))
 
 
-def _http_error(error: Exception) -> Response:
+def _http_error(store: Store, error: Exception) -> ResponseBase:
     """An address that no route knows."""
     assert isinstance(error, HTTPException)
+    if not request.path.startswith(API_ROOT):
+        return pages.missing(store, error)
     status = 404 if error.code in (404, 405) else error.code or 500
     return _refused(Refusal(status, "Not Found" if status == 404 else str(error.name)))
