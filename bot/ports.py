@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 from bot.core.log import LogContent
-from bot.core.pulls import NewPull, PullCommit, PullRequest, Review, TreeCommit
-from bot.core.state import Capabilities, RegistryState, Run, Write
+from bot.core.pulls import Issue, NewPull, PullCommit, PullRequest, Review, TreeCommit
+from bot.core.state import (
+    Artifacts,
+    Capabilities,
+    Identity,
+    ModelVersion,
+    RegisteredModel,
+    RegistryState,
+    Run,
+    Write,
+)
 
 
 class Registry(Protocol):
@@ -27,8 +37,23 @@ class Registry(Protocol):
         """These models with all their versions and aliases. A model that does not exist is absent from the answer."""
         ...
 
+    def models(self) -> Sequence[RegisteredModel]:
+        """Every model of the registry (prompts are none), in order of name, all pages of them.
+
+        `versions` is partial: the newest version of each stage, as one search of models answers them. So two versions
+        in one stage do not show, nor does every version that an alias names: ask `state` for those.
+        """
+        ...
+
     def runs(self, run_ids: Collection[str]) -> Mapping[str, Run]:
         """These runs, deleted ones included. A run that does not exist is absent from the answer."""
+        ...
+
+    def artifacts(self, versions: Collection[ModelVersion]) -> Mapping[Identity, Artifacts]:
+        """Whether the files of each of these versions are there, by one listing per version: ask for few.
+
+        A listing that fails answers `unknown` for that version and raises nothing.
+        """
         ...
 
 
@@ -41,6 +66,14 @@ class RegistryWriter(Registry, Protocol):
 
     def tag_version(self, model: str, version: int, key: str, value: str) -> None:
         """Set a tag on a version."""
+        ...
+
+    def tag_model(self, model: str, key: str, value: str) -> None:
+        """Set a tag on a model, replacing the value it may have."""
+        ...
+
+    def untag_model(self, model: str, key: str) -> None:
+        """Remove a tag from a model; one that is not there is fine."""
         ...
 
 
@@ -111,6 +144,30 @@ class PullRequests(Protocol):
         ...
 
 
+class Issues(Protocol):
+    """Keeps issues of one repository that the bot itself opened. Raises ForgeUnavailable, ForgeForbidden.
+
+    An issue is ours when our own login opened it and its body begins with our marker (an HTML comment). Nobody else's
+    issue is ever read for its contents, edited or closed.
+    """
+
+    def open_ours(self, marker: str, label: str) -> Sequence[Issue]:
+        """Our open issues with this marker and label, oldest first, all pages of them."""
+        ...
+
+    def open_issue(self, marker: str, label: str, title: str, body: str) -> Issue:
+        """Open an issue whose body is the marker and `body`."""
+        ...
+
+    def edit_issue(self, issue: Issue, marker: str, title: str, body: str) -> Issue:
+        """Replace the title and what follows the marker."""
+        ...
+
+    def close_issue(self, issue: Issue, marker: str, comment: str) -> None:
+        """Say why in a comment, and close it. Safe to repeat after a crash half-way."""
+        ...
+
+
 class Tree(Protocol):
     """Reads the repository's files, at commits and as they lie on disk. Raises HistoryUnavailable."""
 
@@ -141,6 +198,13 @@ class Tree(Protocol):
         """The best common ancestor."""
         ...
 
+    def merged(self, one: str, other: str) -> str | None:
+        """A commit of what merging two commits would give, on no branch and not checked out; None where they conflict.
+
+        Raises HistoryUnavailable on a shallow clone.
+        """
+        ...
+
     def first_parents(self, commit: str, path: str) -> Sequence[TreeCommit]:
         """The commits of the first-parent line that changed a path, newest first.
 
@@ -161,7 +225,7 @@ class WorkingTree(Protocol):
     """Writes files of the working tree."""
 
     def write(self, path: str, content: bytes) -> None:
-        """Replace a file's content, all or nothing."""
+        """Replace a file's content or make the file, all or nothing."""
         ...
 
 
@@ -183,3 +247,42 @@ class AuditLogWriter(AuditLog, Protocol):
         is resolved by reading back: the same lines at the new head mean that they were appended.
         """
         ...
+
+
+Item = TypeVar("Item")
+
+Advance: TypeAlias = Callable[[int], object]
+"""Says that so many more are done."""
+
+
+class Progress(Protocol):
+    """Shows a person who waits how far long work is. Raises nothing and changes nothing but what that person sees."""
+
+    def task(self, what: str, total: int | None = None) -> AbstractContextManager[Advance]:
+        """One piece of work, such as "Reading models", that ends with the block; `total` None when it is not known.
+
+        Tasks may lie within each other. `what` may hold text of any origin.
+        """
+        ...
+
+
+def counted(items: Iterable[Item], advance: Advance) -> Iterator[Item]:
+    """The items, each counted as done when the next one is asked for."""
+    for item in items:
+        yield item
+        advance(1)
+
+
+class _Silent:
+    """Shows nothing."""
+
+    def task(self, what: str, total: int | None = None) -> AbstractContextManager[Advance]:  # noqa: ARG002 - the port's
+        return nullcontext(_ignored)
+
+
+def _ignored(_: int) -> None:
+    pass
+
+
+SILENT: Final[Progress] = _Silent()
+"""For whoever does not watch: programs and tests."""

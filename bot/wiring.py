@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
     from bot.adapters.actions_output import ActionsOutput
     from bot.adapters.git_tree import GitTree
     from bot.adapters.github import Pace
-    from bot.ports import AuditLog, AuditLogWriter, PullRequests, Registry, RegistryWriter, WorkingTree
+    from bot.ports import (
+        AuditLog,
+        AuditLogWriter,
+        Issues,
+        Progress,
+        PullRequests,
+        Registry,
+        RegistryWriter,
+        WorkingTree,
+    )
 
 SECRETS = (
     "GITHUB_TOKEN",
@@ -31,7 +41,9 @@ SECRETS = (
 )
 """The variables whose values never reach a log, an error or a repr."""
 
-_PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s]*)@")
+_PASSWORD = re.compile(r"://[^/:@]*:(.*)@", re.DOTALL)
+"""In an address that is broken too, where a password holds a slash or a space."""
+_LOGIN = re.compile(r"[A-Za-z0-9_-]{1,100}(?:\[bot\])?")
 _SHORTEST_SECRET = 4
 """Shorter values are not masked: masking every "a" would make a text unreadable and tell the value too."""
 
@@ -91,10 +103,17 @@ class Connections:
         by_hand = self._environment.get("GITHUB_EVENT_NAME") == "workflow_dispatch"
         again = self._environment.get("GITHUB_RUN_ATTEMPT", "1") != "1"
         people = [
-            self._environment.get("GITHUB_ACTOR") if by_hand else None,
-            self._environment.get("GITHUB_TRIGGERING_ACTOR") if by_hand or again else None,
+            self._login("GITHUB_ACTOR") if by_hand else None,
+            self._login("GITHUB_TRIGGERING_ACTOR") if by_hand or again else None,
         ]
         return tuple(dict.fromkeys(filter(None, people)))
+
+    def _login(self, variable: str) -> str | None:
+        """A login, which a trailer of a commit can hold: nothing else may get into one."""
+        login = self._environment.get(variable)
+        if login and not _LOGIN.fullmatch(login):
+            raise Misuse(f"{variable} is {login!r}, which is no login.", fix="Leave it as GitHub Actions sets it.")
+        return login
 
     @property
     def run_url(self) -> str | None:
@@ -107,6 +126,11 @@ class Connections:
     def repository(self) -> str:
         """`owner/name`. Raises Misuse without GITHUB_REPOSITORY."""
         return self._required("GITHUB_REPOSITORY", "Set it to owner/name, e.g. acme/models.")
+
+    @property
+    def repository_if_known(self) -> str | None:
+        """`owner/name`, None without GITHUB_REPOSITORY."""
+        return self._environment.get("GITHUB_REPOSITORY") or None
 
     @property
     def has_github(self) -> bool:
@@ -137,6 +161,23 @@ class Connections:
         return ActionsOutput(self._environment)
 
     @cached_property
+    def progress(self) -> Progress:
+        """Lines that move on a terminal, a line now and then in the log of a CI job, nothing where a program reads."""
+        is_terminal = sys.stderr.isatty()
+        if not (is_terminal or self._is_set("GITHUB_ACTIONS") or self._is_set("CI")):
+            from bot.ports import SILENT
+
+            return SILENT
+        from bot.adapters.progress import LineProgress, TerminalProgress
+
+        if is_terminal and self._environment.get("TERM", "") not in ("", "dumb", "unknown"):
+            return TerminalProgress(sys.stderr, colour=not self._environment.get("NO_COLOR"))
+        return LineProgress(sys.stderr)
+
+    def _is_set(self, variable: str) -> bool:
+        return self._environment.get(variable, "").lower() not in ("", "0", "false")
+
+    @cached_property
     def tree(self) -> GitTree:
         """The repository's files and history."""
         from bot.adapters.git_tree import GitTree
@@ -157,7 +198,7 @@ class Connections:
         address = self._registry_address
         from bot.adapters.mlflow_registry import MlflowRegistry
 
-        return MlflowRegistry.connect(*address, alias_only=self._alias_only)
+        return MlflowRegistry.connect(*address, alias_only=self._alias_only, progress=self.progress)
 
     @cached_property
     def registry_writer(self) -> RegistryWriter:
@@ -165,7 +206,7 @@ class Connections:
         address = self._registry_address
         from bot.adapters.mlflow_registry import MlflowRegistryWriter
 
-        return MlflowRegistryWriter.connect(*address, alias_only=self._alias_only)
+        return MlflowRegistryWriter.connect(*address, alias_only=self._alias_only, progress=self.progress)
 
     @cached_property
     def pulls(self) -> PullRequests:
@@ -173,6 +214,13 @@ class Connections:
         from bot.adapters.github import GitHubPullRequests
 
         return GitHubPullRequests(self._token, self.repository, self._api_url, pace=self._pace)
+
+    @cached_property
+    def issues(self) -> Issues:
+        """The issues that the bot keeps."""
+        from bot.adapters.github import GitHubIssues
+
+        return GitHubIssues(self._token, self.repository, self._api_url, pace=self._pace)
 
     @cached_property
     def log(self) -> AuditLog:
@@ -188,7 +236,7 @@ class Connections:
         """The audit log, to append to."""
         from bot.adapters.github import GitHubAuditLog
 
-        return GitHubAuditLog(self._token, self.repository, self._api_url, pace=self._pace)
+        return GitHubAuditLog(self._token, self.repository, self._api_url, pace=self._pace, progress=self.progress)
 
     @property
     def _pace(self) -> Pace:

@@ -193,7 +193,7 @@ def test_a_log_that_is_gone_though_its_genesis_is_known(repository: Repository, 
     said = run(written(repository, "policies/audit.yaml", BEGUN), *command)
     assert said.code == 3
     assert "names the genesis of an audit log, but the branch `audit-log` does not exist" in said.one_line()
-    assert "Restore the branch from a clone" in said.one_line()
+    assert "`git push origin origin/audit-log:refs/heads/audit-log`" in said.one_line()
 
 
 class TestMissingEnvironment:
@@ -230,6 +230,7 @@ class TestUsage:
             (("compare",), "Missing argument 'MODEL'"),
             (("approvals", "0"), "0 is not in the range x>=1"),
             (("history", "--at", "yesterday"), "'yesterday' is not a moment. Write it as 2026-11-01T12:00:00Z."),
+            (("history", "--at", "0001-01-01T00:00:00+23:59"), "is not a moment. Write it as 2026-11-01T12:00:00Z."),
         ],
         ids=lambda value: value[0] if isinstance(value, tuple) else None,
     )
@@ -273,6 +274,15 @@ def test_mlflow_that_is_down_is_told_soon_with_its_address(repository: Repositor
     assert "Start it, or correct MLFLOW_TRACKING_URI." in said.one_line()
     assert "hunter2" not in said.output
     assert said.seconds < PATIENCE
+
+
+@pytest.mark.parametrize("password", ["pa ss-word", "pa/ss-word", "pa\nss-word", "pa@ss-word", "pa:ss#word"], ids=repr)
+def test_a_password_that_breaks_the_address_is_not_told(repository: Repository, password: str) -> None:
+    said = run(repository.directory, "plan", options=["-v"], MLFLOW_TRACKING_URI=f"http://ana:{password}@127.0.0.1:9")
+    assert said.code in (2, 3)
+    assert password not in said.output
+    assert "ss-word" not in said.output
+    assert "ss#word" not in said.output
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,13 @@ from click.testing import CliRunner, Result
 
 from bot.adapters.actions_output import ActionsOutput
 from bot.cli import Session, _guarded, cli
-from bot.errors import Refused, RegistryUnavailable
-from tests.commands.scene import NOON, RUN_URL, ReadOnlyPullRequests, Scene
+from bot.core.ownership import OWNER_TAG
+from bot.core.state import Artifacts, TransitionStage
+from bot.errors import Misuse, Refused, RegistryUnavailable
+from bot.ports import SILENT
+from tests.commands.scene import NOON, RUN_URL, ReadOnlyPullRequests, Scene, identity_of, model_of
+from tests.fakes.issues import FakeIssues
+from tests.fakes.registry import ModelTag
 
 GROUP: dict[str, Any] = dict(cli.commands)
 
@@ -24,13 +29,17 @@ class SceneConnections:
     actor = "alice"
     run_url = RUN_URL
     has_registry = True
+    progress = SILENT
+    repository_if_known = "acme/models"
+    requesters = ("alice",)
 
     def __init__(self, scene: Scene, event: dict[str, Any] | None = None) -> None:
         self._event = event or {}
-        self.tree = scene.tree
+        self.tree = self.working_tree = scene.tree
         self.registry = self.registry_writer = scene.registry
         self.pulls = scene.pulls
         self.log = self.log_writer = scene.log
+        self.issues = FakeIssues()
         self.actions = RecordedOutput()
 
     def event(self) -> dict[str, Any]:
@@ -46,8 +55,8 @@ class SceneConnections:
 class RecordedOutput(ActionsOutput):
     """Keeps the step outputs instead of writing them to a file."""
 
-    def __init__(self) -> None:
-        super().__init__({})
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        super().__init__(environment or {})
         self.written: dict[str, Any] = {}
 
     def outputs(self, values: Any) -> None:
@@ -95,6 +104,69 @@ class TestAuditVerify:
         assert run(kind(scene), "audit", "verify").exit_code == 1
 
 
+class TestDrift:
+    """`scene` is as Git says; demand's Production was approved, wine's was found."""
+
+    def moved(self, scene: Scene, model: str = "demand", version: int = 4) -> SceneConnections:
+        scene.registry.change(TransitionStage(model, version, "Production", archive_existing=True))
+        return SceneConnections(scene)
+
+    def test_without_drift_it_exits_0_and_with_drift_1(self, scene: Scene) -> None:
+        clean = run(SceneConnections(scene), "drift")
+        assert (clean.exit_code, "The registry is what Git says." in clean.output) == (0, True)
+        drifted = run(self.moved(scene), "drift")
+        assert (drifted.exit_code, "wrong-version" in drifted.output) == (1, True)
+
+    def test_what_could_not_be_looked_at_exits_3(self, scene: Scene) -> None:
+        scene.registry.lost[identity_of("demand", 3)] = Artifacts("unknown", "no answer", is_passing=True)
+        assert run(SceneConnections(scene), "drift").exit_code == 3
+
+    def test_adopting_all_of_it_exits_0_and_leaving_some_1(self, scene: Scene) -> None:
+        links = self.moved(scene)
+        would = run(links, "drift", "--adopt", "--dry-run")
+        assert (would.exit_code, scene.pulls.opened) == (0, [])
+        done = run(links, "drift", "--adopt")
+        assert (done.exit_code, len(scene.pulls.opened)) == (0, 1)
+        assert "needs evidence" in " ".join(done.output.split())
+        scene.registry.add(model_of("stray", {1: "Production"}, {}))
+        assert run(links, "drift", "--adopt").exit_code == 1
+
+    def test_reverting_all_of_it_exits_0_and_a_refusal_1(self, scene: Scene) -> None:
+        scene.promoted("demand")
+        scene.apply()
+        links = self.moved(scene)
+        assert run(links, "drift", "--revert", "--dry-run").exit_code == 0
+        assert scene.held()[("demand", "Production")] == (4,)
+        assert run(links, "drift", "--revert").exit_code == 0
+        assert scene.held()[("demand", "Production")] == (5,)
+        assert run(self.moved(scene, "wine", 2), "drift", "--revert").exit_code == 1
+
+    def test_a_revert_that_could_not_be_told_exits_3(self, scene: Scene) -> None:
+        scene.promoted("demand")
+        scene.apply()
+        links = self.moved(scene)
+
+        def fail(what: str) -> None:
+            raise Refused("GitHub wants no comment.")
+
+        scene.pulls.before_write = fail
+        said = run(links, "drift", "--revert")
+        assert (said.exit_code, scene.held()[("demand", "Production")]) == (3, (5,))
+        assert "GitHub wants no comment." in " ".join(said.output.split())
+
+    def test_post_keeps_the_issue(self, scene: Scene) -> None:
+        links = self.moved(scene)
+        assert "Issue: would be opened." in run(links, "drift", "--post", "--dry-run").output
+        assert links.issues.done == []
+        assert run(links, "drift", "--post").exit_code == 1
+        assert links.issues.done == ["open_issue"]
+        assert "Issue #101: says this already." in run(links, "drift", "--post").output
+
+    @pytest.mark.parametrize("options", [("--adopt", "--revert"), ("--force",), ("--adopt", "--force")])
+    def test_options_that_do_not_go_together(self, scene: Scene, options: tuple[str, ...]) -> None:
+        assert isinstance(run(SceneConnections(scene), "drift", *options).exception, Misuse)
+
+
 class TestApply:
     def test_what_could_not_be_told_is_shown_and_exits_3(self, scene: Scene) -> None:
         scene.promoted("demand")
@@ -116,6 +188,41 @@ class TestApply:
         scene.promoted("wine", approvers=("bob",))
         assert run(SceneConnections(scene), "apply").exit_code == 1
 
+    def test_models_to_take_over_may_be_given_several_times(self, scene: Scene) -> None:
+        for model in ("demand", "wine"):
+            scene.registry.retag(ModelTag(model, OWNER_TAG, "acme/other"))
+        assert run(SceneConnections(scene), "apply", "--take-over", "demand").exit_code == 1
+        answer = run(SceneConnections(scene), "apply", "--take-over", "demand", "--take-over", "w*")
+        assert answer.exit_code == 0
+        assert "taken over from 'acme/other'" in answer.output
+
+    def test_a_dry_run_takes_nothing_over(self, scene: Scene) -> None:
+        scene.registry.retag(ModelTag("wine", OWNER_TAG, "acme/other"))
+        assert run(SceneConnections(scene), "apply", "--dry-run").exit_code == 1
+        assert run(SceneConnections(scene), "apply", "--dry-run", "--take-over", "wine").exit_code == 0
+        assert scene.state().models["wine"].tags == {OWNER_TAG: "acme/other"}
+
+
+class TestImport:
+    def test_what_was_written_exits_0_and_a_refusal_1(self, scene: Scene) -> None:
+        del scene.tree.working["models/wine.yaml"]
+        before = dict(scene.tree.working)
+        dry = run(SceneConnections(scene), "import", "w*", "--dry-run", "--follow", "champion")
+        assert (dry.exit_code, scene.tree.working) == (0, before)
+        assert "models/wine.yaml: Production v1, champion follows Production" in dry.output
+        assert run(SceneConnections(scene), "import").exit_code == 0
+        assert b"champion: 1 #" in scene.tree.working["models/wine.yaml"]
+        del scene.tree.working["models/wine.yaml"]
+        scene.registry.change(TransitionStage("wine", 2, "Production", archive_existing=False))
+        assert run(SceneConnections(scene), "import").exit_code == 1
+
+    def test_a_model_of_another_repository_is_named(self, scene: Scene) -> None:
+        del scene.tree.working["models/wine.yaml"]
+        scene.registry.retag(ModelTag("wine", OWNER_TAG, "acme/other"))
+        answer = run(SceneConnections(scene), "import")
+        assert "skipped: wine: acme/other owns it" in answer.output
+        assert "models/wine.yaml" not in scene.tree.working
+
 
 class TestApprovals:
     def asked(self, scene: Scene, *options: str) -> Result:
@@ -133,6 +240,81 @@ class TestApprovals:
         scene.pulls.open_by("alice", "edit", {"README.md": "one"})
         self.asked(scene, "--post")
         assert [status.state for status in scene.pulls.statuses] == ["pending"]
+
+
+class TestPlan:
+    def asked(self, scene: Scene, *options: str, in_actions: bool = True) -> Result:
+        links = SceneConnections(scene)
+        links.actions = RecordedOutput({"GITHUB_ACTIONS": "true"} if in_actions else {})
+        return run(links, "plan", *options)
+
+    def test_annotates_what_would_happen_at_the_line_of_the_slot(self, scene: Scene) -> None:
+        scene.pulls.open_by("alice", "edit", scene.file("models/demand.yaml", "Production: 3", "Production: 5"))
+        said = self.asked(scene, "--pull", "11")
+        assert said.exit_code == 0
+        assert said.stderr.splitlines() == [
+            "::notice file=models/demand.yaml,line=5,col=15,title=promotion::demand Production: v3 → v5, promotion.",
+            "::notice file=models/demand.yaml,line=7,col=13,title=promotion::demand champion: v3 → v5, promotion.",
+        ]
+        assert "Plan for pull request #11, as if merged now" in said.stdout
+
+    def test_a_refusal_of_its_own_slots_is_an_error_and_a_no(self, scene: Scene) -> None:
+        scene.pulls.open_by("alice", "edit", scene.file("models/demand.yaml", "Production: 3", "Production: 99"))
+        said = self.asked(scene, "--pull", "11")
+        assert said.exit_code == 1
+        assert said.stderr.splitlines()[0] == (
+            "::error file=models/demand.yaml,line=5,col=15,title=version-missing::demand Production: apply would"
+            " refuse this: version 99 of demand does not exist in the registry. Name a version that exists, or"
+            " revert the edit."
+        )
+
+    def test_findings_are_a_no(self, scene: Scene) -> None:
+        scene.pulls.open_by("alice", "edit", scene.file("models/demand.yaml", "Production: 3", "Production: true"))
+        said = self.asked(scene, "--pull", "11")
+        assert said.exit_code == 1
+        assert said.stderr.startswith("::error file=models/demand.yaml,line=5,col=15,title=wrong-type::")
+        assert "models/demand.yaml:5:15" in said.stdout
+
+    def test_of_the_working_tree_a_refusal_is_a_warning(self, scene: Scene) -> None:
+        scene.tree.write("models/demand.yaml", b"schema_version: 1\nname: demand\naliases: {champion: 99}\n")
+        said = self.asked(scene)
+        assert said.exit_code == 0
+        assert "::warning file=models/demand.yaml,line=3,col=21,title=version-missing::" in said.stderr
+        assert self.asked(scene, "--exit-code").exit_code == 1
+
+    def test_outside_of_github_actions_there_are_no_annotations(self, scene: Scene) -> None:
+        scene.tree.write("models/demand.yaml", b"schema_version: 1\nname: demand\naliases: {champion: 99}\n")
+        assert self.asked(scene, in_actions=False).stderr == ""
+
+
+class TestRollback:
+    @pytest.fixture
+    def night(self, scene: Scene) -> Scene:
+        scene.promoted("demand")
+        scene.apply()
+        return scene
+
+    def test_opens_and_exits_0_and_so_does_the_second_run(self, night: Scene) -> None:
+        for expected in ("opened #12", "already open #12"):
+            said = run(SceneConnections(night), "rollback", "demand", "--reason", "wrong scores")
+            assert (said.exit_code, expected in said.output) == (0, True), said.output
+        assert night.pulls.opened[-1].labels == ("stagewright", "rollback")
+
+    def test_a_hostile_reason_is_one_argument(self, night: Scene) -> None:
+        reason = "--to 4 $(touch /tmp/x) `id`; rm -rf / '\"\n| x\n::error::no"
+        said = run(SceneConnections(night), "rollback", "demand", "--dry-run", f"--reason={reason}")
+        assert said.exit_code == 0
+        assert "v5 → v3" in said.output
+        assert not [line for line in said.output.splitlines() if line.lstrip().startswith("::")]
+        assert not night.pulls.opened[1:]
+
+    def test_what_cannot_be_exits_1(self, night: Scene) -> None:
+        said = run(SceneConnections(night), "rollback", "demand", "--to", "4", "--reason", "x")
+        assert (said.exit_code, "never saw v4" in said.output) == (1, True)
+
+    @pytest.mark.parametrize("options", [(), ("--to", "0", "--reason", "x"), ("--to", "three", "--reason", "x")])
+    def test_what_cannot_be_asked_exits_2(self, night: Scene, options: tuple[str, ...]) -> None:
+        assert run(SceneConnections(night), "rollback", "demand", *options).exit_code == 2
 
 
 class TestVerbose:

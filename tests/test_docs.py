@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import re
 import shlex
+import shutil
+import subprocess
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -15,6 +19,7 @@ from pydantic import BaseModel
 
 from bot.cli import cli
 from bot.core import spec
+from bot.core.drift import Code
 from bot.core.guards import GUARDS
 from bot.documents import parse_approval_policy, parse_audit_anchor, parse_model, parse_promotion_policy
 from bot.sandbox.actions.expressions import Scope, evaluate
@@ -112,7 +117,8 @@ def _form(name: str, command: click.Command) -> str:
             words.append(shown if parameter.required else f"[{shown}]")
         elif isinstance(parameter, click.Option) and not parameter.hidden:
             value = "" if parameter.is_flag else f" {str(parameter.name).upper()}"
-            words.append(f"[{parameter.opts[-1]}{value}]")
+            option = f"{parameter.opts[-1]}{value}"
+            words.append(option if parameter.required else f"[{option}]")
     return " ".join(words)
 
 
@@ -145,8 +151,10 @@ def _table_below(page: str, head: str) -> list[list[str]]:
 
 
 def test_setup_lists_the_variables_that_the_program_reads_and_no_others() -> None:
-    texts = (node.value for node in ast.walk(_source("bot/wiring.py")) if isinstance(node, ast.Constant))
-    variable = re.compile(r"(GITHUB|MLFLOW|STAGEWRIGHT|DATABRICKS)_[A-Z_]+")
+    modules = [path.relative_to(ROOT) for path in (ROOT / "bot").rglob("*.py")]
+    trees = [_source(str(path)) for path in modules if not path.is_relative_to("bot/sandbox")]
+    texts = (node.value for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Constant))
+    variable = re.compile(r"_?(GITHUB|MLFLOW|STAGEWRIGHT|DATABRICKS)_[A-Z_]+|CI|NO_COLOR|TERM")
     read = {text for text in texts if isinstance(text, str) and variable.fullmatch(text)}
     listed = {name for row in _rows("docs/setup.md", "## What the program reads") for name in _code(row[0])}
     assert listed - {"MLFLOW_TRACKING_USERNAME"} == read  # MLflow itself reads the user's name
@@ -203,7 +211,7 @@ def test_every_key_of_the_files_is_listed_with_what_it_may_be(document: type[Bas
     assert [_code(row[0]) for row in rows] == [[_key(*field)] for field in document.model_fields.items()]
     for (_, field), (key, kind, default, meaning) in zip(document.model_fields.items(), rows, strict=True):
         assert kind
-        assert meaning
+        assert meaning == field.description, f"{key}: an editor explains it in other words, from {document.__name__}"
         assert (default == "required") is field.is_required(), key
         if isinstance(field.default, int | str) and not isinstance(field.default, bool) and field.default:
             assert default == f"`{field.default}`", key
@@ -214,6 +222,9 @@ def test_every_short_form_is_shown(form: type[BaseModel]) -> None:
     page = (ROOT / "docs" / "model-file.md").read_text(encoding="utf-8")
     for name, field in form.model_fields.items():
         assert f"`{{{_key(name, field)}: " in page
+    if form is not spec.Follows:
+        (meaning,) = re.findall(rf"^\| `{{{_key(name, field)}: [^|]*\| (.*) \|$", page, re.MULTILINE)
+        assert meaning == field.description
 
 
 def test_the_examples_of_the_files_have_no_finding() -> None:
@@ -272,6 +283,11 @@ def test_every_refusal_of_apply_is_listed_and_no_other() -> None:
     assert set(listed) == by_plan | {name for name, _ in GUARDS}
 
 
+def test_every_code_of_drift_is_listed_and_no_other() -> None:
+    listed = [_code(row[0])[0] for row in _rows("docs/refusals.md", "## What drift finds")]
+    assert sorted(listed) == sorted(get_args(Code))
+
+
 def test_every_finding_is_listed_and_no_other() -> None:
     documents = sorted(str(path.relative_to(ROOT)) for path in (ROOT / "bot" / "documents").glob("*.py"))
     makers = {"Problem": 1, "Spot": 1, "Finding": 3, "_unfit": 0}
@@ -292,3 +308,57 @@ def test_make_has_every_target_that_the_documents_name() -> None:
 
 def _all_text() -> str:
     return "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+
+
+@dataclass(frozen=True)
+class Line:
+    """One command of a console line: `$ A=b stagewright plan | jq` has two."""
+
+    page: str
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return shlex.join(self.words)
+
+
+def console_lines() -> Iterator[Line]:
+    for page in PAGES:
+        for block in re.findall(r"```console\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith("$ "):
+                    yield from (Line(page.name, words) for words in _separate(line.removeprefix("$ ")))
+
+
+def _separate(line: str) -> Iterator[tuple[str, ...]]:
+    lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|")
+    lexer.whitespace_split = True
+    for is_operator, words in itertools.groupby(lexer, lambda word: set(word) <= set(";&|")):
+        if not is_operator:
+            yield tuple(words)
+
+
+ELSEWHERE = ("export", "gh", "make", "stagewright")
+"""The shell's own; GitHub's, which need not be here; and what other tests look at: make's targets, and our commands."""
+
+
+@pytest.mark.parametrize("line", dict.fromkeys(console_lines()), ids=str)
+def test_each_line_of_a_console_can_be_typed(line: Line) -> None:
+    inner = (re.sub(r"^[A-Za-z_]+=\$\(", "", word) for word in line.words)
+    words = list(itertools.dropwhile(lambda word: re.match(r"[A-Za-z_]+=", word), inner))
+    if not words or words[0] in ELSEWHERE:
+        return
+    if words[0] == "git":
+        said = subprocess.run(["git", words[1], "-h"], capture_output=True, text=True, check=False)
+        assert "usage: git" in said.stdout + said.stderr, f"{line.page}: git has no command {words[1]!r}"
+        return
+    program = ROOT / words[0] if "/" in words[0] else shutil.which(words[0])
+    assert Path(program or "nowhere").exists(), f"{line.page}: there is no {words[0]}"
+    assert all((ROOT / word).exists() for word in words[1:] if "/" in word), f"{line.page}: {line}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_each_line_of_a_console_is_one_of_a_shell(page: Path) -> None:
+    for block in re.findall(r"```(?:console|sh)\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+        typed = "\n".join(line.removeprefix("$ ") for line in block.splitlines())
+        done = subprocess.run(["bash", "-n", "-c", typed], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{page.name}: {typed}\n{done.stderr}"

@@ -10,15 +10,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bot.core.spec import file_of_model
 from bot.documents import (
     Document,
+    Edit,
     Parsed,
+    edited,
     parse_approval_policy,
     parse_audit_anchor,
     parse_model,
     parse_promotion_policy,
 )
 from bot.documents.document import MAX_FINDINGS
+from bot.documents.source import escaped
 from bot.errors import Finding
 
 ROOT = Path(__file__).parent.parent
@@ -357,6 +361,25 @@ def test_control_characters() -> None:
 def test_control_characters_written_as_escapes(escape: str) -> None:
     assert found(f'{HEAD}owners: ["a{escape}b"]\n') == [(3, 10, "control-character")]
     assert found(f'{HEAD}"a{escape}b": 1\n') == [(3, 1, "control-character")]
+
+
+@pytest.mark.parametrize("character", ["\u00ad", "\u200b", "\u2060", "\u3164", "\U000e0041"], ids=ascii)
+def test_a_name_with_what_nobody_sees_is_written_with_an_escape(character: str) -> None:
+    name = f"chu{character}rn"
+    raw = parse_model(file_of_model(name), f"schema_version: 1\nname: {name}\n".encode())
+    (finding,) = raw.findings
+    assert (finding.line, finding.column, finding.code) == (2, 10, "control-character")
+    assert finding.fix.endswith(f'between double quotes, "{escaped(character)}".')
+    written = f'schema_version: 1\nname: "chu{escaped(character)}rn"\n'
+    assert edited("schema_version: 1\nname: 'x'\n", [Edit(("name",), name)]) == written
+    parsed = parse_model(file_of_model(name), written.encode())
+    assert parsed.findings == ()
+    assert parsed.document
+    assert parsed.document.value.name == name
+
+
+def test_the_joiners_of_emoji_are_left_alone() -> None:
+    assert found(f"# \U0001f469\u200d\U0001f4bb \u2764\ufe0f\n{HEAD}") == []
 
 
 def test_a_byte_order_mark_has_no_width() -> None:

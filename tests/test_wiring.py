@@ -72,6 +72,12 @@ class TestWho:
     def test_nobody_asked_for_it_on_any_other_event(self, event: str) -> None:
         assert links(RUNNER | {"GITHUB_EVENT_NAME": event}).requesters == ()
 
+    def test_a_login_and_nothing_else_gets_into_a_trailer(self) -> None:
+        assert links(RUNNER | {"GITHUB_ACTOR": "dependabot[bot]"}).requesters == ("dependabot[bot]",)
+        for actor in ("ana\nStagewright-Evidence: sha256:0", "ana bob", "ana\u200b"):
+            with pytest.raises(Misuse, match="which is no login"):
+                _ = links(RUNNER | {"GITHUB_ACTOR": actor}).requesters
+
     def test_outside_of_github_actions(self) -> None:
         found = links({})
         assert (found.actor, found.requesters, found.run_url) == ("local", (), None)

@@ -11,6 +11,7 @@ import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from bot.core.results import Note
 from bot.errors import Finding
 
 _SUMMARY_LIMIT = 1024 * 1024
@@ -25,11 +26,11 @@ class ActionsOutput:
         self._summary = environment.get("GITHUB_STEP_SUMMARY")
         self._output = environment.get("GITHUB_OUTPUT")
 
-    def annotations(self, findings: Iterable[Finding]) -> list[str]:
+    def annotations(self, findings: Iterable[Finding | Note]) -> list[str]:
         """The lines that make GitHub show findings at their file and line: the first ten of each kind, its limit."""
         if not self.is_active:
             return []
-        counts = {"error": 0, "warning": 0}
+        counts = {"error": 0, "warning": 0, "notice": 0}
         lines = []
         for finding in findings:
             counts[finding.severity] += 1
@@ -60,9 +61,10 @@ class ActionsOutput:
                 stream.write(f"{name}<<{end}\n{json.dumps(value)}\n{end}\n")
 
 
-def _annotation(finding: Finding) -> str:
+def _annotation(finding: Finding | Note) -> str:
     place = f"file={_property(finding.file)},line={finding.line},col={finding.column}"
-    return f"::{finding.severity} {place},title={_property(finding.code)}::{_data(f'{finding.message} {finding.fix}')}"
+    message = f"{finding.message} {finding.fix}".rstrip()
+    return f"::{finding.severity} {place},title={_property(finding.code)}::{_data(message)}"
 
 
 def _data(text: str) -> str:

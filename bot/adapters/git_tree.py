@@ -6,11 +6,12 @@ import errno
 import os
 import re
 import stat
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
 from bot.adapters.git_command import LARGEST_FILE, Git, GitFailed, GitObject, authorization, full_sha, without
@@ -22,6 +23,13 @@ FETCH_TIMEOUT = 180.0
 _FOLDER, _LINK, _SUBMODULE = "40000", "120000", "160000"
 _NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[/.-]|[/.]$|\.lock$")
 _TO_SHALLOW = "Fetch the whole history: `git fetch --unshallow`, or `fetch-depth: 0` for actions/checkout."
+
+_NOBODY = {
+    f"GIT_{who}_{what}": value
+    for who in ("AUTHOR", "COMMITTER")
+    for what, value in (("NAME", "stagewright"), ("EMAIL", "stagewright@invalid"), ("DATE", "@0 +0000"))
+}
+"""Who makes the commit of `merged`: the same two commits give the same one again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +147,39 @@ class GitTree:
         except GitFailed:
             raise HistoryUnavailable(
                 f"{one[:12]} and {other[:12]} have no common ancestor.", fix="Branch off the default branch."
+            ) from None
+
+    def merged(self, one: str, other: str) -> str | None:
+        """What merging `other` into `one` would give, as a commit on no branch; None where they conflict.
+
+        Raises HistoryUnavailable when they have no common ancestor, on a shallow clone, or when git is older than 2.38.
+        """
+        self.merge_base(one, other)
+        with TemporaryDirectory() as empty:
+            elsewhere = self._merging_in(empty)
+            tree = self._merged_tree((one, other), elsewhere)
+            if tree is None:
+                return None
+            commit = ("commit-tree", tree, "-p", one, "-p", other, "-m", "What merging would give")
+            return full_sha(self._git.run(*commit, environment=elsewhere | _NOBODY).decode().strip())
+
+    def _merging_in(self, folder: str) -> dict[str, str]:
+        """An environment with the objects of the clone but not its settings and attributes, which name programs."""
+        objects = self._git.directory / self._git.text("rev-parse", "--git-path", "objects")
+        kind = self._git.text("rev-parse", "--show-object-format")
+        self._git.run("init", "--quiet", "--bare", "--template=", f"--object-format={kind}", folder)
+        return {"GIT_DIR": folder, "GIT_OBJECT_DIRECTORY": str(objects)}
+
+    def _merged_tree(self, commits: Sequence[str], environment: Mapping[str, str]) -> str | None:
+        arguments = ("-c", "core.attributesFile=", "merge-tree", "--write-tree", "--no-messages", *commits)
+        try:
+            return full_sha(self._git.run(*arguments, environment=environment).decode().strip())
+        except GitFailed as failed:
+            if failed.code == 1:
+                return None
+            raise HistoryUnavailable(
+                f"git could not merge {commits[0][:12]} and {commits[1][:12]}: {failed.reason}.",
+                fix="Install git 2.38 or newer.",
             ) from None
 
     def first_parents(self, commit: str, path: str) -> Sequence[TreeCommit]:

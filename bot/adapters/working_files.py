@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 import tempfile
 from pathlib import Path
+from typing import Final
 
 from bot.errors import Refused
+
+_NEW_FILE: Final = 0o644
+"""What git checks out; a temporary file is its owner's alone."""
 
 
 class WorkingFiles:
@@ -16,7 +20,7 @@ class WorkingFiles:
         self._directory = directory
 
     def write(self, path: str, content: bytes) -> None:
-        """Replace a file's content, keeping its permissions.
+        """Replace a file's content, keeping its permissions, or make a file that everybody may read, with its folder.
 
         Raises Refused for a path that leaves the repository or leads through a symbolic link.
         """
@@ -24,13 +28,13 @@ class WorkingFiles:
         target = top / path
         if not target.is_relative_to(top) or target.resolve() != target:
             raise Refused(f"{path} is not a file of this repository.", fix="Replace the symbolic link by a file.")
+        target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
             try:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-                if target.exists():
-                    Path(file.name).chmod(target.stat().st_mode)
+                Path(file.name).chmod(target.stat().st_mode if target.exists() else _NEW_FILE)
                 Path(file.name).replace(target)
             except BaseException:
                 Path(file.name).unlink(missing_ok=True)

@@ -3,45 +3,73 @@
 1. Gather: the newest merged state, the log, the registry, and who approved each value. Plan, and let the guards refuse.
 2. Append, in one commit: what interrupted runs did, adoptions, refusals, and everything intended. This is the gate: of
    two applies at once, one finds that the log moved and starts again.
-3. Write to the registry, and read it back.
+3. Tag the models that are new here with this repository, which owns them from then on, and read that back. Write to
+   the slots of those that it owns, and read them back.
 4. Append the outcomes, in one commit.
-5. Tell: comment on the merged pull requests, then anchor the log's head in the registry. The anchor comes last, so its
-   absence tells the next run to do this step again.
+5. Tell: comment on the merged pull requests, untag the models that are no longer managed, then anchor the log's head
+   in the registry. The anchor comes last, so its absence tells the next run to do this step again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.commands.gathering import read_desired
 from bot.commands.judging import Judge
+from bot.commands.owning import claim
 from bot.commands.recording import Comment, append, append_on_top, tell
 from bot.commands.situation import Situation, situation
 from bot.core.audit import Chain, Draft, Entry, Mandate, held, open_intents, record, seen_versions, stamp
 from bot.core.canonical import digest
+from bot.core.checks import shown
 from bot.core.evidence import Evidence, parse
 from bot.core.guards import GuardFacts, guarded
 from bot.core.mandate import NoMandate
-from bot.core.plan import Adoption, Change, InSync, Item, Plan, Refusal, Unmanagement, writes
+from bot.core.ownership import is_named, taken_over, to_claim
+from bot.core.plan import Adoption, Change, InSync, Item, Plan, Refusal, Unmanagement, reverting, writes
 from bot.core.results import ApplyResult, PlanResult
 from bot.core.spec import EVIDENCE_FOLDER, encoded
-from bot.core.state import Identity, RegistryState, Run, SlotKey
-from bot.errors import LogMoved, LogUnavailable, StagewrightError, UnfitFile
-from bot.ports import AuditLog, AuditLogWriter, PullRequests, Registry, RegistryWriter, Tree
+from bot.core.state import Identity, RegistryState, Run, SlotKey, Write
+from bot.errors import LogMoved, LogUnavailable, Misuse, StagewrightError, UnfitFile
+from bot.ports import (
+    SILENT,
+    AuditLog,
+    AuditLogWriter,
+    Progress,
+    PullRequests,
+    Registry,
+    RegistryWriter,
+    Tree,
+    counted,
+)
 
 _ATTEMPTS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
-    """Who runs this apply, from where, and when. `now` is read once per step, for the times of entries."""
+    """Who runs this apply, from where, when, and who waits for it.
+
+    `now` is read once per step, for the times of entries.
+
+    `take_over` names models, or globs over them, that are managed from here now though another repository owns them.
+    `revert`: put back what Git approved where the registry drifted, and change nothing else.
+    """
 
     actor: str
     run: str | None
     now: Callable[[], datetime]
+    take_over: tuple[str, ...] = ()
+    revert: bool = False
+    progress: Progress = SILENT
+
+    @property
+    def command(self) -> str:
+        """What was run, as a person writes it."""
+        return "stagewright drift --revert" if self.revert else "stagewright apply"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +109,15 @@ def apply(ports: Ports, occasion: Occasion, comment: Comment, *, force: bool) ->
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A plan with the mandates behind it."""
+    """A plan with the mandates behind it. `taken_over` are the models to take over, each with its owner so far."""
 
     situation: Situation
     chain: Chain
     plan: Plan
     mandates: Mapping[SlotKey, Mandate | NoMandate]
     forced: bool
+    repository: str
+    taken_over: Mapping[str, str]
 
 
 def _decided(
@@ -98,8 +128,11 @@ def _decided(
     found = situation(read_desired(tree, commit), registry, log, now)
     if found.chain is None:
         raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init` and merge what it wrote.")
-    mandates = _mandates(Judge(pulls, tree, seen_versions(found.entries)), found.plan, commit)
-    evidence = dict(_evidence(tree, found.plan, mandates))
+    _refuse_unknown(occasion.take_over, found.desired.specs)
+    planned = reverting(found.plan, found.desired.specs, found.actual) if occasion.revert else found.plan
+    others = taken_over(occasion.take_over, found.desired.specs, found.actual, pulls.repository)
+    mandates = _mandates(Judge(pulls, tree, seen_versions(found.entries)), planned, commit, occasion.progress)
+    evidence = dict(_evidence(tree, planned, mandates))
     facts = GuardFacts(
         actual=found.actual,
         specs=found.desired.specs,
@@ -112,10 +145,29 @@ def _decided(
         today=now.date(),
         force=force,
         evidence_required=found.desired.approvals.promotion_without_evidence == "forbid",
+        repository=pulls.repository,
+        taken_over=others.keys(),
+        command=occasion.command,
     )
     return Decision(
-        found, found.chain, guarded(found.plan, facts), mandates, force and _force_matters(found.plan, facts)
+        found,
+        found.chain,
+        guarded(planned, facts),
+        mandates,
+        force and _force_matters(planned, facts),
+        pulls.repository,
+        others,
     )
+
+
+def _refuse_unknown(named: Collection[str], models: Collection[str]) -> None:
+    """A model that is not managed here cannot be taken over; a typo must not look as if it had been."""
+    for one in named:
+        if not any(is_named(model, [one]) for model in models):
+            raise Misuse(
+                f"No file in models/ is for {one!r}, which is to be taken over.",
+                fix="Name a model with a file on the default branch, or a glob over such.",
+            )
 
 
 def _force_matters(plan: Plan, facts: GuardFacts) -> bool:
@@ -123,8 +175,10 @@ def _force_matters(plan: Plan, facts: GuardFacts) -> bool:
     return guarded(plan, replace(facts, force=False)) != guarded(plan, facts)
 
 
-def _mandates(judge: Judge, plan: Plan, commit: str) -> Mapping[SlotKey, Mandate | NoMandate]:
-    return {item.key: _mandate(judge, item, commit) for item in plan.items if _asks_for_mandate(item)}
+def _mandates(judge: Judge, plan: Plan, commit: str, progress: Progress) -> Mapping[SlotKey, Mandate | NoMandate]:
+    asking = [item for item in plan.items if _asks_for_mandate(item)]
+    with progress.task("Looking up approvals", len(asking)) as advance:
+        return {item.key: _mandate(judge, item, commit) for item in counted(asking, advance)}
 
 
 def _asks_for_mandate(item: Item) -> bool:
@@ -176,9 +230,11 @@ def _applied(ports: Ports, occasion: Occasion, comment: Comment, *, force: bool)
     found = decision.situation
     before = decision.chain
     chain = append(ports.log, before, _announced(decision, occasion))
+    claims = to_claim(decision.plan, found.actual, decision.repository)
+    not_ours = claim(ports.registry, claims, decision.repository, occasion.progress)
     if decision.plan.changes:
-        chain = append_on_top(ports.log, chain, _written(ports.registry, occasion, decision, chain))
-    untold = _untold(ports, chain, found.desired.specs.keys(), comment)
+        chain = append_on_top(ports.log, chain, _written(ports.registry, occasion, decision, chain, not_ours))
+    untold = " ".join(filter(None, (_untagged(not_ours), _untold(ports, chain, found.desired.specs.keys(), comment))))
     new = chain.entries[len(before.entries) :]
     return ApplyResult(str(found.desired.commit), decision.plan, new, _in_sync(decision.plan), untold)
 
@@ -190,6 +246,15 @@ def _untold(ports: Ports, chain: Chain, models: Collection[str], comment: Commen
     except StagewrightError as error:
         return str(error)
     return ""
+
+
+def _untagged(failures: Mapping[str, str]) -> str:
+    """Which models could not be tagged, and why the first of them; empty when all were."""
+    if not failures:
+        return ""
+    model, why = next(iter(failures.items()))
+    others = f" and {len(failures) - 1} more" if len(failures) > 1 else ""
+    return f"{shown(model)}{others} could not be tagged as owned by this repository: {why.rstrip('.')}."
 
 
 def _in_sync(plan: Plan) -> int:
@@ -215,11 +280,17 @@ def _said_before(last: Entry | None, draft: Draft) -> bool:
 
 
 def _announcement(item: Item, decision: Decision, occasion: Occasion) -> Draft | None:
+    owner = decision.taken_over.get(item.key[0])
+    taking = f"taken over from {shown(owner)}" if owner else ""
     match item:
         case InSync():
-            return None
+            if not owner:
+                return None
+            draft = _draft("adopted", item.key, item.identity, item.identity, "adoption", decision, occasion)
+            return draft.draft(reason=taking)
         case Adoption():
-            return _draft("adopted", item.key, item.before, item.after, "adoption", decision, occasion)
+            draft = _draft("adopted", item.key, item.before, item.after, "adoption", decision, occasion)
+            return draft.draft(reason=taking)
         case Unmanagement():
             return _draft("applied", item.key, item.before, None, "unmanage", decision, occasion)
         case Refusal():
@@ -229,7 +300,17 @@ def _announcement(item: Item, decision: Decision, occasion: Occasion) -> Draft |
             if item.resumes:
                 return None
             draft = _draft("intended", item.key, item.before, item.after, item.kind, decision, occasion)
-            return draft.draft(reason="forced") if decision.forced else draft
+            reasons = ("forced" if decision.forced else "", taking, _reverted(item, decision, occasion))
+            return draft.draft(reason=", ".join(filter(None, reasons)))
+
+
+def _reverted(change: Change, decision: Decision, occasion: Occasion) -> str:
+    holding = decision.situation.actual.holding(change.key)
+    return f"reverted drift: the registry held {_all(holding)}" if occasion.revert else ""
+
+
+def _all(holding: Sequence[Identity]) -> str:
+    return " and ".join(f"version {identity.version}" for identity in holding) or "nothing"
 
 
 def _draft(
@@ -261,20 +342,24 @@ def _draft(
     )
 
 
-def _written(registry: RegistryWriter, occasion: Occasion, decision: Decision, chain: Chain) -> tuple[Draft, ...]:
-    """Do the writes and say, from the registry read back, what became of each change."""
+def _written(
+    registry: RegistryWriter, occasion: Occasion, decision: Decision, chain: Chain, not_ours: Mapping[str, str]
+) -> tuple[Draft, ...]:
+    """Do the writes and say, from the registry read back, what became of each change. `not_ours` are left alone."""
     changes = decision.plan.changes
     intents = open_intents(chain.entries)
-    failures = _write(registry, changes, decision.situation.actual)
+    planned = writes(changes, decision.situation.actual)
+    with occasion.progress.task("Writing to the registry", len(planned)) as advance:
+        failures = _write(registry, counted(planned, advance), not_ours)
     actual = registry.state({change.key[0] for change in changes})
     time = stamp(occasion.now())
     return tuple(_outcome(change, intents[change.key], actual, failures, time) for change in changes)
 
 
-def _write(registry: RegistryWriter, changes: Sequence[Change], actual: RegistryState) -> Mapping[str, str]:
+def _write(registry: RegistryWriter, planned: Iterable[Write], not_ours: Mapping[str, str]) -> Mapping[str, str]:
     """Do the writes, model by model; a model whose write fails is left where it is and the others go on."""
-    failures: dict[str, str] = {}
-    for write in writes(changes, actual):
+    failures = {model: f"it could not be tagged as owned by this repository: {why}" for model, why in not_ours.items()}
+    for write in planned:
         if write.model in failures:
             continue
         try:
@@ -288,8 +373,7 @@ def _outcome(change: Change, intent: Entry, actual: RegistryState, failures: Map
     """What the registry, read back, says of a change."""
     holding = actual.holding(change.key)
     done = holding == (() if change.after is None else (change.after,))
-    held_now = " and ".join(f"version {identity.version}" for identity in holding) or "nothing"
     why = failures.get(change.key[0], "the write had no effect").rstrip(".")
-    reason = intent.reason if done else f"{why}; the slot holds {held_now}"
+    reason = intent.reason if done else f"{why}; the slot holds {_all(holding)}"
     event = "applied" if done else "failed"
     return intent.draft(event=event, time=time, intended=intent.seq, reason=reason)

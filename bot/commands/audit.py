@@ -13,7 +13,7 @@ from bot.core.spec import AUDIT_ANCHOR
 from bot.core.state import Digest
 from bot.documents import Edit, Models, edited, parse_audit_anchor, read_models
 from bot.errors import LogUnavailable, Refused
-from bot.ports import AuditLog, AuditLogWriter, Registry, Tree, WorkingTree
+from bot.ports import SILENT, AuditLog, AuditLogWriter, Progress, Registry, Tree, WorkingTree
 
 
 def audit_init(
@@ -53,7 +53,9 @@ def _begin(log: AuditLogWriter, repository: str, actor: str, now: datetime) -> D
     return appended.links[0].digest
 
 
-def audit_verify(tree: Tree, log: AuditLog, registry: Registry | None, *, without_registry: bool) -> VerifyResult:
+def audit_verify(
+    tree: Tree, log: AuditLog, registry: Registry | None, *, without_registry: bool, progress: Progress = SILENT
+) -> VerifyResult:
     """Check the chain from its genesis, and with a registry its anchors. Reports every problem, not the first.
 
     `without_registry` says that the anchors are left out on purpose; a registry that is merely absent leaves the answer
@@ -65,7 +67,8 @@ def audit_verify(tree: Tree, log: AuditLog, registry: Registry | None, *, withou
     content = log.read()
     if content is None:
         raise lost_log()
-    chain = read_chain(content, anchor.genesis)
+    with progress.task("Checking the audit log"):
+        chain = read_chain(content, anchor.genesis)
     models = read_models(tree, None)
     problems = (*chain.problems, *(_anchor_problems(chain, models, registry) if registry else ()))
     return VerifyResult(

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
 from bot.commands.gathering import Desired, entries_of, read_desired, read_log, refuse_unsupported
 from bot.core.audit import Entry, held
+from bot.core.checks import shown
 from bot.core.holds import still_held
+from bot.core.ownership import other_owner
 from bot.core.proposal import NothingToPropose, Proposal, candidates, propose
 from bot.core.spec import ModelSpec
 from bot.core.state import ModelVersion, RegisteredModel, RegistryState, Run
@@ -28,9 +31,18 @@ class Scan:
 
 
 def scan(
-    tree: Tree, registry: Registry, log: AuditLog, models: Collection[str], now: datetime, commit: str | None
+    tree: Tree,
+    registry: Registry,
+    log: AuditLog,
+    models: Collection[str],
+    now: datetime,
+    commit: str | None,
+    repository: str | None = None,
 ) -> Scan:
-    """Compare the candidates of some models (none named: of all) by the files of a commit. Changes nothing."""
+    """Compare the candidates of some models (none named: of all) by the files of a commit. Changes nothing.
+
+    With `repository`, this one, there is nothing to propose for a model that another repository owns.
+    """
     desired = read_desired(tree, commit)
     _refuse_unknown(models, desired.specs)
     refuse_unsupported(desired, registry.capabilities)
@@ -39,13 +51,24 @@ def scan(
     runs = registry.runs(set(_run_ids(specs, state)))
     entries = entries_of(read_log(log, desired.audit))
     by_log = held(entries)
-    outcomes = []
+    outcomes: list[Proposal | NothingToPropose] = []
     for name, spec in specs.items():
         slot = spec.promotion.slot if spec.promotion else ""
         kept = still_held(by_log.get((name, slot), {}), state)
         found = state.models.get(name)
+        if owner := other_owner(found, repository):
+            outcomes.append(_owned_by(name, owner))
+            continue
         outcomes.append(propose(spec, found, runs, desired.promotion, held=kept, registry=registry.address, now=now))
     return Scan(desired, registry.address, tuple(outcomes), runs, entries)
+
+
+def _owned_by(model: str, owner: str) -> NothingToPropose:
+    return NothingToPropose(
+        model,
+        f"the repository {shown(owner)} owns it: delete its file here, or take it over with"
+        f" `stagewright apply --take-over {shlex.quote(model)}`",
+    )
 
 
 def _refuse_unknown(models: Collection[str], specs: Mapping[str, ModelSpec]) -> None:

@@ -29,7 +29,11 @@ class Desired:
 
 def read_desired(tree: Tree, commit: str | None) -> Desired:
     """The documents of a commit. Raises InvalidDocuments for models and PolicyUnreadable for policies."""
-    repository = read_repository(tree, commit)
+    return desired_of(read_repository(tree, commit), commit)
+
+
+def desired_of(repository: Repository, commit: str | None) -> Desired:
+    """As `read_desired`, of documents that were read already."""
     errors = [finding for finding in repository.findings if finding.severity == "error"]
     if any(finding.file.startswith("policies/") for finding in errors):
         raise PolicyUnreadable("\n".join(str(finding) for finding in errors))
@@ -78,7 +82,8 @@ def lost_log() -> LogUnavailable:
     """The branch of the log is gone, though its genesis is known."""
     return LogUnavailable(
         f"{AUDIT_ANCHOR} names the genesis of an audit log, but the branch `audit-log` does not exist.",
-        fix="Restore the branch from a clone (`git push origin audit-log`); never begin a new log over a lost one.",
+        fix="Restore it from a clone that knows it still (`git push origin origin/audit-log:refs/heads/audit-log`,"
+        " before any `git fetch --prune` there); never begin a new log over a lost one.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import takewhile
 from typing import ClassVar
@@ -10,9 +10,9 @@ from typing import ClassVar
 from bot.commands.gathering import broken_documents
 from bot.core.approval import Evaluation, PullFacts, evaluate
 from bot.core.audit import Mandate
-from bot.core.changes import SlotValue, changes_between
+from bot.core.changes import SlotChange, SlotValue, changes_between
 from bot.core.mandate import MergedRange, NoMandate, ValueAt, attributed, judged, merged_pull, merged_range
-from bot.core.pulls import PullCommit, PullRequest
+from bot.core.pulls import PullCommit, PullRequest, TreeCommit
 from bot.core.spec import (
     APPROVAL_POLICY,
     EVIDENCE_FOLDER,
@@ -21,6 +21,7 @@ from bot.core.spec import (
     ModelSpec,
     desired_state,
     file_of_model,
+    followed_stages,
 )
 from bot.core.state import SlotKey
 from bot.documents import parse_approval_policy, parse_model
@@ -50,6 +51,7 @@ class Judge:
     seen: Mapping[SlotKey, Collection[int]]
     base: ClassVar[str] = "main"
     _specs: dict[tuple[str, str], ModelSpec | None] = field(default_factory=dict)
+    _histories: dict[tuple[str, str], Sequence[TreeCommit]] = field(default_factory=dict)
     _people: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _judged: dict[int, Judged | NoMandate] = field(default_factory=dict)
     _brought: dict[str, Judged | NoMandate] = field(default_factory=dict)
@@ -85,7 +87,7 @@ class Judge:
             pull=pull,
             reviews=tuple(self.pulls.reviews(pull.number)),
             commits=tuple(commits),
-            changes=changes_between(self._desired(before, models), self._desired(after, models), self.seen),
+            changes=self._changes(before, after, models),
             paths=paths,
             people=self._permissions(),
             evidence=dict(self._evidence(after, paths)),
@@ -105,9 +107,13 @@ class Judge:
                 if content is not None:
                     yield path, content
 
-    def _desired(self, commit: str, files: Collection[str]) -> Mapping[SlotKey, int | None]:
+    def _changes(self, before: str, after: str, files: Collection[str]) -> tuple[SlotChange, ...]:
+        old, new = self._specs_of(before, files), self._specs_of(after, files)
+        return changes_between(desired_state(old), desired_state(new), self.seen, followed_stages(new))
+
+    def _specs_of(self, commit: str, files: Collection[str]) -> Mapping[str, ModelSpec]:
         specs = (self._spec(commit, file) for file in files)
-        return desired_state({spec.name: spec for spec in specs if spec})
+        return {spec.name: spec for spec in specs if spec}
 
     def _spec(self, commit: str, file: str) -> ModelSpec | None:
         """A model's file at a commit; None when it does not exist or cannot be read, so that it manages nothing."""
@@ -145,9 +151,16 @@ class Judge:
             commit = merged.before
 
     def _values(self, key: SlotKey, commit: str) -> Iterator[ValueAt]:
-        for change in self.tree.first_parents(commit, file_of_model(key[0])):
+        for change in self._history(commit, file_of_model(key[0])):
             before = self.value(change.parent, key) if change.parent else "unmanaged"
             yield ValueAt(change, before, self.value(change.sha, key))
+
+    def _history(self, commit: str, file: str) -> Sequence[TreeCommit]:
+        """The commits that changed a file: the same for each of its slots."""
+        place = commit, file
+        if place not in self._histories:
+            self._histories[place] = self.tree.first_parents(commit, file)
+        return self._histories[place]
 
     def _merged(self, commit: str) -> Judged | NoMandate:
         if commit not in self._brought:

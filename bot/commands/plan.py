@@ -1,21 +1,79 @@
-"""`stagewright plan`: what apply would do, from the files as they lie in the working tree. Changes nothing."""
+"""`stagewright plan`: what apply would do, before anybody is asked. Changes nothing.
+
+1. Without a pull request: the files as they lie in the working tree.
+2. Of a pull request: what merging it into the default branch as it is now would give. Git merges the two in memory, so
+   the pull request is data: nothing of it is checked out or executed.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
-from bot.commands.gathering import read_desired
+from bot.commands.approvals import open_pull
+from bot.commands.gathering import Desired, desired_of, read_desired
 from bot.commands.situation import situation
 from bot.core.audit import held
 from bot.core.guards import GuardFacts, guarded
-from bot.core.plan import writes
-from bot.core.results import PlanResult
-from bot.ports import AuditLog, Registry, Tree
+from bot.core.plan import InSync, Plan, Refusal, writes
+from bot.core.pulls import PullRequest
+from bot.core.results import Place, PlanResult, ValidateResult
+from bot.core.state import SlotKey, is_stage
+from bot.documents import Repository, read_repository
+from bot.errors import InvalidDocuments, Refused
+from bot.ports import AuditLog, PullRequests, Registry, Tree
+
+MOST_PLACES: Final = 50
+"""Of refusals, and of everything else. To find a place a file is read again, and GitHub shows ten of a kind."""
 
 
-def plan_working_tree(tree: Tree, registry: Registry, log: AuditLog, now: datetime) -> PlanResult:
-    """What the working tree asks for. Mandates are not checked: nothing here needs to be merged yet."""
-    found = situation(read_desired(tree, None), registry, log, now)
+def plan_working_tree(
+    tree: Tree, registry: Registry, log: AuditLog, now: datetime, this_repository: str | None = None
+) -> PlanResult:
+    """What the working tree asks for. Mandates are not checked: nothing here needs to be merged yet.
+
+    `this_repository` is `owner/name`; without it, models that another repository owns are not told.
+    """
+    return _planned(read_desired(tree, None), registry, log, now, this_repository)
+
+
+def plan_pull_request(
+    tree: Tree, registry: Registry, log: AuditLog, pulls: PullRequests, number: int, now: datetime
+) -> PlanResult | ValidateResult:
+    """What merging a pull request would ask for; its findings when one of them is an error.
+
+    Raises Refused when it conflicts with the default branch, Misuse when it is closed or goes to another branch.
+    """
+    pull = open_pull(pulls, number)
+    tip = tree.default_branch_head()
+    tree.fetch_pull(number, pull.head_sha)
+    merge = tree.merged(tip, pull.head_sha)
+    if merge is None:
+        raise Refused(
+            f"Pull request #{number} conflicts with {pull.base_ref}.",
+            fix=f"Merge {pull.base_ref} into its branch and resolve the conflict; a proposal is better closed.",
+        )
+    repository = read_repository(tree, merge)
+    if repository.errors:
+        return ValidateResult(repository.findings, len(repository.models))
+    changed = frozenset(tree.changed_paths(tip, merge))
+    try:
+        return _planned(desired_of(repository, merge), registry, log, now, pulls.repository, pull, changed.__contains__)
+    except InvalidDocuments as invalid:  # the registry cannot have a slot that a file asks for
+        return ValidateResult(tuple(sorted({*repository.findings, *invalid.findings})), len(repository.models))
+
+
+def _planned(
+    desired: Desired,
+    registry: Registry,
+    log: AuditLog,
+    now: datetime,
+    this_repository: str | None,
+    pull: PullRequest | None = None,
+    shows: Callable[[str], bool] = lambda _: True,
+) -> PlanResult:
+    found = situation(desired, registry, log, now)
     checked = guarded(
         found.plan,
         GuardFacts(
@@ -28,8 +86,36 @@ def plan_working_tree(tree: Tree, registry: Registry, log: AuditLog, now: dateti
             seen=found.seen,
             held=held(found.entries),
             today=now.date(),
+            repository=this_repository,
         ),
     )
     return PlanResult(
-        None, found.registry, checked, writes(checked.changes, found.actual), found.settled, mandates_checked=False
+        pull.head_sha if pull else None,
+        found.registry,
+        checked,
+        writes(checked.changes, found.actual),
+        found.settled,
+        mandates_checked=False,
+        pull_request=pull.number if pull else None,
+        warnings=desired.repository.findings,
+        places=dict(_places(checked, desired.repository, shows)),
     )
+
+
+def _places(plan: Plan, repository: Repository, shows: Callable[[str], bool]) -> Iterator[tuple[SlotKey, Place]]:
+    in_files = [item for item in plan.items if not isinstance(item, InSync) and _is_shown(item.key, repository, shows)]
+    refused = [item.key for item in in_files if isinstance(item, Refusal)]
+    others = [item.key for item in in_files if not isinstance(item, Refusal)]
+    for key in (*refused[:MOST_PLACES], *others[:MOST_PLACES]):
+        document = repository.models[key[0]]
+        yield key, Place(document.file, *document.position(*_path(key)))
+
+
+def _is_shown(key: SlotKey, repository: Repository, shows: Callable[[str], bool]) -> bool:
+    document = repository.models.get(key[0])
+    return document is not None and shows(document.file)
+
+
+def _path(key: SlotKey) -> Sequence[str]:
+    """Where a slot stands in its model's file."""
+    return ("stages" if is_stage(key[1]) else "aliases", key[1])

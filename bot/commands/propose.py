@@ -15,6 +15,7 @@ from datetime import datetime
 
 from bot.commands.comparing import Scan, scan
 from bot.commands.judging import Judge
+from bot.commands.opening import LABEL, free_branch, has_content
 from bot.core.approval import EVIDENCE_TRAILER, REQUESTER_TRAILER
 from bot.core.audit import seen_versions
 from bot.core.proposal import BRANCH_ROOT, NothingToPropose, Proposal, branch_prefix
@@ -23,9 +24,8 @@ from bot.core.results import Opened, ProposeResult, Skipped
 from bot.core.spec import ModelSpec
 from bot.core.state import Run
 from bot.documents import Document, Edit, edited
-from bot.ports import AuditLog, PullRequests, Registry, Tree
+from bot.ports import SILENT, AuditLog, Progress, PullRequests, Registry, Tree
 
-LABEL = "stagewright"
 SUPERSEDED = "superseded"
 
 
@@ -49,24 +49,33 @@ class Request:
 
 
 def propose_models(
-    tree: Tree, registry: Registry, log: AuditLog, pulls: PullRequests, request: Request, wording: Wording
+    tree: Tree,
+    registry: Registry,
+    log: AuditLog,
+    pulls: PullRequests,
+    request: Request,
+    wording: Wording,
+    progress: Progress = SILENT,
 ) -> ProposeResult:
     """Scan and open. Running it twice opens nothing twice."""
     base = tree.default_branch_head()
-    found = scan(tree, registry, log, request.models, request.now, base)
-    if not any(isinstance(outcome, Proposal) for outcome in found.outcomes):
+    found = scan(tree, registry, log, request.models, request.now, base, pulls.repository)
+    proposals = sum(isinstance(outcome, Proposal) for outcome in found.outcomes)
+    if not proposals:
         return ProposeResult(tuple(_nothing(found.outcomes)), request.dry_run)
     open_now = pulls.open_proposals(f"{BRANCH_ROOT}/")
     room = found.desired.promotion.max_open_proposals - len(open_now)
     judge = Judge(pulls, tree, seen_versions(found.entries))
     outcomes: list[Opened | Skipped | NothingToPropose] = []
-    for outcome in found.outcomes:
-        if isinstance(outcome, NothingToPropose):
-            outcomes.append(outcome)
-            continue
-        done = _one(outcome, found, pulls, judge, open_now, base, request, wording, has_room=room > 0)
-        outcomes.append(done)
-        room -= isinstance(done, Opened) and not done.replaces
+    with progress.task("Opening pull requests", proposals) as advance:
+        for outcome in found.outcomes:
+            if isinstance(outcome, NothingToPropose):
+                outcomes.append(outcome)
+                continue
+            done = _one(outcome, found, pulls, judge, open_now, base, request, wording, has_room=room > 0)
+            outcomes.append(done)
+            room -= isinstance(done, Opened) and not done.replaces
+            advance(1)
     return ProposeResult(tuple(outcomes), request.dry_run)
 
 
@@ -87,14 +96,14 @@ def _one(
     has_room: bool,
 ) -> Opened | Skipped:
     for_slot = [pull for pull in open_now if pull.head_ref.startswith(branch_prefix(proposal.model, proposal.slot))]
-    same = next((pull for pull in for_slot if _has_content(pull, proposal)), None)
+    same = next((pull for pull in for_slot if has_content(pull, proposal.branch)), None)
     replaced = tuple(pull for pull in for_slot if pull is not same and not judge.evaluate_open(pull).approved)
     if same:
         _close(pulls, replaced, same, request)
         return Skipped(proposal, "open", same)
     if len(replaced) < len(for_slot):
         return Skipped(proposal, "open", next(pull for pull in for_slot if pull not in replaced))
-    branch, last = _free_branch(pulls, proposal.branch)
+    branch, last = free_branch(pulls, proposal.branch)
     if last and last.merged_at is None and SUPERSEDED not in last.labels and not request.again:
         return Skipped(proposal, "declined", last)
     if not has_room and not replaced:
@@ -107,25 +116,10 @@ def _one(
     return Opened(proposal, new, opened, replaced)
 
 
-def _has_content(pull: PullRequest, proposal: Proposal) -> bool:
-    return pull.head_ref == proposal.branch or pull.head_ref.startswith(f"{proposal.branch}-after-")
-
-
 def _close(pulls: PullRequests, replaced: Collection[PullRequest], by: PullRequest, request: Request) -> None:
     """Close what `by` replaces. It is open already, so a run that is cut off here is completed by the next one."""
     for pull in () if request.dry_run else replaced:
         pulls.supersede(pull.number, SUPERSEDED, f"Replaced by #{by.number}: what this proposal compared has changed.")
-
-
-def _free_branch(pulls: PullRequests, branch: str) -> tuple[str, PullRequest | None]:
-    """A branch that had no pull request yet, and the newest pull request of this content, if there was one.
-
-    A branch is named after the pull request before it, so all that were ever opened for this content are found.
-    """
-    free, last = branch, None
-    while found := pulls.last_of_branch(free):
-        free, last = f"{branch}-after-{found.number}", found
-    return free, last
 
 
 def _new_pull(

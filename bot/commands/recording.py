@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
+from bot.commands.owning import release
 from bot.core.audit import (
     ANCHOR_TAG,
     Anchor,
@@ -19,12 +20,17 @@ from bot.core.audit import (
     read_chain,
     unanchored,
 )
+from bot.core.ownership import released
 from bot.core.state import SlotKey
 from bot.errors import LogMoved, LogUnavailable
 from bot.ports import AuditLogWriter, PullRequests, RegistryWriter
+from bot.views.escape import inert
 
 COMMENT_MARKER = "<!-- stagewright:apply -->"
 _ATTEMPTS = 5
+_LISTED = 100
+"""Entries that the message of a commit names; a first apply may append thousands."""
+_LONGEST_LINE = 300
 
 Comment: TypeAlias = Callable[[Sequence[Entry], Link], str]
 """Renders what a merged pull request is told, from its entries and the log's head."""
@@ -70,13 +76,15 @@ def _grown(log: AuditLogWriter, chain: Chain) -> Chain:
 def _message(appended: Appended) -> str:
     first, last = appended.links[0].entry.seq, appended.links[-1].entry.seq
     span = f"entry {first}" if first == last else f"entries {first} to {last}"
-    return "\n".join([f"Append {span}", "", *(f"- {link.entry}" for link in appended.links)])
+    listed = [f"- {inert(str(link.entry), _LONGEST_LINE)}" for link in appended.links[:_LISTED]]
+    more = len(appended.links) - len(listed)
+    return "\n".join([f"Append {span}", "", *listed, *([f"- and {more} more"] if more else [])])
 
 
 def tell(
     registry: RegistryWriter, pulls: PullRequests, chain: Chain, models: Collection[str], comment: Comment
 ) -> None:
-    """Comment on the pull requests of the entries that are not anchored yet, then anchor the log's head.
+    """Comment on the pull requests of the entries that are not anchored yet, give up models, anchor the log's head.
 
     The anchor comes last: without it, the next run does all of this again, and doing it twice changes nothing.
     """
@@ -87,7 +95,8 @@ def tell(
     outcomes = _by_pull(chain.entries)
     for number in _by_pull(entries):
         pulls.comment_once(number, COMMENT_MARKER, comment(tuple(outcomes[number].values()), head))
-    for model, version in anchor_targets(entries, state):
+    release(registry, released(entries, chain.entries), pulls.repository)
+    for model, version in anchor_targets(entries, chain.entries, state):
         registry.tag_version(model, version, ANCHOR_TAG, Anchor(model, version, head.entry.seq, head.digest).tag)
 
 

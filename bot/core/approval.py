@@ -117,16 +117,41 @@ class Evaluation:
         return f"{len(missing.approvers)} of {missing.needed} approvals for rule '{missing.name}'"
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a pull request changes, and the people with access, each with their role."""
+
+    changes: tuple[SlotChange, ...]
+    paths: tuple[str, ...]
+    people: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Requirements:
+    """What a pull request will need once it is open: the rules that will govern it, and what none of them governs."""
+
+    rules: tuple[RuleResult, ...]
+    ungoverned: tuple[str, ...]
+
+
+def requirements(policy: ApprovalPolicy, scope: Scope, asked_by: Iterable[str]) -> Requirements:
+    """Rules 2, 4 and 9 for a pull request that the bot has yet to open for these people."""
+    excluded = {_same(login): _ASKED for login in asked_by}
+    rules = (_rule_result(rule, scope, (), excluded) for rule in policy.rules)
+    return Requirements(tuple(rule for rule in rules if rule.governs), tuple(_ungoverned(policy, scope)))
+
+
 def evaluate(policy: ApprovalPolicy, facts: PullFacts) -> Evaluation:
     """Rules 1 to 9. Anything unknown is "not approved"."""
     evidence, evidence_problems = _evidence(policy, facts)
     latest = _latest_reviews(facts.reviews, facts.pull.merged_at)
     excluded = _excluded(policy, facts)
     approvals, discarded = _approvals(latest.values(), facts.pull.head_sha, excluded)
-    rules = tuple(_rule_result(rule, facts, approvals, excluded) for rule in policy.rules)
+    scope = Scope(facts.changes, facts.paths, facts.people)
+    rules = tuple(_rule_result(rule, scope, approvals, excluded) for rule in policy.rules)
     blockers = (
         *_unreadable(facts),
-        *_ungoverned(policy, facts),
+        *_ungoverned(policy, scope),
         *_commit_problems(policy, facts),
         *evidence_problems,
         *_objections(latest.values(), rules, policy, facts, excluded),
@@ -158,14 +183,14 @@ def governing(rule: ApprovalRule, changes: Iterable[SlotChange], paths: Iterable
     )
 
 
-def _ungoverned(policy: ApprovalPolicy, facts: PullFacts) -> Iterator[str]:
-    for change in facts.changes:
+def _ungoverned(policy: ApprovalPolicy, scope: Scope) -> Iterator[str]:
+    for change in scope.changes:
         if not any(governing(rule, (change,), (file_of_model(change.model),)) for rule in policy.rules):
             yield f"no rule of the policy governs the {change.kind} of {change.model} {change.slot}"
-    for path in facts.paths:
+    for path in scope.paths:
         if not any(governing(rule, (), (path,)) for rule in policy.rules):
             yield f"no rule of the policy governs {path}"
-    if not facts.paths:
+    if not scope.paths:
         yield "the pull request changes nothing"
 
 
@@ -183,11 +208,14 @@ def _latest_reviews(reviews: Iterable[Review], merged_at: datetime | None) -> di
     }
 
 
+_ASKED: Final = "asked for this change"
+
+
 def _excluded(policy: ApprovalPolicy, facts: PullFacts) -> Mapping[str, str]:
     """Rule 4: login to the reason why it never counts."""
     excluded = {_same(login): "contributed a commit to this branch" for login in _contributors(facts.commits)}
     for asked in _bot_trailers(policy, facts, REQUESTER_TRAILER):
-        excluded[_same(asked)] = "asked for this change"
+        excluded[_same(asked)] = _ASKED
     excluded[_same(facts.pull.author)] = "is the author of this pull request"
     return excluded
 
@@ -277,16 +305,16 @@ def _why_not(review: Review, head_sha: str, excluded: Mapping[str, str]) -> str 
 
 
 def _rule_result(
-    rule: ApprovalRule, facts: PullFacts, approvals: tuple[str, ...], excluded: Mapping[str, str]
+    rule: ApprovalRule, scope: Scope, approvals: tuple[str, ...], excluded: Mapping[str, str]
 ) -> RuleResult:
-    governs = governing(rule, facts.changes, facts.paths)
+    governs = governing(rule, scope.changes, scope.paths)
     needed = rule.require.approvals
     if not governs:
         return RuleResult(rule.name, "not applicable", (), needed, (), ())
-    roles = _roles(facts.people)
+    roles = _roles(scope.people)
     counted = tuple(sorted(login for login in approvals if _eligible(login, rule, roles)))
     out = {*excluded, *map(_same, counted)}
-    could = sorted(login for login in facts.people if _same(login) not in out and _eligible(login, rule, roles))
+    could = sorted(login for login in scope.people if _same(login) not in out and _eligible(login, rule, roles))
     state: Literal["approved", "pending"] = "approved" if len(counted) >= needed else "pending"
     return RuleResult(rule.name, state, governs, needed, counted, tuple(could))
 

@@ -11,9 +11,13 @@
 5. The base of a slot is its last `applied` or `adopted` entry; an `unmanage` removes it. A version has one stage: the
    entry that puts it into one leaves the stage whose base it was with nothing.
 6. A version that left a slot by rollback is held for that slot until it enters the slot again. What it replaces then
-   is not held: going forward again to a version whose hold was lifted is no rollback in that sense.
-7. The head of the chain is anchored in the registry, as the tag `stagewright.audit_head` (`<seq>:<digest>`) on a
-   version that the newest entries speak of. So a cut tail shows: the anchor names an entry that is no longer there.
+   is not held: going forward again to a version whose hold was lifted is no rollback in that sense. Nor is a version
+   held that somebody put there by hand and that was reverted: the log never had it there, so nobody approved or judged
+   it.
+7. The head of the chain is anchored in the registry, as the tag `stagewright.audit_head` (`<seq>:<digest>`) on
+   versions that the newest entries speak of. So a cut tail shows: the anchor names an entry that is no longer there.
+   Each anchor tells all of it, and costs a request; so there are about 20 at most, however many entries are new. One of
+   them is on a model that is still managed, since a plan reads no others.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Literal
 
 from pydantic import ValidationError
@@ -31,6 +36,8 @@ from bot.core.spec import Strict
 from bot.core.state import STAGES, ChangeKind, Digest, Identity, RegistryState, SlotKey, is_stage
 
 ANCHOR_TAG = "stagewright.audit_head"
+ANCHORS = 20
+"""On how many versions, of those that new entries speak of, the head is anchored: some outlive deleted models."""
 
 Event = Literal["genesis", "adopted", "intended", "applied", "refused", "failed"]
 
@@ -307,18 +314,23 @@ def unanchored(chain: Chain, found: Iterable[Anchor]) -> tuple[Entry, ...]:
     return tuple(entry for entry in chain.entries if entry.seq > newest)
 
 
-def anchor_targets(entries: Iterable[Entry], state: RegistryState) -> tuple[tuple[str, int], ...]:
-    """The versions, as (model, version), that the head is anchored on: those that the entries speak of.
+def anchor_targets(new: Sequence[Entry], entries: Sequence[Entry], state: RegistryState) -> tuple[tuple[str, int], ...]:
+    """The versions, as (model, version), that the head is anchored on, none when nothing is new.
 
-    An entry of an empty slot is anchored on the model's newest version. A model that is gone cannot hold an anchor.
+    Those that the newest of the `new` entries speak of, and one of a managed model, by all `entries`. An entry of an
+    empty slot is anchored on the model's newest version. A model that is gone cannot hold an anchor.
     """
-    found = {
-        (model, version)
-        for entry in entries
-        if (model := entry.model or "") in state.models
-        for version in _anchor_versions(entry, state)
-    }
-    return tuple(sorted(found))
+    managed = {model for model, _ in bases(entries)}
+    told = tuple(islice(dict.fromkeys(_versions_to_anchor(new, state)), ANCHORS))
+    lasting = (target for target in (*told, *_versions_to_anchor(entries, state)) if target[0] in managed)
+    return tuple(sorted({*told, *islice(lasting, 1)})) if new else ()
+
+
+def _versions_to_anchor(entries: Sequence[Entry], state: RegistryState) -> Iterator[tuple[str, int]]:
+    """What the entries speak of and the registry still has, newest first."""
+    for entry in reversed(entries):
+        if (model := entry.model or "") in state.models:
+            yield from ((model, version) for version in _anchor_versions(entry, state))
 
 
 def _anchor_versions(entry: Entry, state: RegistryState) -> tuple[int, ...]:
@@ -377,6 +389,7 @@ def open_intents(entries: Iterable[Entry]) -> Mapping[SlotKey, Entry]:
 def held(entries: Iterable[Entry]) -> Mapping[SlotKey, Mapping[Identity, str]]:
     """Per slot, the identities that left it by rollback, each with the reason in words (rule 6)."""
     found: dict[SlotKey, dict[Identity, str]] = {}
+    left: dict[SlotKey, Identity | None] = {}
     for entry in entries:
         if entry.event not in ("applied", "adopted"):
             continue
@@ -384,8 +397,10 @@ def held(entries: Iterable[Entry]) -> Mapping[SlotKey, Mapping[Identity, str]]:
         goes_back = entry.kind == "rollback" and entry.identity_after not in slot
         if entry.identity_after:
             slot.pop(entry.identity_after, None)
-        if goes_back and entry.identity_before:
+        was_base = left.get(entry.key, entry.identity_before) == entry.identity_before
+        if goes_back and entry.identity_before and was_base:
             slot[entry.identity_before] = _rolled_back(entry)
+        left[entry.key] = entry.identity_after
     return {key: versions for key, versions in found.items() if versions}
 
 

@@ -5,6 +5,8 @@
 3. A slot that becomes empty is a `demotion`.
 4. A version that the log saw in this slot (`applied` or `adopted`) is a `rollback`.
 5. Anything else is a `promotion`.
+6. An alias that follows a stage, and held before what the stage held, goes where the stage goes: what the log saw in
+   the stage counts for it too. Else a stage could not be rolled back to a version from before its alias was managed.
 """
 
 from __future__ import annotations
@@ -50,13 +52,29 @@ def changes_between(
     before: Mapping[SlotKey, int | None],
     after: Mapping[SlotKey, int | None],
     seen: Mapping[SlotKey, Collection[int]],
+    follows: Mapping[SlotKey, SlotKey] | None = None,
 ) -> tuple[SlotChange, ...]:
-    """Every slot whose desired version differs, in order of model and slot."""
+    """Every slot whose desired version differs, in order of model and slot.
+
+    `follows` are the aliases that follow a stage afterwards, each with that stage (rule 6).
+    """
     return tuple(
-        SlotChange(*key, old, new, kind_of(old, new, seen.get(key, ())))
+        SlotChange(*key, old, new, kind_of(old, new, _seen(key, before, seen, follows or {})))
         for key in sorted({*before, *after})
         if (old := _value(before, key)) != (new := _value(after, key))
     )
+
+
+def _seen(
+    key: SlotKey,
+    before: Mapping[SlotKey, int | None],
+    seen: Mapping[SlotKey, Collection[int]],
+    follows: Mapping[SlotKey, SlotKey],
+) -> Collection[int]:
+    own, stage = seen.get(key, ()), follows.get(key)
+    if stage is None or _value(before, key) != _value(before, stage):
+        return own
+    return {*own, *seen.get(stage, ())}
 
 
 def _value(desired: Mapping[SlotKey, int | None], key: SlotKey) -> SlotValue:

@@ -1,5 +1,7 @@
 """The refusals that no approval overrides, read from top to bottom; the first that refuses is the one that is named.
 
+0. owned-elsewhere: another repository owns the model (see `ownership`). Asked before all others and of every slot that
+   Git manages, of those too that are in sync or refused already; giving a model up must stay possible.
 1. no-mandate: nobody approved this value, or that could not be shown.
 2. no-evidence: a promotion that no evidence supports, though the policy asks for it. Approvals cannot see that a slot
    which a file begins to manage is empty in the registry, so that what reads as an adoption is a promotion. An alias
@@ -19,16 +21,19 @@ guard 7 then.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import shlex
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Final, TypeAlias
 
 from bot.core.audit import Mandate
+from bot.core.checks import shown
 from bot.core.evidence import Evidence, changed_rules, recheck
 from bot.core.holds import held_versions, still_held
 from bot.core.mandate import NoMandate
-from bot.core.plan import Adoption, Change, Plan, Refusal, Unmanagement, without
+from bot.core.ownership import OWNER_TAG, other_owner
+from bot.core.plan import Adoption, Change, InSync, Plan, Refusal, Unmanagement, without
 from bot.core.spec import Follows, ModelSpec, PromotionPolicy
 from bot.core.state import Identity, RegistryState, Run, SlotKey
 
@@ -43,6 +48,8 @@ class GuardFacts:
     `evidence_required` is false where the policy allows promotions without evidence.
 
     `mandates` is None where mandates cannot be known (a plan without GitHub): then guards 1, 2 and 5 stay silent.
+    `repository` is this repository (`owner/name`), None where it is not known: then guard 0 stays silent.
+    `taken_over` are the models that guard 0 lets through. `command` is the one to force, in words for guard 7.
     """
 
     actual: RegistryState
@@ -56,6 +63,9 @@ class GuardFacts:
     today: date
     force: bool = False
     evidence_required: bool = True
+    repository: str | None = None
+    taken_over: Collection[str] = ()
+    command: str = "stagewright apply"
 
 
 Guarded: TypeAlias = Change | Adoption | Unmanagement
@@ -185,8 +195,33 @@ GUARDS: Final[tuple[tuple[str, Guard], ...]] = (
 
 def guarded(plan: Plan, facts: GuardFacts) -> Plan:
     """The plan with everything refused that a guard refuses, and whatever hangs on that."""
+    plan = without(plan, tuple(_owned_elsewhere(plan, facts)), facts.specs, facts.actual)
     refused = without(plan, tuple(_refusals(plan, facts)), facts.specs, facts.actual)
-    return refused if facts.force else without(refused, tuple(_too_many(refused)), facts.specs, facts.actual)
+    too_many = () if facts.force else tuple(_too_many(refused, facts.command))
+    return without(refused, too_many, facts.specs, facts.actual)
+
+
+def _owned_elsewhere(plan: Plan, facts: GuardFacts) -> Iterator[Refusal]:
+    """Guard 0."""
+    for item in plan.items:
+        model = item.key[0]
+        owner = other_owner(facts.actual.models.get(model), facts.repository)
+        if owner and model not in facts.taken_over and not isinstance(item, Unmanagement):
+            yield _belongs_to(owner, item)
+
+
+def _belongs_to(owner: str, item: InSync | Change | Adoption | Refusal) -> Refusal:
+    model = item.key[0]
+    return Refusal(
+        item.key,
+        "owned-elsewhere",
+        f"the repository {shown(owner)} owns {model}: its tag {OWNER_TAG} in the registry says so",
+        "Delete its file here if it is managed there. If it moved here, or this repository was renamed, run"
+        f" `stagewright apply --take-over {shlex.quote(model)}`.",
+        before=item.identity if isinstance(item, InSync) else item.before,
+        after=item.identity if isinstance(item, InSync) else item.after,
+        kind=item.kind if isinstance(item, Change | Refusal) else None,
+    )
 
 
 def _refusals(plan: Plan, facts: GuardFacts) -> Iterator[Refusal]:
@@ -211,14 +246,14 @@ def _refusal(item: Guarded, guard: str, no: No) -> Refusal:
     return Refusal(item.key, guard, no.reason, no.way_out, before=item.before, after=after, kind=kind)
 
 
-def _too_many(plan: Plan) -> Iterator[Refusal]:
+def _too_many(plan: Plan, command: str) -> Iterator[Refusal]:
     changes = [change for change in plan.changes if not change.resumes]
     slots = sum(not isinstance(item, Unmanagement) for item in plan.items)
     if len(changes) <= MANY_COUNT or len(changes) <= MANY_SHARE * slots:
         return
     no = No(
         f"{len(changes)} of {slots} managed slots would change at once",
-        "If that is meant, run `stagewright apply --force`; it is logged with your name.",
+        f"If that is meant, run `{command} --force`; it is logged with your name.",
     )
     for change in changes:
         yield _refusal(change, "too-many", no)

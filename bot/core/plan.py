@@ -12,6 +12,10 @@ Per slot, with its base (the log), its actual holding (the registry) and its des
    leaves. A slot that the same write would touch and that is refused, refuses the change.
 9. Before all that, `intended` entries without an outcome are settled by what the registry holds now.
 10. Staging takes no version out of a Production that Git does not manage: refused, since that would empty it.
+11. To revert drift is a plan of its own: where Git still wants the base, what rule 6 refuses becomes a change back to
+    it, and nothing else changes but what an interrupted run intended. Such a change is a rollback or a demotion. Its
+    `before` is what somebody put there, which was never the base: so the log does not hold that version, and it may be
+    proposed and approved like any other. A change back that was cut off is resumed by the next plan of any sort.
 """
 
 from __future__ import annotations
@@ -22,7 +26,7 @@ from typing import Literal, TypeAlias
 
 from bot.core.audit import Entry
 from bot.core.changes import kind_of
-from bot.core.spec import Follows, ModelSpec, desired_state
+from bot.core.spec import Follows, ModelSpec, desired_state, followed_stages
 from bot.core.state import (
     STAGES,
     ChangeKind,
@@ -123,12 +127,27 @@ def plan(
     """Rules 1 to 8 and 10. `resumable` are the open intents that `settle` left to be done."""
     desired = desired_state(specs)
     items: dict[SlotKey, Item] = {}
+    follows = followed_stages(specs)
     for key, version in desired.items():
-        items[key] = _item(key, version, actual, bases, seen.get(key, frozenset()), resumable.get(key))
+        known = _seen(key, follows.get(key), bases, seen)
+        items[key] = _item(key, version, actual, bases, known, resumable.get(key))
     for key in bases.keys() - desired.keys():
         items[key] = Unmanagement(key, bases[key])
     items.update((refusal.key, refusal) for refusal in _emptying_production(items, desired, actual))
     return Plan(tuple(item for _, item in sorted(hang_together(items, specs, actual).items())))
+
+
+def _seen(
+    key: SlotKey,
+    stage: SlotKey | None,
+    bases: Mapping[SlotKey, Identity | None],
+    seen: Mapping[SlotKey, frozenset[Identity]],
+) -> frozenset[Identity]:
+    """Rule 6 of `changes`: an alias that was left with what its stage was left with goes where the stage goes."""
+    own = seen.get(key, frozenset())
+    if stage is None or stage not in bases or key not in bases or bases[stage] != bases[key]:
+        return own
+    return own | seen.get(stage, frozenset())
 
 
 def _item(
@@ -151,6 +170,8 @@ def _item(
         return InSync(key, wanted) if base == wanted else Adoption(key, base, wanted, known=True)
     if holding == (() if base is None else (base,)):
         return Change(key, base, wanted, _kind(wanted, seen), resumes)
+    if resumes:
+        return Change(key, resumes.identity_before, wanted, _kind(wanted, seen), resumes)
     return _drift(key, holding, base, wanted, seen)
 
 
@@ -220,6 +241,28 @@ def _out_of_drift(slot: str, holding: tuple[Identity, ...], base: Identity | Non
             " then run `stagewright apply` again."
         )
     return f"{back} and run `stagewright apply` again; then let the promotion go through a proposal."
+
+
+def reverting(plan_: Plan, specs: Mapping[str, ModelSpec], actual: RegistryState) -> Plan:
+    """Rule 11: the plan that puts the bases of drifted slots back."""
+    items = {item.key: _back(item, actual) for item in plan_.items if _may_go_back(item)}
+    desired = desired_state(specs)
+    items.update((refusal.key, refusal) for refusal in _emptying_production(items, desired, actual))
+    return Plan(tuple(item for _, item in sorted(hang_together(items, specs, actual).items())))
+
+
+def _may_go_back(item: Item) -> bool:
+    if isinstance(item, Change):
+        return item.resumes is not None
+    return isinstance(item, InSync) or (isinstance(item, Refusal) and item.guard == "drift")
+
+
+def _back(item: Item, actual: RegistryState) -> Item:
+    if not isinstance(item, Refusal) or item.before != item.after:
+        return item
+    strays = [identity for identity in actual.holding(item.key) if identity != item.before]
+    # Of several, the one that MLflow takes for the stage's version: the newest.
+    return Change(item.key, max(strays, default=None), item.after, "rollback" if item.after else "demotion")
 
 
 def _emptying_production(

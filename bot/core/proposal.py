@@ -122,7 +122,7 @@ def propose(
     if leaves_staging and (problem := _disagreement(spec, model, "Staging")):
         return NothingToPropose(spec.name, problem, examined)
     others = tuple(one for one in examined if one.identity != best.candidate.identity)
-    circumstances = Circumstances(slot, _followers(spec, slot), registry, now, policy, runs, tuple(map(_other, others)))
+    circumstances = Circumstances(slot, followers(spec, slot), registry, now, policy, runs, tuple(map(_other, others)))
     return _proposal(best, others, freeze(best, circumstances), leaves_staging=leaves_staging)
 
 
@@ -153,7 +153,12 @@ def examine(
 
 def branch_prefix(model: str, slot: str) -> str:
     """What the branches of all proposals for a slot begin with, and no other branches do (rule 7)."""
-    return f"{BRANCH_ROOT}/{_segment(model)}/{_segment(slot)}/"
+    return branch_folder(BRANCH_ROOT, model, slot)
+
+
+def branch_folder(root: str, model: str, slot: str) -> str:
+    """What the branches below a root begin with that are about a slot, and no others (rule 7)."""
+    return f"{root}/{_segment(model)}/{_segment(slot)}/"
 
 
 def _incumbent(model: RegisteredModel, slot: str) -> ModelVersion | None:
@@ -292,7 +297,8 @@ def _why_no_candidate(promotion: Promotion, incumbent: ModelVersion | None) -> s
 # Rules 5 and 6
 
 
-def _followers(spec: ModelSpec, slot: str) -> tuple[str, ...]:
+def followers(spec: ModelSpec, slot: str) -> tuple[str, ...]:
+    """The aliases that follow a slot, in order."""
     following = (alias for alias, value in spec.aliases.items() if isinstance(value, Follows) and value.follows == slot)
     return tuple(sorted(following))
 
@@ -313,7 +319,7 @@ def _proposal(best: Comparison, others: tuple[Examined, ...], evidence: Evidence
         others=others,
         evidence=evidence,
         edits=_edits(evidence, leaves_staging=leaves_staging),
-        branch=f"{branch_prefix(evidence.model, evidence.slot)}{pair}-{_short(content)}",
+        branch=f"{branch_prefix(evidence.model, evidence.slot)}{pair}-{short_digest(content)}",
         content_digest=content,
     )
 
@@ -340,8 +346,9 @@ def _segment(name: str) -> str:
     if _PLAIN.fullmatch(name):
         return name
     readable = _NOT_PLAIN.sub("-", name)[:40].strip("-") or "_"
-    return f"{readable}.{_short(digest(name.encode()))}"
+    return f"{readable}.{short_digest(digest(name.encode()))}"
 
 
-def _short(full: Digest) -> str:
+def short_digest(full: Digest) -> str:
+    """Eight digits of a digest, as branches bear them."""
     return full.removeprefix("sha256:")[:8]

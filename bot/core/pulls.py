@@ -32,6 +32,16 @@ class PullRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Issue:
+    """One issue that the bot opened. `body` is what follows the bot's marker."""
+
+    number: int
+    title: str
+    url: str
+    body: str
+
+
+@dataclass(frozen=True, slots=True)
 class Review:
     """One submitted review. `state` as in GitHub's REST API. `commit_id` is None when GitHub lost the commit."""
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
+from bot.core.adoption import Adopting
 from bot.core.approval import Evaluation
 from bot.core.audit import Entry
+from bot.core.drift import Drift, DriftReport
 from bot.core.history import Period
+from bot.core.importing import LeftOut, NewFile, Passed
 from bot.core.plan import Plan, Settled
 from bot.core.proposal import NothingToPropose, Proposal
-from bot.core.pulls import NewPull, PullRequest
-from bot.core.state import Digest, Write
+from bot.core.pulls import Issue, NewPull, PullRequest
+from bot.core.rollback import AlreadyWanted, NoRollback, RollbackCase, Wish
+from bot.core.state import Digest, SlotKey, Write
 from bot.errors import Finding
 
 
@@ -85,8 +90,34 @@ class ApprovalsResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A value in a file of the repository; line and column count from 1."""
+
+    file: str
+    line: int
+    column: int
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What GitHub shows at a line of a file: a `Finding` may be one, and so may what apply would do."""
+
+    file: str
+    line: int
+    column: int
+    code: str
+    message: str
+    fix: str
+    severity: Literal["error", "warning", "notice"]
+
+
+@dataclass(frozen=True, slots=True)
 class PlanResult:
-    """What apply would do now; `mandates_checked` is false where GitHub was not asked."""
+    """What apply would do now; `mandates_checked` is false where GitHub was not asked.
+
+    Of a pull request, `commit` is its head. `warnings` are about the documents. `places` say where slots of the plan
+    stand: those in the files that the pull request changes, without one those in any file, the first of each kind.
+    """
 
     commit: str | None
     registry: str
@@ -94,11 +125,19 @@ class PlanResult:
     writes: tuple[Write, ...]
     settled: tuple[Settled, ...]
     mandates_checked: bool
+    pull_request: int | None = None
+    warnings: tuple[Finding, ...] = ()
+    places: Mapping[SlotKey, Place] = field(default_factory=dict)
 
     @property
     def has_changes(self) -> bool:
         """True when apply would do or refuse something."""
         return bool(self.settled) or not self.plan.is_empty
+
+    @property
+    def refuses_the_pull_request(self) -> bool:
+        """True when apply would refuse a slot in a file that the pull request changes."""
+        return self.pull_request is not None and any(item.key in self.places for item in self.plan.refusals)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +167,102 @@ class ApplyResult:
             if entry.event == "applied" and (after := entry.after)
         ]
         return {"changed": changed, "refused": self.refused}
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackResult:
+    """What became of a wish to go back.
+
+    `new` is what was opened, or with `dry_run` would be, None where nothing was to be opened; `pull` is the open pull
+    request of this very rollback. `others` are open rollbacks of the slot to other versions.
+    """
+
+    wish: Wish
+    outcome: RollbackCase | NoRollback | AlreadyWanted
+    new: NewPull | None = None
+    pull: PullRequest | None = None
+    others: tuple[PullRequest, ...] = ()
+    dry_run: bool = False
+
+    @property
+    def refused(self) -> bool:
+        """True when it cannot be gone back."""
+        return isinstance(self.outcome, NoRollback)
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """What became of each model of the registry, in order of name.
+
+    `written` are the files that were, or with `dry_run` would be, written; `refused` are slots and models that no file
+    can say. A model may be in both. `skipped` are models that need no file, or may not have one here.
+    """
+
+    registry: str
+    written: tuple[NewFile, ...]
+    refused: tuple[LeftOut, ...]
+    skipped: tuple[Passed, ...]
+    dry_run: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """The pull request that makes the YAML say what is: `pull` is None where none was opened.
+
+    `new` is None when there is nothing to adopt, or `pull` was open already. `replaces` are those that said something
+    else and were closed, or with `dry_run` would be.
+    """
+
+    adopting: Adopting
+    new: NewPull | None = None
+    pull: PullRequest | None = None
+    replaces: tuple[PullRequest, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Posted:
+    """What became of the one issue about drift; None where there is none, or where a dry run would open it."""
+
+    what: Literal["nothing to tell", "opened", "edited", "unchanged", "closed"]
+    issue: Issue | None
+
+
+@dataclass(frozen=True, slots=True)
+class DriftResult:
+    """What drifted; after a revert, what is left. `reverted` is None where nothing could be put back.
+
+    With `dry_run`, `reverted` is the plan that a revert would follow.
+    """
+
+    registry: str
+    commit: str
+    report: DriftReport
+    wish: Literal["look", "adopt", "revert"] = "look"
+    adopted: Adopted | None = None
+    reverted: ApplyResult | PlanResult | None = None
+    posted: Posted | None = None
+    dry_run: bool = False
+
+    @property
+    def remains(self) -> bool:
+        """True when there is drift that this run did not, or with `dry_run` would not, put right or into the YAML."""
+        if self.adopted:
+            return bool(self.adopted.adopting.left_out)
+        if isinstance(self.reverted, PlanResult):
+            changes = {change.key for change in self.reverted.plan.changes}
+            return any(one.hangs_on not in changes and not _goes(one, changes) for one in self.report.found)
+        return bool(self.report.found) or (isinstance(self.reverted, ApplyResult) and self.reverted.refused)
+
+    @property
+    def is_an_answer(self) -> bool:
+        """False when no drift was found but not everything was looked at, or a revert could not be told everywhere."""
+        untold = isinstance(self.reverted, ApplyResult) and self.reverted.untold
+        return not untold and bool(self.report.found or self.report.is_whole)
+
+
+def _goes(one: Drift, changes: Collection[SlotKey]) -> bool:
+    """Whether these changes end the drift: of a version that lost its run or files they do not."""
+    return one.revertable and one.key in changes
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,6 +121,18 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class Artifacts:
+    """Whether the files of a version are there. `why` says what is missing, or why nobody could tell.
+
+    `is_passing`: it is unknown for a reason that may be gone the next time.
+    """
+
+    state: Literal["there", "missing", "unknown"]
+    why: str = ""
+    is_passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class TransitionStage:
     """Put a version in a stage; with `archive_existing`, whatever else is there goes to Archived in one transaction."""
 

@@ -9,6 +9,7 @@ from bot.documents.document import (
     parse_promotion_policy,
 )
 from bot.documents.edit import Edit, edited
+from bot.documents.new import model_text
 from bot.documents.repository import Files, Models, Repository, read_models, read_repository
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "Parsed",
     "Repository",
     "edited",
+    "model_text",
     "parse_approval_policy",
     "parse_audit_anchor",
     "parse_model",

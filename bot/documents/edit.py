@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from bot.core.checks import Path, shown
 from bot.documents.document import Document, tree_of
 from bot.documents.nodes import Entries, Items, Node, Scalar
+from bot.documents.source import escaped
 from bot.documents.values import in_words, node_at
 from bot.errors import Refused, StagewrightError
 
@@ -76,7 +77,7 @@ def _splice(text: str, root: Node, edit: Edit) -> _Splice:
         raise Refused(message, fix="Write the value on the line of its key.")
     if node.start == node.end:
         return _filled(text, node, edit)
-    return _Splice(node.start, node.end, _rendered(edit.value, node.style))
+    return _Splice(node.start, node.end, rendered(edit.value, node.style))
 
 
 def _filled(text: str, node: Scalar, edit: Edit) -> _Splice:
@@ -84,19 +85,20 @@ def _filled(text: str, node: Scalar, edit: Edit) -> _Splice:
     if text[node.start - 1 : node.start] not in (":", "-"):
         message = f"Found a key without a colon at {_where(edit)}; expected a colon behind it."
         raise Refused(message, fix="Write the colon and a value by hand first.")
-    return _Splice(node.start, node.end, f" {_rendered(edit.value, None)}")
+    return _Splice(node.start, node.end, f" {rendered(edit.value, None)}")
 
 
-def _rendered(value: int | str | None, style: str | None) -> str:
+def rendered(value: int | str | None, style: str | None) -> str:
+    """A scalar as YAML on one line. `style` is how the one that it replaces was quoted, None when it was not."""
     if value is None:
         return "null"
     if not isinstance(value, str):
         return str(value)
-    if style == "'" and value.isprintable():
+    if style == "'" and value.isprintable() and escaped(value) == value:
         return "'" + value.replace("'", "''") + "'"
     if style is None and _PLAIN.fullmatch(value) and not _WORDS_OF_YAML.fullmatch(value):
         return value
-    return json.dumps(value, ensure_ascii=False)
+    return escaped(json.dumps(value, ensure_ascii=False))
 
 
 def _check(before: Node, edits: Sequence[Edit], result: str) -> None:

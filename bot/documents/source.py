@@ -18,6 +18,12 @@ _HIDDEN = re.compile(
 )
 """Characters that YAML forbids or that make a line look like something else: control characters, line breaks that
 editors and YAML disagree on, a lone carriage return, and the marks that turn the direction of writing."""
+_INVISIBLE = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u200e\u200f\u2060-\u2064\u206a-\u206f\u2800\u3164\uffa0"
+    "\U000e0000-\U000e0fff]"
+)
+"""Characters without any width or ink, which a name of MLflow may hold. The joiners that emoji and some alphabets need
+are not among them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,23 @@ def hidden_characters(text: str) -> Iterator[Spot]:
                 f"Found the control character U+{ord(match[0]):04X}; expected text that shows all that it says.",
                 "Delete the character.",
             )
+    for match in _INVISIBLE.finditer(text):
+        yield Spot(
+            match.start(),
+            "control-character",
+            f"Found the invisible character U+{ord(match[0]):04X}; expected text that shows all that it says.",
+            f'Delete the character, or write it as an escape between double quotes, "{escaped(match[0])}".',
+        )
+
+
+def escaped(quoted: str) -> str:
+    """A text between double quotes, in which an invisible character stands as an escape of YAML."""
+    return _INVISIBLE.sub(_escape, quoted)
+
+
+def _escape(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\u{number:04X}" if number <= 0xFFFF else f"\\U{number:08X}"
 
 
 def is_hidden(text: str) -> bool:

@@ -6,7 +6,7 @@ import json
 from urllib.parse import quote
 
 from bot.core.state import Identity
-from bot.views.escape import web_address
+from bot.views.escape import ADDRESS, web_address
 
 
 def version_address(registry: str, identity: Identity) -> str | None:
@@ -29,7 +29,7 @@ def side_by_side_address(registry: str, one: Identity, other: Identity) -> str |
 
 
 def _encoded(text: str) -> str:
-    return quote(text, safe="", errors="replace")
+    return quote(text[: ADDRESS + 1], safe="", errors="replace")  # whatever is longer is not linked
 
 
 def _page(registry: str, page: str) -> str | None:

@@ -111,6 +111,8 @@ def count_text(rule: RuleResult) -> str:
 
 def plan_title(result: PlanResult) -> str:
     """What the plan is of."""
+    if result.pull_request:
+        return f"pull request #{result.pull_request}, as if merged now"
     return f"commit {short_sha(result.commit)}" if result.commit else "the working tree"
 
 

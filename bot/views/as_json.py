@@ -7,7 +7,8 @@
 3. A mapping is an object; a key of several parts is joined with `/`, as in `churn/Production`.
 4. A moment is a text as in RFC 3339, a day `2026-12-31`, a decimal a text, bytes a text read as UTF-8.
 5. JSON has no NaN and no infinities, so these are the texts "NaN", "Infinity" and "-Infinity", as in evidence.
-6. Keys are sorted, and everything beyond ASCII is written as `\\u....`, so that a terminal shows what is there.
+6. Keys are sorted, and everything beyond ASCII is written as `\\u....`, so that a terminal shows what is there; so is
+   what a runner of GitHub would take for a command, `##[...]`.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ SCHEMA_VERSION = 1
 def as_json(result: object) -> str:
     """A result as JSON text. Raises TypeError for a value that none of the rules above covers."""
     answer = {"schema_version": SCHEMA_VERSION, **_properties(result), **_converted(result)}
-    return json.dumps(answer, indent=2, sort_keys=True, allow_nan=False)
+    return json.dumps(answer, indent=2, sort_keys=True, allow_nan=False).replace("##[", "#\\u0023[")
 
 
 def _properties(result: object) -> dict[str, Any]:

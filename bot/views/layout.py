@@ -7,12 +7,11 @@ cursor, hide itself or forge a line. Lines are at most 80 columns wide unless on
 from __future__ import annotations
 
 import re
-import textwrap
 import unicodedata
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from bot.views.escape import NAME, printable
+from bot.views.escape import exact, printable
 
 WIDTH: Final = 80
 _GAP: Final = "  "
@@ -27,15 +26,24 @@ def wrapped(text: str, indent: str = "", hanging: str | None = None) -> Iterator
 
     A command between backticks stays in one line, so that it can be copied.
     """
-    lines = textwrap.wrap(
-        _COMMAND.sub(lambda command: command[0].replace(" ", _KEPT_SPACE), printable(text, _LONGEST)),
-        WIDTH,
-        initial_indent=indent,
-        subsequent_indent=indent if hanging is None else hanging,
-        break_long_words=False,
-        break_on_hyphens=False,
-    )
-    yield from (line.replace(_KEPT_SPACE, " ") for line in lines)
+    line, empty = indent, True
+    for word in _words(printable(text, _LONGEST), WIDTH - max(len(indent), len(hanging or ""))):
+        if not empty and width(line) + 1 + width(word) > WIDTH:
+            yield line
+            line, empty = indent if hanging is None else hanging, True
+        line, empty = f"{line}{'' if empty else ' '}{word}", False
+    if not empty:
+        yield line
+
+
+def _words(text: str, room: int) -> Iterator[str]:
+    """What is not broken between lines: a command with its spaces where it fits, else what stands between spaces."""
+    kept = _COMMAND.sub(lambda command: command[0].replace(" ", _KEPT_SPACE), text)
+    for word in filter(None, kept.split(" ")):
+        if width(word) <= room:
+            yield word.replace(_KEPT_SPACE, " ")
+        else:
+            yield from filter(None, word.split(_KEPT_SPACE))
 
 
 def columns(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[str]:
@@ -46,7 +54,7 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = 
 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[list[str]]:
     """The lines of each row of a table without a header."""
-    cells = [[printable(cell, NAME) for cell in row] for row in rows]
+    cells = [[exact(cell) for cell in row] for row in rows]
     widths = _fitted([max(map(width, column)) for column in zip(*cells, strict=True)], WIDTH - len(indent))
     for row in cells:
         yield list(_row(row, widths, indent))

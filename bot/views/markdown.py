@@ -190,7 +190,7 @@ def _side(
         run=_run(identity, run, registry),
         trained=_trained(run),
         code=cell(commit) if commit else prose(words.MISSING),
-        data=_limited([cell(digest) for digest in data], _DATA_DIGESTS),
+        data=limited([cell(digest) for digest in data], _DATA_DIGESTS),
     )
 
 
@@ -207,7 +207,8 @@ def _trained(run: Run | None) -> Markdown:
     return joined([prose(started), cell(run.user)], " by ") if run.user else prose(started)
 
 
-def _limited(parts: Sequence[Markdown], limit: int) -> Markdown:
+def limited(parts: Sequence[Markdown], limit: int) -> Markdown:
+    """Parts in a row; of more than `limit`, how many are left out."""
     if not parts:
         return prose(words.MISSING)
     more = [prose(f"and {len(parts) - limit:,} more")] if len(parts) > limit else []
@@ -236,7 +237,7 @@ def _approval(entries: Sequence[Entry]) -> Markdown | str:
     mandate = next((entry.mandate for entry in reversed(entries) if entry.mandate), None)
     if mandate is None:
         return ""
-    approvers = _limited([code(login) for login in mandate.approvers], _FOLLOWERS)
+    approvers = limited([code(login) for login in mandate.approvers], _FOLLOWERS)
     merged = f", merged by {code(mandate.merged_by)}" if mandate.merged_by else ""
     return Markdown(f"Approved by {approvers}{merged}.")
 

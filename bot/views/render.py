@@ -9,10 +9,13 @@ from bot.core.results import (
     ApplyResult,
     ApprovalsResult,
     CompareResult,
+    DriftResult,
     HistoryResult,
+    ImportResult,
     InitResult,
     PlanResult,
     ProposeResult,
+    RollbackResult,
     ValidateResult,
     VerifyResult,
 )
@@ -24,10 +27,13 @@ Result: TypeAlias = (
     ApplyResult
     | ApprovalsResult
     | CompareResult
+    | DriftResult
     | HistoryResult
+    | ImportResult
     | InitResult
     | PlanResult
     | ProposeResult
+    | RollbackResult
     | ValidateResult
     | VerifyResult
 )

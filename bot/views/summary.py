@@ -4,7 +4,7 @@ summary of more than 1 MiB, and `--format json` has everything.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import singledispatch
 from typing import Any, Final
@@ -17,17 +17,21 @@ from bot.core.results import (
     ApplyResult,
     ApprovalsResult,
     CompareResult,
+    DriftResult,
     HistoryResult,
+    ImportResult,
     InitResult,
     Opened,
     PlanResult,
     ProposeResult,
+    RollbackResult,
     Skipped,
     ValidateResult,
     VerifyResult,
 )
-from bot.views import answers, words
-from bot.views.escape import Markdown, code, joined, link, prose, reference
+from bot.core.rollback import RollbackCase
+from bot.views import answers, drift, importing, rollback, words
+from bot.views.escape import Markdown, cell, code, joined, link, prose, reference
 from bot.views.markdown import PATH, comparison_table, filled, other_row
 
 LINES: Final = 200
@@ -134,10 +138,10 @@ def _rule(rule: RuleResult) -> dict[str, object]:
     }
 
 
-def people(logins: Sequence[str]) -> Markdown:
-    """Logins in code spans, so that nobody is notified."""
+def people(logins: Sequence[str], form: Callable[[str], Markdown] = code) -> Markdown:
+    """Logins in code spans, so that nobody is notified; in a table their form is `cell`."""
     more = [prose(f"and {len(logins) - _PEOPLE} more")] if len(logins) > _PEOPLE else []
-    return joined([*(code(login) for login in logins[:_PEOPLE]), *more])
+    return joined([*(form(login) for login in logins[:_PEOPLE]), *more])
 
 
 @summarised.register
@@ -150,11 +154,13 @@ def _(result: PlanResult) -> str:
         has_changes=result.has_changes,
         mandates_checked=result.mandates_checked,
         unchecked=answers.UNCHECKED_MANDATES,
+        path=PATH,
         in_sync=answers.in_sync_text(len(result.plan.items) - len(slots)),
         **_capped(
             slots=slots,
             writes=[words.write_text(write) for write in result.writes],
             settled=[answers.settled_text(settled) for settled in result.settled],
+            warnings=result.warnings,
         ),
     )
 
@@ -173,6 +179,45 @@ def _(result: ApplyResult) -> str:
 
 
 @summarised.register
+def _(result: RollbackResult) -> str:
+    what, why = rollback.outcome_text(result)
+    outcome = result.outcome
+    would_open = isinstance(outcome, RollbackCase) and result.new is not None and result.pull is None
+    return filled(
+        "rollback-answer.md.j2",
+        model=result.wish.model,
+        slot=outcome.rollback.slot if isinstance(outcome, RollbackCase) else outcome.slot,
+        what=what,
+        why=why,
+        pull=pull_link(result.pull),
+        others=joined([link(reference(pull.number), pull.url) for pull in result.others[:_PEOPLE]]),
+        new=result.new if would_open else None,
+        body=rollback.rollback_body(outcome) if isinstance(outcome, RollbackCase) else "",
+    )
+
+
+@summarised.register
+def _(result: ImportResult) -> str:
+    return filled(
+        "import.md.j2",
+        registry=result.registry,
+        headline=importing.headline(result),
+        next=importing.next_step(result),
+        path=PATH,
+        **_capped(
+            written=[{"file": new.file, "slots": importing.slots_text(new)} for new in result.written],
+            refused=result.refused,
+            owned=importing.owned_elsewhere(result),
+        ),
+    )
+
+
+@summarised.register
+def _(result: DriftResult) -> str:
+    return drift.drift_page(result)
+
+
+@summarised.register
 def _(result: HistoryResult) -> str:
     periods = [_period(period, answers.period_text(period)) for period in result.periods]
     return filled("history.md.j2", at=result.at or "", nothing=answers.no_history(result), **_capped(periods=periods))
@@ -182,7 +227,7 @@ def _period(period: Period, text: answers.PeriodText) -> dict[str, object]:
     url = period.mandate.url if period.mandate else ""
     pull = link(reference(text.pull_request), url) if text.pull_request else ""
     shown = {field.name: getattr(text, field.name) for field in fields(text)}
-    return shown | {"pull": pull, "approvers": people(text.approvers)}
+    return shown | {"pull": pull, "approvers": people(text.approvers, cell)}
 
 
 @summarised.register

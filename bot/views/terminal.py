@@ -9,23 +9,29 @@ from itertools import groupby
 from bot.core.approval import Evaluation, RuleResult
 from bot.core.comparison import Comparison
 from bot.core.proposal import Examined, NothingToPropose, Proposal
-from bot.core.pulls import PullRequest
+from bot.core.pulls import NewPull, PullRequest
 from bot.core.results import (
+    Adopted,
     ApplyResult,
     ApprovalsResult,
     CompareResult,
+    DriftResult,
     HistoryResult,
+    ImportResult,
     InitResult,
     Opened,
     PlanResult,
     ProposeResult,
+    RollbackResult,
     Skipped,
     ValidateResult,
     VerifyResult,
 )
-from bot.core.spec import file_of_model
+from bot.core.rollback import RollbackCase
+from bot.core.spec import APPROVAL_POLICY, file_of_model
 from bot.errors import Finding
-from bot.views import answers, words
+from bot.views import answers, drift, importing, rollback, words
+from bot.views.escape import exact, no_command
 from bot.views.layout import aligned, columns, wrapped
 
 
@@ -34,7 +40,7 @@ def printed(result: object) -> str:
 
     Raises TypeError for anything that is no class of `core/results.py`.
     """
-    return "\n".join(_lines(result))
+    return "\n".join(map(no_command, _lines(result)))
 
 
 @singledispatch
@@ -66,7 +72,7 @@ def _(result: CompareResult) -> Iterator[str]:
 
 
 def _winner(proposal: Proposal) -> Iterator[str]:
-    yield from wrapped(f"{proposal.model}: {words.winner(proposal)}: {words.decision(proposal)}.")
+    yield from wrapped(f"{exact(proposal.model)}: {words.winner(proposal)}: {words.decision(proposal)}.")
     yield ""
     yield from _table(proposal.slot, proposal.comparison)
     yield ""
@@ -77,7 +83,7 @@ def _winner(proposal: Proposal) -> Iterator[str]:
 
 
 def _no_winner(nothing: NothingToPropose) -> Iterator[str]:
-    yield from wrapped(f"{nothing.model}: nothing to propose: {nothing.reason}.")
+    yield from wrapped(f"{exact(nothing.model)}: nothing to propose: {nothing.reason}.")
     compared = [one.comparison for one in nothing.examined if one.comparison]
     for comparison in compared:
         yield ""
@@ -117,14 +123,14 @@ def _(result: ProposeResult) -> Iterator[str]:
 
 def _outcome(outcome: Opened | Skipped | NothingToPropose) -> Iterator[str]:
     if isinstance(outcome, NothingToPropose):
-        yield from wrapped(f"{outcome.model}: nothing to propose: {outcome.reason}.", hanging="  ")
+        yield from wrapped(f"{exact(outcome.model)}: nothing to propose: {outcome.reason}.", hanging="  ")
         for one in outcome.examined:
             text = f"{words.version_text(one.identity)} {words.verdict_text(one)}: {words.why_text(one)}"
             yield from wrapped(text, "  ", "      ")
         return
     what, why = answers.opened_text(outcome) if isinstance(outcome, Opened) else answers.skipped_text(outcome)
     number = f" #{outcome.pull.number}" if outcome.pull else ""
-    yield from wrapped(f"{outcome.proposal.model}: {what}{number}: {why}", hanging="  ")
+    yield from wrapped(f"{exact(outcome.proposal.model)}: {what}{number}: {why}", hanging="  ")
     if outcome.pull:
         yield from wrapped(outcome.pull.url, "  ")
     elif isinstance(outcome, Opened):
@@ -205,6 +211,8 @@ def _(result: PlanResult) -> Iterator[str]:
         yield f"{in_sync}."
     if not result.mandates_checked:
         yield from wrapped(answers.UNCHECKED_MANDATES)
+    for finding in result.warnings:
+        yield from wrapped(_finding(finding), hanging="    ")
 
 
 def _slots(slots: Sequence[words.SlotText]) -> Iterator[str]:
@@ -245,14 +253,124 @@ def _(result: ApplyResult) -> Iterator[str]:
 
 
 @_lines.register
+def _(result: RollbackResult) -> Iterator[str]:
+    what, why = rollback.outcome_text(result)
+    outcome = result.outcome
+    slot = outcome.rollback.slot if isinstance(outcome, RollbackCase) else outcome.slot
+    number = f" #{result.pull.number}" if result.pull else ""
+    yield from wrapped(f"{exact(result.wish.model)} {exact(slot)}: {what}{number}: {why}", hanging="  ")
+    if result.pull:
+        yield from wrapped(result.pull.url, "  ")
+    for other in result.others:
+        yield from wrapped(f"Also open, to another version: #{other.number} {other.url}", "  ", "    ")
+    if isinstance(outcome, RollbackCase) and result.new and not result.pull:
+        yield from _new_rollback(outcome, result.new)
+
+
+def _new_rollback(case: RollbackCase, new: NewPull) -> Iterator[str]:
+    """What the pull request would say, in the order of its body."""
+    yield from wrapped(f"title: {new.title}", "  ", "    ")
+    yield from wrapped(f"branch: {new.branch}", "  ")
+    yield from wrapped(f"changed file: {file_of_model(case.rollback.model)}", "  ")
+    for edit in rollback.edit_texts(case.rollback):
+        yield from wrapped(f"- {edit.section}.{edit.slot}: {edit.before}", "    ")
+        yield from wrapped(f"+ {edit.section}.{edit.slot}: {edit.after}", "    ")
+    for name, text in rollback.facts_texts(case):
+        yield from wrapped(f"{name}: {text}", "  ", "    ")
+    slots = rollback.slot_texts(case.rollback)
+    yield from ("", "What merging does:") if slots else ()
+    yield from _slots(slots)
+    yield from _writes([words.write_text(write) for write in case.rollback.writes])
+    if case.rollback.needs_force:
+        yield from wrapped(rollback.FORCE)
+    yield ""
+    yield from wrapped(f"Who has to approve, by {APPROVAL_POLICY} at {words.short_sha(case.policy_commit)}:")
+    for rule in case.needs.rules:
+        yield from wrapped(f"rule {exact(rule.name)}: {words.counted(rule.needed, 'approval')}", "  ", "    ")
+        for twig in _twigs(rule):
+            yield from wrapped(twig, "    ", "      ")
+    for problem in case.needs.ungoverned:
+        yield from wrapped(f"blocks: {problem}", "  ", "    ")
+    yield ""
+    for name, text in rollback.after_texts(case.rollback):
+        yield from wrapped(f"{name}: {text}", hanging="  ")
+
+
+@_lines.register
+def _(result: ImportResult) -> Iterator[str]:
+    for new in result.written:
+        yield from wrapped(f"{new.file}: {importing.slots_text(new)}", hanging="    ")
+    for one in result.refused:
+        what = f"{exact(one.model)} {exact(one.slot)}" if one.slot else exact(one.model)
+        yield from wrapped(f"refused: {what}: {one.reason}", hanging="    ")
+        yield from wrapped(f"Way out: {one.way_out}", "    ")
+    for one_of_others in importing.owned_elsewhere(result):
+        yield from wrapped(f"skipped: {exact(one_of_others.model)}: {one_of_others.owner} owns it", hanging="    ")
+    yield from wrapped(f"Import from {result.registry}: {importing.headline(result)}.", hanging="  ")
+    yield from wrapped(importing.next_step(result))
+
+
+@_lines.register
+def _(result: DriftResult) -> Iterator[str]:
+    yield from wrapped(
+        f"Drift of {result.registry} from {words.short_sha(result.commit)}: {drift.headline(result)}.", hanging="  "
+    )
+    yield from _slots(drift.found_texts(result.report.found))
+    if result.report.pending:
+        yield ""
+        yield drift.PENDING
+        yield from _slots(drift.pending_texts(result.report.pending))
+    for what in result.report.unchecked:
+        yield from wrapped(f"not checked: {what}", hanging="  ")
+    yield from _done(result)
+    yield ""
+    yield from wrapped(drift.next_step(result))
+
+
+def _done(result: DriftResult) -> Iterator[str]:
+    """What `--adopt`, `--revert` and `--post` did or would do."""
+    told = (drift.done_text(result), drift.posted_text(result))
+    if any(told):
+        yield ""
+    yield from wrapped(told[0])
+    yield from _slots(drift.reverted_texts(result))
+    if isinstance(result.reverted, PlanResult):
+        yield from _writes([words.write_text(write) for write in result.reverted.writes])
+    if result.adopted:
+        yield from _adopted(result.adopted)
+    yield from wrapped(told[1])
+
+
+def _adopted(adopted: Adopted) -> Iterator[str]:
+    new, wanted = adopted.new, adopted.adopting
+    if adopted.pull:
+        yield from wrapped(adopted.pull.url, "  ")
+    elif new:
+        yield from wrapped(f"title: {new.title}", "  ", "    ")
+        yield from wrapped(f"branch: {new.branch}", "  ")
+        for one in wanted.slots:
+            yield from wrapped(f"changed file: {file_of_model(one.key[0])}", "  ", "    ")
+            yield from wrapped(f"- {exact(one.key[1])}: {drift.desired_text(one)}", "    ")
+            yield from wrapped(f"+ {exact(one.key[1])}: {drift.holding_text(one.holds)}", "    ")
+    for follower in wanted.followers:
+        text = f"apply then moves the alias {exact(follower.key[1])} of {exact(follower.key[0])}, which follows it"
+        yield from wrapped(text, "  ", "    ")
+    for rule in wanted.needs.rules if wanted.slots else ():
+        yield from wrapped(f"needs: {words.counted(rule.needed, 'approval')} by rule {exact(rule.name)}", "  ", "    ")
+    for pull in adopted.replaces:
+        yield from wrapped(f"in place of #{pull.number}, which says something else", "  ", "    ")
+    yield from wrapped(drift.evidence_text(wanted), "  ")
+
+
+@_lines.register
 def _(result: HistoryResult) -> Iterator[str]:
     if result.at:
-        yield f"At {result.at}:"
+        yield from wrapped(f"At {result.at}:")
     if not result.periods:
         yield from wrapped(answers.no_history(result))
     texts = [answers.period_text(period) for period in result.periods]
     for (model, slot), periods in groupby(texts, key=lambda period: (period.model, period.slot)):
-        yield from wrapped(f"{model} {slot}")
+        yield from wrapped(f"{exact(model)} {slot}")
         header = ("Version", "From (UTC)", "To", "Kind", "Pull", "Approved by")
         yield from columns(header, [_period(period) for period in periods], "  ")
 

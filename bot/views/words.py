@@ -14,6 +14,7 @@ from bot.core.comparison import Comparison, Measured, Row, is_known
 from bot.core.plan import Adoption, Change, InSync, Item, Refusal, Unmanagement
 from bot.core.proposal import Examined, Proposal
 from bot.core.state import DeleteAlias, Identity, SetAlias, Write
+from bot.views.escape import exact
 
 MISSING = "–"
 GAINS = "↑ higher is better, ↓ lower is better. A positive gain is better, whichever way the metric counts."
@@ -130,8 +131,21 @@ def _all_hold(count: int, noun: str, plural: str = "") -> str:
 
 
 def propose_command(proposal: Proposal, *options: str) -> str:
-    """The command that proposes for the same model, quoted for a shell: a name may hold anything."""
-    return f"`{' '.join(('stagewright propose', shlex.quote(proposal.model), *options))}`"
+    """The command that proposes for the same model."""
+    return f"`{' '.join(('stagewright propose', *options, shell_word(proposal.model)))}`"
+
+
+_LONGEST_WORD = 1_000
+
+
+def shell_word(name: str) -> str:
+    """A name as the last words of a command in bash: none of it is run, or taken for an option.
+
+    What cannot be seen in it is an escape that bash reads.
+    """
+    shown = exact(name, _LONGEST_WORD)
+    quoted = shlex.quote(name) if shown == name else "$'{}'".format(shown.replace("'", "\\'"))
+    return f"-- {quoted}" if name.startswith("-") else quoted
 
 
 def verdict_text(examined: Examined) -> str:
@@ -183,14 +197,15 @@ def _yaml(value: int | None) -> str:
 
 def write_text(write: Write) -> str:
     """One write to the registry, as an imperative."""
+    model = exact(write.model)
     match write:
         case SetAlias():
-            return f"{write.model}: point the alias {write.alias} at v{write.version}"
+            return f"{model}: point the alias {write.alias} at v{write.version}"
         case DeleteAlias():
-            return f"{write.model}: remove the alias {write.alias}"
+            return f"{model}: remove the alias {write.alias}"
         case _:
             rest = ", and archive what it holds" if write.archive_existing else ""
-            return f"{write.model}: move v{write.version} to {write.stage}{rest}"
+            return f"{model}: move v{write.version} to {write.stage}{rest}"
 
 
 @dataclass(frozen=True, slots=True)

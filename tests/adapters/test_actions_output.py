@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from bot.adapters.actions_output import ActionsOutput
+from bot.core.results import Note
 from bot.errors import Finding
 
 LIMIT = 1024 * 1024
@@ -43,11 +44,16 @@ class TestAnnotations:
         (line,) = ActionsOutput({"GITHUB_ACTIONS": "true"}).annotations([finding(severity="warning")])
         assert line.startswith("::warning file=")
 
+    def test_what_is_no_problem_is_a_notice(self) -> None:
+        note = Note("models/demand.yaml", 5, 15, "promotion", "v3 → v5", "", "notice")
+        lines = ActionsOutput({"GITHUB_ACTIONS": "true"}).annotations([note] * 11)
+        assert lines == ["::notice file=models/demand.yaml,line=5,col=15,title=promotion::v3 → v5"] * 10
+
     def test_nothing_in_a_text_ends_the_command_or_begins_another(self) -> None:
         hostile = finding(file="models/a,b:c.yaml", message="100%\r\n::set-output name=x::y", fix="")
         (line,) = ActionsOutput({"GITHUB_ACTIONS": "true"}).annotations([hostile])
         assert "file=models/a%2Cb%3Ac.yaml,line=3" in line
-        assert line.endswith("::100%25%0D%0A::set-output name=x::y ")
+        assert line.endswith("::100%25%0D%0A::set-output name=x::y")
         assert "\n" not in line
 
     def test_ten_of_each_kind_since_github_shows_no_more(self) -> None:

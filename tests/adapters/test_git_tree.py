@@ -202,6 +202,40 @@ class TestHistory:
         with pytest.raises(HistoryUnavailable, match="no common ancestor"):
             tree.merge_base(one, repository.commit({"a": "2"}))
 
+    def test_what_merging_would_give(self, repository: Repository, tree: GitTree) -> None:
+        text = "".join(f"{line}\n" for line in range(20))
+        repository.commit({"a": text, "b": "1"}, "Root")
+        repository.git("checkout", "--quiet", "-b", "topic")
+        topic = repository.commit({"a": text.replace("2\n", "two\n", 1)})
+        repository.git("checkout", "--quiet", "main")
+        tip = repository.commit({"a": text.replace("19\n", "nineteen\n"), "b": "2"})
+        before = repository.git("status", "--porcelain"), repository.git("for-each-ref")
+        merge = tree.merged(tip, topic)
+        assert merge is not None
+        assert merge == tree.merged(tip, topic)
+        assert tree.read(merge, "a") == text.replace("2\n", "two\n", 1).replace("19\n", "nineteen\n").encode()
+        assert tree.read(merge, "b") == b"2"
+        assert tree.changed_paths(tip, merge) == ["a"]
+        assert repository.git("show", "--no-patch", "--format=%P", merge) == f"{tip} {topic}"
+        assert (repository.git("status", "--porcelain"), repository.git("for-each-ref")) == before
+
+    def test_a_conflict_gives_nothing(self, repository: Repository, tree: GitTree) -> None:
+        root = repository.commit({"a": "1"})
+        tip = repository.commit({"a": "2"})
+        repository.git("checkout", "--quiet", "-b", "topic", root)
+        assert tree.merged(tip, repository.commit({"a": "3"})) is None
+
+    def test_merging_needs_a_git_that_can(self, repository: Repository, tmp_path: Path) -> None:
+        old = tmp_path / "git"
+        old.write_text('#!/bin/sh\ncase " $* " in *" merge-tree "*) exit 129;; esac\nexec git "$@"\n')
+        old.chmod(0o755)
+        head = repository.commit({"a": "1"})
+        with (
+            GitTree(repository.directory, executable=str(old)) as tree,
+            pytest.raises(HistoryUnavailable, match=r"git 2.38 or newer"),
+        ):
+            tree.merged(head, head)
+
     def test_a_shallow_clone_is_refused(self, repository: Repository, tmp_path: Path) -> None:
         old = repository.commit({"a": "1"})
         repository.commit({"a": "2"})
@@ -214,6 +248,7 @@ class TestHistory:
                 lambda: tree.first_parents(head, "a"),
                 lambda: tree.line(head, 1),
                 lambda: tree.merge_base(head, head),
+                lambda: tree.merged(head, head),
                 lambda: tree.read(old, "a"),
             ):
                 with pytest.raises(HistoryUnavailable, match="fetch-depth: 0"):
@@ -233,9 +268,12 @@ class TestHistory:
         script = tmp_path / "evil"
         script.write_text(f"#!/bin/sh\necho $0 >> {proof}\n")
         script.chmod(0o755)
-        one = repository.commit({"a": "1", ".gitattributes": "* diff=evil\n"})
+        one = repository.commit({"a": "1", ".gitattributes": "* diff=evil merge=evil\n"})
+        other = repository.git("commit-tree", f"{repository.commit({'a': '3'})}^{{tree}}", "-p", one, "-m", "Other")
+        repository.git("reset", "--quiet", "--hard", one)
         two = repository.commit({"a": "2"})
-        for key in ("diff.external", "diff.evil.textconv", "diff.evil.command", "core.fsmonitor", "core.pager"):
+        programs = ("diff.evil.textconv", "diff.evil.command", "merge.evil.driver", "core.fsmonitor", "core.pager")
+        for key in ("diff.external", *programs):
             repository.git("config", key, str(script))
         repository.git("config", "log.showSignature", "true")
         repository.git("config", "gpg.program", str(script))
@@ -248,6 +286,7 @@ class TestHistory:
         tree.changed_paths(one, two)
         tree.first_parents(two, "a")
         assert tree.default_branch_head() == two
+        assert tree.merged(two, other) is None
         assert not proof.exists()
 
 

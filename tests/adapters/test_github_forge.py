@@ -24,6 +24,7 @@ from bot.errors import ForgeForbidden, ForgeUnavailable, LogMoved
 from bot.sandbox.forge import Forge
 from tests.adapters.git_repository import Repository
 from tests.contract.openapi import Contract
+from tests.fakes.progress import RecordedProgress
 
 APP = "stagewright[bot]"
 FAST = Pace(between_requests=None, between_writes=None, backoff=0)
@@ -170,6 +171,15 @@ class TestOpening:
         pull = pulls_of(forge).open_pull(other)
         with GitTree(forge.git_directory) as tree:
             assert tree.read(pull.head_sha, "evidence/later.json") == b"{}"
+
+    def test_a_branch_that_was_made_for_somebody_else_is_moved(self, forge: Forge) -> None:
+        """The same files, but the trailer of the commit says who asked, whose approval does not count."""
+        with losing(forge, "POST", "/pulls", arrives=False), pytest.raises(ForgeUnavailable):
+            pulls_of(forge).open_pull(new_pull(forge, message="Roll back\n\nStagewright-Requested-By: alice\n"))
+        pulls = pulls_of(forge)
+        pull = pulls.open_pull(new_pull(forge, message="Roll back\n\nStagewright-Requested-By: bob\n"))
+        (commit,) = pulls.commits(pull.number)
+        assert commit.message.strip().endswith("Stagewright-Requested-By: bob")
 
     def test_what_is_superseded_is_labelled_explained_and_closed(self, forge: Forge) -> None:
         pulls = pulls_of(forge)
@@ -429,6 +439,14 @@ class TestAuditLog:
         with counting(contract) as asked:
             assert other.read() is not None
         assert asked() == {"git/get-ref": 1, "git/get-commit": 1, "git/get-tree": 1, "git/get-blob": 1}
+
+    def test_says_how_many_segments_it_read(self, forge: Forge) -> None:
+        first = log_of(forge).append(None, "2026-10.jsonl", [b"1"], "m")
+        log_of(forge).append(first.head, SEGMENT, [b"2"], "m")
+        told = RecordedProgress()
+        token = forge.issue_token(APP)
+        GitHubAuditLog(token, forge.repository, forge.api_url, pace=FAST, progress=told).read()
+        assert told.ended == [("Reading the audit log", 2, 2)]
 
     def test_appending_without_having_read(self, forge: Forge) -> None:
         first = log_of(forge).append(None, SEGMENT, [b"1"], "m")

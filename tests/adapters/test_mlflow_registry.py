@@ -10,8 +10,9 @@ import math
 import os
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, NoReturn
 from urllib.parse import quote_plus
 
@@ -22,26 +23,38 @@ from mlflow.entities import Dataset as MlflowDataset
 from mlflow.entities import DatasetInput, InputTag
 from mlflow.entities.model_registry import ModelVersion
 from mlflow.entities.model_registry.model_version_search import ModelVersionSearch
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.tracking import MlflowClient
 
-from bot.adapters.mlflow_registry import MlflowRegistry, MlflowRegistryWriter
+from bot.adapters.mlflow_registry import MlflowRegistry, MlflowRegistryWriter, artifacts
 from bot.adapters.mlflow_registry.address import RegistryAddress
 from bot.adapters.mlflow_registry.answers import MOST_FILTER_BYTES, in_askable_parts, number_of, quoted
+from bot.commands.import_models import ImportRequest, import_models
+from bot.core.audit import Draft, Entry, chained, record
+from bot.core.drift import DriftFacts, assigned, drift
+from bot.core.ownership import OWNER_TAG
+from bot.core.spec import ModelSpec, desired_state
 from bot.core.state import (
+    Artifacts,
     Capabilities,
     DeleteAlias,
+    Identity,
     RegistryState,
     SetAlias,
     TransitionStage,
     Write,
     after_writes,
 )
+from bot.core.state import ModelVersion as RegisteredVersion
+from bot.documents import parse_model
 from bot.errors import Refused, RegistryUnavailable, StagewrightError
 from bot.ports import Registry, RegistryWriter
 from bot.sandbox.mlflow_server import MlflowServer
 from tests.fakes.http_relay import Answered, Asked, HttpRelay, Interfere
-from tests.fakes.registry import FakeRegistry, VersionTag
+from tests.fakes.progress import RecordedProgress
+from tests.fakes.registry import Effect, FakeRegistry, VersionTag
+from tests.fakes.tree import FakeTree
 
 pytestmark = pytest.mark.mlflow
 
@@ -473,6 +486,24 @@ def test_each_write_done_twice_leaves_what_was_predicted_for_once(
         assert held(writer.state([name])) == predicted
 
 
+def test_says_how_far_it_is_with_what_it_reads(client: MlflowClient, mlflow_server: MlflowServer, name: str) -> None:
+    told = RecordedProgress()
+    registry = MlflowRegistry.connect(mlflow_server.url, progress=told)
+    run = client.create_run("0").info.run_id
+    register(client, name, versions=2, run_id=run)
+    state = registry.state([name, "nobody"])
+    assert told.ended == [("Reading models", 2, 2), ("Looking for models", 1, 1), ("Reading versions", 1, 1)]
+    told.ended.clear()
+    registry.runs([run, "0" * 32])
+    assert told.ended == [("Reading runs", 2, 2), ("Looking for runs", 1, 1)]
+    told.ended.clear()
+    registry.artifacts(tuple(state.models[name].versions.values()))
+    assert told.ended == [("Listing files of versions", 2, 2)]
+    told.ended.clear()
+    listed = registry.models()
+    assert told.ended == [("Reading models", len(listed), None)]
+
+
 @pytest.fixture(scope="session")
 def playground(client: MlflowClient) -> str:
     return register(client, "playground", versions=3)
@@ -510,6 +541,21 @@ def test_a_tag_is_set_and_replaced(client: MlflowClient, writer: MlflowRegistryW
     assert writer.state([name]).models[name].versions[1].tags == {"stagewright.head": "two"}
 
 
+def test_a_model_s_tag_is_set_replaced_and_removed_and_moves_nothing(
+    client: MlflowClient, writer: MlflowRegistryWriter, name: str
+) -> None:
+    register(client, name)
+    before = writer.state([name]).models[name].versions
+    for value in ("acme/one", "acme/two", "acme/two"):
+        writer.tag_model(name, OWNER_TAG, value)
+    (listed,) = [model for model in writer.models() if model.name == name]
+    assert listed.tags == writer.state([name]).models[name].tags == {OWNER_TAG: "acme/two"}
+    for _ in range(2):
+        writer.untag_model(name, OWNER_TAG)
+    model = writer.state([name]).models[name]
+    assert (model.tags, model.versions) == ({}, before)
+
+
 @pytest.fixture(params=["mlflow", "fake"])
 def some_writer(request: pytest.FixtureRequest, client: MlflowClient, writer: MlflowRegistryWriter) -> RegistryWriter:
     """The real one and the fake, which must refuse the same; both hold `contract` with one version."""
@@ -542,6 +588,10 @@ def test_tags_on_what_does_not_exist_are_refused(some_writer: RegistryWriter) ->
     for model, version in (("nobody", 1), ("contract", 9)):
         with pytest.raises(Refused):
             some_writer.tag_version(model, version, "key", "value")
+    with pytest.raises(Refused):
+        some_writer.tag_model("nobody", "key", "value")
+    with pytest.raises(Refused):
+        some_writer.untag_model("nobody", "key")
 
 
 def test_deleting_an_alias_that_is_not_there_is_fine(some_writer: RegistryWriter) -> None:
@@ -643,6 +693,28 @@ def test_writers_at_the_same_moment_all_end_with_an_alias_that_one_of_them_set(
     assert client.get_registered_model(name).aliases["champion"] in {*"123456", *range(1, 7)}
 
 
+# Importing
+
+
+def test_an_import_of_many_models_asks_little(client: MlflowClient, relay: HttpRelay) -> None:
+    names = [f"imported {number}" for number in range(20)]
+    for name in names:
+        register(client, name)
+        transition(client, name, 1, "Production")
+    register(client, "imported alias")
+    client.set_registered_model_alias("imported alias", "champion", "1")
+    register(client, "imported idle")
+    client.create_model_version(names[0], "s3://bucket/model", None, await_creation_for=0)
+    transition(client, names[0], 2, "Production")
+    tree = FakeTree({})
+    registry = MlflowRegistry.connect(relay.url)
+    result = import_models(tree, tree, registry, ImportRequest(glob="imported *"))
+    assert len(relay.asked) == 3, "one listing of all models; these models and their versions"
+    assert [new.spec.name for new in result.written] == sorted(["imported alias", *names[1:]])
+    assert [(one.model, one.slot) for one in result.refused] == [(names[0], "Production")]
+    assert [one.model for one in result.skipped] == ["imported idle"]
+
+
 # The fake
 
 
@@ -650,7 +722,7 @@ def test_the_fake_records_and_can_fail(writer: MlflowRegistryWriter, client: Mlf
     register(client, name, versions=2)
     before = writer.state([name])
 
-    def fail_on_version_2(write: Write | VersionTag) -> None:
+    def fail_on_version_2(write: Effect) -> None:
         if getattr(write, "version", None) == 2:
             raise RegistryUnavailable("gone")
 
@@ -673,3 +745,239 @@ def test_the_server_is_asked_with_little_patience_unless_the_user_says_otherwise
     MlflowRegistry.connect(mlflow_server.url)
     assert os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "77"
     assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
+
+
+# All models
+
+
+def test_all_models_are_listed_with_the_newest_version_of_each_stage(
+    client: MlflowClient, relay: HttpRelay, name: str
+) -> None:
+    register(client, name, versions=4)
+    for version, stage in ((1, "Production"), (2, "Production"), (3, "Staging")):
+        transition(client, name, version, stage)
+    client.set_registered_model_alias(name, "champion", "1")
+    client.set_registered_model_tag(name, "team", "demand")
+    client.register_prompt(f"{name}-prompt", "Say {{word}}")
+    listed = MlflowRegistry.connect(relay.url).models()
+    assert len(relay.asked) == 1
+    names = [model.name for model in listed]
+    assert names == sorted(set(names))
+    assert f"{name}-prompt" not in names
+    model = listed[names.index(name)]
+    assert (model.aliases, model.tags) == ({"champion": 1}, {"team": "demand"})
+    assert {number: version.stage for number, version in model.versions.items()} == {
+        2: "Production",
+        3: "Staging",
+        4: "None",
+    }
+
+
+def test_all_pages_of_models_are_read(client: MlflowClient, relay: HttpRelay, registry: MlflowRegistry) -> None:
+    for _ in range(3):
+        register(client, f"paged-{next(_numbers)}")
+    rest: list[object] = []
+
+    def first_page(asked: Asked, answered: Answered) -> Answered:
+        models = json.loads(answered.body)["registered_models"]
+        rest[:] = models[2:]
+        return Answered(200, json.dumps({"registered_models": models[:2], "next_page_token": "two"}).encode())
+
+    relay.interfere = lambda asked: (
+        Answered(200, json.dumps({"registered_models": rest}).encode()) if "page_token=two" in asked.path else None
+    )
+    relay.rewrite = lambda asked, answered: answered if "page_token" in asked.path else first_page(asked, answered)
+    assert MlflowRegistry.connect(relay.url).models() == registry.models()
+    assert len(rest) > 0
+
+
+# Files of versions
+
+
+def with_files(client: MlflowClient, run_id: str, path: str = "model") -> str:
+    """Log one file, and say where the folder that holds it is."""
+    client.log_text(run_id, "flavors: {}", f"{path}/MLmodel")
+    return f"{client.get_run(run_id).info.artifact_uri}/{path}"
+
+
+def told(registry: Registry, name: str) -> dict[int, Artifacts]:
+    versions = registry.state([name]).models[name].versions
+    return {one.version: found for one, found in registry.artifacts(tuple(versions.values())).items()}
+
+
+def test_files_are_there_missing_or_unknown(
+    client: MlflowClient, registry: MlflowRegistry, name: str, tmp_path: Path
+) -> None:
+    run_id, bare = a_run(client), a_run(client)
+    folder = with_files(client, run_id)
+    logged = client.create_logged_model("0", name=name, source_run_id=run_id)
+    empty = client.create_logged_model("0", name=name, source_run_id=run_id)
+    gone = client.create_logged_model("0", name=name, source_run_id=run_id)
+    for model in (logged, empty):
+        client.finalize_logged_model(model.model_id, "READY")
+    (tmp_path / "MLmodel").write_text("flavors: {}", encoding="utf-8")
+    client.log_model_artifacts(logged.model_id, str(tmp_path))
+    client.create_registered_model(name)
+    sources = [
+        (folder, run_id, None),
+        (f"{folder}/MLmodel", run_id, None),
+        (f"{client.get_run(bare).info.artifact_uri}/model", bare, None),
+        *((f"models:/{model.model_id}", run_id, model.model_id) for model in (logged, empty, gone)),
+        ("s3://bucket/model", run_id, None),
+        (f"s3://bucket/{run_id}/artifacts/model", run_id, None),
+        ("s3://bucket/model", None, None),
+    ]
+    for source, run, model_id in sources:
+        client.create_model_version(name, source, run, await_creation_for=0, model_id=model_id)
+    client.delete_logged_model(gone.model_id)
+    found = told(registry, name)
+    assert {number: one.state for number, one in found.items()} == {
+        1: "there",
+        2: "there",
+        3: "missing",
+        4: "there",
+        5: "missing",
+        6: "missing",
+        7: "unknown",
+        8: "unknown",
+        9: "unknown",
+    }
+    assert "does not exist any more" in found[6].why
+    assert "not where their run keeps its files" in found[8].why
+    assert not any(one.is_passing for one in found.values())
+
+
+def test_one_listing_per_version_and_none_for_what_cannot_be_listed(
+    client: MlflowClient, relay: HttpRelay, name: str
+) -> None:
+    run_id = a_run(client)
+    client.create_registered_model(name)
+    for source in (with_files(client, run_id), "s3://bucket/model"):
+        client.create_model_version(name, source, run_id, await_creation_for=0)
+    registry = MlflowRegistry.connect(relay.url)
+    versions = tuple(registry.state([name]).models[name].versions.values())
+    relay.asked.clear()
+    registry.artifacts(versions)
+    (asked,) = relay.asked
+    assert asked.path.startswith("/api/2.0/mlflow/artifacts/list?")
+
+
+@pytest.mark.parametrize(
+    ("answer", "why", "is_passing"),
+    [
+        (Answered(403, b"Permission denied", "text/plain"), "does not let this identity", False),
+        (Answered(401, b"Who are you?", "text/plain"), "does not let this identity", False),
+        (Answered(500, b'{"error_code": "INTERNAL_ERROR"}'), "answers 500", True),
+        (Answered(404, b'{"error_code": "ENDPOINT_NOT_FOUND"}'), "answers 404", False),
+        (Answered(404, b'{"error_code": "RESOURCE_DOES_NOT_EXIST"}'), "answers 404", False),
+        (Answered(200, b"<html>"), "did not answer", True),
+        (Answered(200, b"[]"), "did not answer", True),
+        (Answered(200, b"{}"), "did not answer", True),
+    ],
+)
+def test_a_listing_that_fails_is_unknown_and_raises_nothing(answer: Answered, why: str, is_passing: bool) -> None:
+    with HttpRelay(interfere=lambda asked: answer) as relay:
+        identity = Identity("m", 1, "r", 1)
+        one = RegisteredVersion(identity, source="mlflow-artifacts:/0/r/artifacts/model")
+        found = MlflowRegistry.connect(relay.url).artifacts([one])[identity]
+    assert found.state == "unknown"
+    assert why in found.why
+    assert found.is_passing is is_passing
+
+
+def test_after_three_listings_without_an_answer_no_more_are_asked_for() -> None:
+    with HttpRelay(interfere=lambda asked: Answered(200, b"no JSON")) as relay:
+        ones = [RegisteredVersion(Identity("m", n, "r", n), source="runs:/r/model") for n in range(1, 8)]
+        found = MlflowRegistry.connect(relay.url).artifacts(ones)
+        assert len(relay.asked) == 3
+    assert {one.state for one in found.values()} == {"unknown"}
+    assert len(found) == 7
+
+
+def test_databricks_is_not_asked_for_files() -> None:
+    address = RegistryAddress.of("databricks", "databricks")
+    identity = Identity("m", 1, "r", 1)
+    found = artifacts.listed(address, [RegisteredVersion(identity, source="runs:/r/model")])
+    assert found[identity].state == "unknown"
+
+
+# Drift, each class once on a real registry
+
+
+def file_of(name: str, aliases: str = "{}") -> ModelSpec:
+    text = f"schema_version: 1\nname: {name}\nstages: {{Production: 1}}\naliases: {aliases}\n"
+    document = parse_model(f"models/{name}.yaml", text.encode()).document
+    assert document
+    return document.value
+
+
+def first_log(registry: Registry, specs: Mapping[str, ModelSpec]) -> tuple[Entry, ...]:
+    """What the first apply writes about these files."""
+    actual = registry.state(specs)
+    drafts = [
+        Draft(event="adopted", time="2026-11-01T12:00:00Z", model=key[0], slot=key[1], after=record(identity))
+        for key in desired_state(specs)
+        for identity in actual.holding(key)
+    ]
+    return tuple(link.entry for link in chained(drafts, None, "2026-11").links)
+
+
+def test_each_class_of_drift_is_found_on_a_real_registry(client: MlflowClient, registry: MlflowRegistry) -> None:
+    kinds = ("missing", "deleted", "recreated", "two", "alias", "wrong", "run", "files")
+    names = {kind: f"drift-{kind}" for kind in kinds}
+    run_ids = {name: a_run(client) for name in names.values()}
+    for name, run_id in run_ids.items():
+        client.create_registered_model(name)
+        for _ in range(2):
+            client.create_model_version(name, with_files(client, run_id), run_id, await_creation_for=0)
+        transition(client, name, 1, "Production")
+    client.set_registered_model_alias(names["alias"], "champion", "1")
+    following = "{champion: {follows: Production}}"
+    specs = {name: file_of(name, following if kind == "alias" else "{}") for kind, name in names.items()}
+    entries = first_log(registry, specs)
+    assert found_on(registry, specs, entries) == []
+
+    client.delete_registered_model(names["missing"])
+    client.delete_model_version(names["deleted"], "1")
+    client.delete_registered_model(names["recreated"])
+    register(client, names["recreated"], run_id=run_ids[names["recreated"]])
+    transition(client, names["two"], 2, "Production")
+    client.set_registered_model_alias(names["alias"], "champion", "2")
+    transition(client, names["wrong"], 1, "Archived")
+    transition(client, names["wrong"], 2, "Production")
+    client.delete_run(run_ids[names["run"]])
+    remove_files(client, run_ids[names["files"]])
+    register(client, "drift-unmanaged")
+    transition(client, "drift-unmanaged", 1, "Production")
+    assert found_on(registry, specs, entries) == [
+        ("drift-alias", "champion", "alias-disagrees"),
+        ("drift-deleted", "Production", "version-deleted"),
+        ("drift-files", "Production", "artifacts-missing"),
+        ("drift-missing", "", "model-missing"),
+        ("drift-recreated", "Production", "version-recreated"),
+        ("drift-run", "Production", "run-deleted"),
+        ("drift-two", "Production", "two-versions"),
+        ("drift-unmanaged", "Production", "unmanaged-production"),
+        ("drift-wrong", "Production", "wrong-version"),
+    ]
+
+
+def remove_files(client: MlflowClient, run_id: str) -> None:
+    repository = get_artifact_repository(client.get_run(run_id).info.artifact_uri, client.tracking_uri)
+    repository.delete_artifacts("model")  # type: ignore[no-untyped-call]  # MLflow has no types here
+
+
+def found_on(
+    registry: MlflowRegistry, specs: Mapping[str, ModelSpec], entries: tuple[Entry, ...]
+) -> list[tuple[str, str, str]]:
+    actual = registry.state(specs)
+    versions = {one: version for one, (_, version) in assigned(specs, actual).items()}
+    facts = DriftFacts(
+        specs=specs,
+        actual=actual,
+        listed=[model for model in registry.models() if model.name.startswith("drift-")],
+        entries=entries,
+        runs=registry.runs({one.run_id for one in versions if one.run_id}),
+        artifacts=registry.artifacts(tuple(versions.values())),
+    )
+    return [(*one.key, one.code) for one in drift(facts).found]

@@ -87,3 +87,16 @@ def test_a_failure_half_way_leaves_the_old_file_and_no_other(top: Path) -> None:
         WorkingFiles(top).write("policies/audit.yaml", b"new\n")
     assert os.listdir(top / "policies") == ["audit.yaml"]
     assert (top / "policies/audit.yaml").is_dir()
+
+
+def test_makes_a_file_that_everybody_may_read_and_its_folder(top: Path) -> None:
+    WorkingFiles(top).write("models/churn.yaml", b"new\n")
+    assert (top / "models/churn.yaml").read_bytes() == b"new\n"
+    assert stat.S_IMODE((top / "models/churn.yaml").stat().st_mode) == 0o644
+
+
+def test_makes_no_folder_elsewhere(top: Path) -> None:
+    (top / "models").symlink_to(top.parent / "elsewhere")
+    with pytest.raises(Refused):
+        WorkingFiles(top).write("models/deeper/churn.yaml", b"new\n")
+    assert os.listdir(top.parent / "elsewhere") == ["audit.yaml"]

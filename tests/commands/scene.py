@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bot.commands.apply import Occasion, Ports, apply
 from bot.commands.audit import audit_init
 from bot.commands.propose import Request, Wording, propose_models
+from bot.commands.recording import Comment
 from bot.core.audit import Entry, Link, anchor_problems, anchors, read_chain
 from bot.core.log import LogContent
 from bot.core.pulls import PullRequest
 from bot.core.results import ApplyResult, Opened, ProposeResult
 from bot.core.state import (
+    Artifacts,
     Capabilities,
     Dataset,
     Identity,
@@ -171,9 +174,12 @@ class Scene:
         assert old in text
         return {path: text.replace(old, new)}
 
-    def apply(self, *, force: bool = False) -> ApplyResult:
+    def apply(
+        self, *, force: bool = False, take_over: Sequence[str] = (), comment: Comment | None = None
+    ) -> ApplyResult:
         ports = Ports(self.tree, self.registry, self.pulls, self.log)
-        return apply(ports, self.occasion, comment_of, force=force)
+        occasion = replace(self.occasion, take_over=tuple(take_over))
+        return apply(ports, occasion, comment or comment_of, force=force)
 
     def adopted(self) -> None:
         """The first apply: the log learns what is in each slot."""
@@ -234,6 +240,12 @@ class ReadOnlyRegistry:
 
     def state(self, models: Collection[str]) -> RegistryState:
         return self._registry.state(models)
+
+    def artifacts(self, versions: Collection[ModelVersion]) -> Mapping[Identity, Artifacts]:
+        return self._registry.artifacts(versions)
+
+    def models(self) -> Sequence[RegisteredModel]:
+        return self._registry.models()
 
     def runs(self, run_ids: Collection[str]) -> Mapping[str, Run]:
         return self._registry.runs(run_ids)

@@ -33,7 +33,7 @@ from tests.commands.scene import (
     identity_of,
     registry_of,
 )
-from tests.fakes.registry import FakeRegistry, VersionTag
+from tests.fakes.registry import Effect, FakeRegistry, VersionTag
 
 
 def guards(result: ApplyResult) -> dict[tuple[str, str], str]:
@@ -195,7 +195,7 @@ class TestTelling:
     def test_a_tag_that_is_refused_is_no_refusal_and_the_next_run_tells(self, scene: Scene) -> None:
         (number,) = scene.promoted("demand")
 
-        def fail(write: Write | VersionTag) -> None:
+        def fail(write: Effect) -> None:
             if isinstance(write, VersionTag):
                 raise Refused("The version is gone.")
 
@@ -553,8 +553,8 @@ class TestRefusing:
 
 
 class TestWriting:
-    def fail_for(self, model: str) -> Callable[[Write | VersionTag], None]:
-        def before(write: Write | VersionTag) -> None:
+    def fail_for(self, model: str) -> Callable[[Effect], None]:
+        def before(write: Effect) -> None:
             if write.model == model and not isinstance(write, VersionTag):
                 raise RegistryForbidden("MLflow refuses the credentials.")
 
@@ -575,7 +575,7 @@ class TestWriting:
         """The alias never points at a version that did not become Production."""
         scene.promoted("demand")
 
-        def before(write: Write | VersionTag) -> None:
+        def before(write: Effect) -> None:
             if isinstance(write, TransitionStage):
                 raise RegistryUnavailable("MLflow does not answer.")
 
@@ -595,7 +595,7 @@ class TestWriting:
     def test_half_of_a_model_was_written(self, scene: Scene) -> None:
         scene.promoted("demand")
 
-        def before(write: Write | VersionTag) -> None:
+        def before(write: Effect) -> None:
             if isinstance(write, SetAlias):
                 raise RegistryUnavailable("MLflow does not answer.")
 
@@ -619,7 +619,7 @@ class TestWriting:
     def test_somebody_moves_the_slot_during_the_apply(self, scene: Scene) -> None:
         scene.promoted("demand")
 
-        def before(write: Write | VersionTag) -> None:
+        def before(write: Effect) -> None:
             if isinstance(write, SetAlias):
                 scene.registry.change(TransitionStage("demand", 4, "Production", archive_existing=True))
 

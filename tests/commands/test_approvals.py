@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
-from bot.commands.approvals import approvals_of_head, approvals_of_number
+from bot.commands.approvals import (
+    Queued,
+    approvals_of_head,
+    approvals_of_number,
+    approvals_of_queued,
+    asked_by,
+    queued,
+)
 from bot.commands.audit import audit_init
 from bot.core.results import ApprovalsResult
-from bot.errors import LogUnavailable, Misuse, PolicyUnreadable
+from bot.errors import ForgeUnavailable, LogUnavailable, Misuse, PolicyUnreadable
 from tests.commands.scene import ANCHOR, NOON, RUN_URL, ReadOnlyLog, ReadOnlyPullRequests, Scene
 from tests.fakes.pull_requests import FakePullRequests, Status
 
@@ -126,6 +134,73 @@ class TestSeveralPullRequestsOnOneHead:
         found = approvals_of_head(scene.pulls, scene.tree, scene.log, pull.head_sha, post=True, run_url="")
         assert found == ApprovalsResult((), ())
         assert not scene.pulls.statuses
+
+
+class TestMergeQueue:
+    BRANCH = f"gh-readonly-queue/main/pr-11-{'c' * 40}"
+
+    def queued(self, scene: Scene, *, post: bool = True) -> ApprovalsResult:
+        asked = queued(self.BRANCH, "d" * 40)
+        return approvals_of_queued(scene.pulls, scene.tree, scene.log, asked, post=post, run_url=RUN_URL)
+
+    def test_the_answer_is_posted_on_the_queue_s_commit(self) -> None:
+        scene = Scene()
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        assert not self.queued(scene).approved
+        scene.pulls.review(11, "bob")
+        assert self.queued(scene).approved
+        assert [(one.sha, one.context, one.state) for one in scene.pulls.statuses] == [
+            ("d" * 40, CONTEXT, "pending"),
+            ("d" * 40, CONTEXT, "success"),
+        ]
+
+    def test_what_could_not_be_told_is_an_error_there(self) -> None:
+        scene = Scene()
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.tree.commit({"policies/approvals.yaml": None})
+        with pytest.raises(PolicyUnreadable):
+            self.queued(scene)
+        assert [(one.sha, one.state) for one in scene.pulls.statuses] == [("d" * 40, "error")]
+
+    def test_one_that_was_closed_meanwhile_is_posted_nowhere(self) -> None:
+        scene = Scene()
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.pulls.close(11)
+        with pytest.raises(Misuse, match="#11 is closed"):
+            self.queued(scene)
+        assert not scene.pulls.statuses
+
+    def test_without_post_nothing_is_posted(self) -> None:
+        scene = Scene()
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.pulls = ReadOnlyPullRequests(scene.pulls)
+        assert not self.queued(scene, post=False).approved
+
+
+class TestWhatAnEventAsksAbout:
+    BRANCH = TestMergeQueue.BRANCH
+
+    @pytest.mark.parametrize(
+        ("event", "asked"),
+        [
+            ({}, None),
+            ({"pull_request": {"head": {"sha": "abc"}}}, "abc"),
+            ({"workflow_run": {"event": "pull_request_review", "head_sha": "abc", "head_branch": "x"}}, "abc"),
+            ({"workflow_run": {"event": "push", "head_sha": "abc", "head_branch": BRANCH}}, "abc"),
+            ({"workflow_run": {"event": "merge_group", "head_sha": "abc", "head_branch": BRANCH}}, Queued(11, "abc")),
+            ({"merge_group": {"head_sha": "abc", "head_ref": f"refs/heads/{BRANCH}"}}, Queued(11, "abc")),
+        ],
+    )
+    def test_is_a_head_or_what_the_queue_would_merge(self, event: dict[str, Any], asked: str | Queued | None) -> None:
+        assert asked_by(event) == asked
+
+    @pytest.mark.parametrize(
+        "branch",
+        ["", "main", f"gh-readonly-queue/main/pr-0-{'c' * 40}", "gh-readonly-queue/main/pr-11-c0ffee", f"{BRANCH}\n"],
+    )
+    def test_a_branch_of_another_form_could_not_be_told(self, branch: str) -> None:
+        with pytest.raises(ForgeUnavailable, match=r"expected gh-readonly-queue/<base>/pr-<number>-<sha>\. Take"):
+            asked_by({"workflow_run": {"event": "merge_group", "head_sha": "abc", "head_branch": branch}})
 
 
 class LateObjection(FakePullRequests):

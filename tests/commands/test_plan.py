@@ -2,20 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import pytest
 
 from bot.commands.compare import compare_model
-from bot.commands.plan import plan_working_tree
+from bot.commands.plan import MOST_PLACES, plan_pull_request, plan_working_tree
 from bot.commands.validate import validate
-from bot.core.plan import Adoption, Change, Refusal
+from bot.core.plan import Adoption, Change, Refusal, Unmanagement
 from bot.core.proposal import NothingToPropose
-from bot.core.results import CompareResult, PlanResult
+from bot.core.results import CompareResult, Place, PlanResult, ValidateResult
 from bot.core.state import Capabilities, RegistryState, SetAlias, TransitionStage
-from bot.errors import InvalidDocuments, LogUnavailable, Misuse, PolicyUnreadable
-from tests.commands.scene import APPROVALS, NOON, ReadOnlyLog, ReadOnlyRegistry, Scene, registry_of
+from bot.errors import InvalidDocuments, LogUnavailable, Misuse, PolicyUnreadable, Refused, RegistryUnavailable
+from tests.commands.scene import (
+    APPROVALS,
+    NOON,
+    ReadOnlyLog,
+    ReadOnlyPullRequests,
+    ReadOnlyRegistry,
+    Scene,
+    model_of,
+    registry_of,
+)
 from tests.fakes.registry import FakeRegistry
 
 
@@ -105,7 +114,7 @@ class TestPlan:
 
     def test_a_log_that_is_gone(self, scene: Scene) -> None:
         scene.log.content = None
-        with pytest.raises(LogUnavailable, match=r"names the genesis .* does not exist. Restore the branch"):
+        with pytest.raises(LogUnavailable, match=r"names the genesis .* does not exist\. Restore it from a clone"):
             plan(scene)
 
     def test_a_log_that_nothing_vouches_for(self, scene: Scene) -> None:
@@ -116,6 +125,125 @@ class TestPlan:
         scene.log.rewrite(lambda text: text.replace(b'"version":3', b'"version":4'))
         with pytest.raises(LogUnavailable, match=r"The audit log is broken: .*stagewright audit verify"):
             plan(scene)
+
+
+class TestPlanOfAPullRequest:
+    def asked(self, scene: Scene, number: int = 11) -> PlanResult | ValidateResult:
+        ports = ReadOnlyRegistry(scene.registry), ReadOnlyLog(scene.log), ReadOnlyPullRequests(scene.pulls)
+        return plan_pull_request(scene.tree, *ports, number, NOON)
+
+    def planned(self, scene: Scene) -> PlanResult:
+        result = self.asked(scene)
+        assert isinstance(result, PlanResult)
+        return result
+
+    def test_what_merging_gives_and_where_it_stands(self, scene: Scene) -> None:
+        pull = scene.pulls.open_by("alice", "edit", scene.file("models/demand.yaml", "Production: 3", "Production: 5"))
+        result = self.planned(scene)
+        assert (result.pull_request, result.commit) == (11, pull.head_sha)
+        assert [item.key for item in result.plan.changes] == [("demand", "Production"), ("demand", "champion")]
+        assert result.places == {
+            ("demand", "Production"): Place("models/demand.yaml", 5, 15),
+            ("demand", "champion"): Place("models/demand.yaml", 7, 13),
+        }
+        assert not result.refuses_the_pull_request
+
+    def test_the_working_tree_is_not_looked_at(self, scene: Scene) -> None:
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.tree.working.clear()
+        assert not self.planned(scene).has_changes
+
+    def test_what_was_merged_meanwhile_is_not_taken_back(self, scene: Scene) -> None:
+        scene.pulls.open_by("alice", "edit", scene.file("models/wine.yaml", "Production: 1", "Production: 2"))
+        scene.promoted("demand")
+        scene.apply()
+        assert [item.key[0] for item in self.planned(scene).plan.changes] == ["wine", "wine"]
+
+    def test_a_conflict_is_a_no(self, scene: Scene) -> None:
+        scene.pulls.open_by("alice", "edit", scene.file("models/demand.yaml", "Production: 3", "Production: 4"))
+        scene.promoted("demand")
+        with pytest.raises(Refused, match=r"#11 conflicts with main\. Merge main into its branch"):
+            self.asked(scene)
+
+    def test_broken_documents_are_findings_of_all_files(self, scene: Scene) -> None:
+        broken = {"models/demand.yaml": "name: 3\n", "policies/approvals.yaml": None}
+        scene.pulls.open_by("alice", "edit", broken)
+        scene.registry = OutOfReach()
+        result = self.asked(scene)
+        assert isinstance(result, ValidateResult)
+        assert {finding.file for finding in result.findings} == set(broken)
+
+    def test_slots_that_the_registry_cannot_have_are_findings(self, scene: Scene) -> None:
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.registry = registry_of(Capabilities(stages=False))
+        result = self.asked(scene)
+        assert isinstance(result, ValidateResult)
+        assert ("models/demand.yaml", 5, 15) in {(one.file, one.line, one.column) for one in result.findings}
+
+    def test_warnings_come_with_the_plan(self, scene: Scene) -> None:
+        idle = scene.file("policies/approvals.yaml", '{paths: ["**"]}', '{paths: ["docs/**"]}')
+        scene.pulls.open_by("alice", "edit", idle)
+        (warning,) = self.planned(scene).warnings
+        assert (warning.file, warning.severity) == ("policies/approvals.yaml", "warning")
+
+    def test_only_what_it_asks_for_itself_is_held_against_it(self, scene: Scene) -> None:
+        scene.registry.change(TransitionStage("demand", 4, "Production", archive_existing=True))
+        scene.pulls.open_by("alice", "wine", scene.file("models/wine.yaml", "Production: 1", "Production: 2"))
+        result = self.planned(scene)
+        assert result.plan.refusals
+        assert not result.refuses_the_pull_request
+        assert {model for model, _ in result.places} == {"wine"}
+        scene.pulls.open_by("alice", "demand", scene.file("models/demand.yaml", "Production: 3", "Production: 5"))
+        refused = self.asked(scene, 12)
+        assert isinstance(refused, PlanResult)
+        assert refused.refuses_the_pull_request
+        assert refused.places[("demand", "Production")] == Place("models/demand.yaml", 5, 15)
+
+    def test_a_model_whose_file_goes_has_no_place(self, scene: Scene) -> None:
+        scene.pulls.open_by("alice", "edit", {"models/wine.yaml": None})
+        result = self.planned(scene)
+        assert {type(item) for item in result.plan.items if item.key[0] == "wine"} == {Unmanagement}
+        assert result.places == {}
+
+    @pytest.mark.parametrize(
+        ("number", "message"),
+        [(7, "#7 does not exist"), (11, "#11 is closed"), (12, "#12 goes to develop")],
+    )
+    def test_what_cannot_be_merged_into_main(self, scene: Scene, number: int, message: str) -> None:
+        scene.pulls.open_by("alice", "one", {"README.md": "one"})
+        scene.pulls.close(11)
+        scene.pulls.open_by("alice", "two", {"README.md": "two"}, base="develop")
+        with pytest.raises(Misuse, match=message):
+            self.asked(scene, number)
+
+
+class OutOfReach(FakeRegistry):
+    """Whoever asks fails: nothing needs the registry before the documents are right."""
+
+    def __init__(self) -> None:
+        super().__init__(RegistryState({}), {})
+
+    def state(self, models: Collection[str]) -> RegistryState:
+        raise RegistryUnavailable("Nobody answers.")
+
+
+class TestPlaces:
+    def test_are_those_of_any_file_in_the_working_tree(self, scene: Scene) -> None:
+        result = plan(scene, scene.file("models/demand.yaml", "Production: 3", "Production: 5"))
+        assert result.places[("demand", "Production")] == Place("models/demand.yaml", 5, 15)
+        assert result.pull_request is None
+
+    def test_of_many_the_first_of_each_kind(self) -> None:
+        names = [f"model_{number:03}" for number in range(MOST_PLACES + 2)]
+        text = "schema_version: 1\nname: {}\naliases: {{champion: 1}}\n"
+        scene = Scene({f"models/{name}.yaml": text.format(name) for name in names})
+        scene.registry = FakeRegistry(
+            RegistryState({name: model_of(name, {1: "None"}, {"champion": 1}) for name in names}), {}
+        )
+        places = plan(scene).places
+        refused = [slot for slot in places if slot[0] in ("demand", "wine")]
+        assert len(refused) == 4
+        assert sorted(set(places) - set(refused)) == [(name, "champion") for name in names[:MOST_PLACES]]
 
 
 class TestCompare:

@@ -11,7 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bot.core.approval import Discarded, Evaluation, PullFacts, RuleResult, evaluate, governing, requester
+from bot.core.approval import (
+    Discarded,
+    Evaluation,
+    PullFacts,
+    RuleResult,
+    Scope,
+    evaluate,
+    governing,
+    requester,
+    requirements,
+)
 from bot.core.canonical import digest
 from bot.core.changes import SlotChange
 from bot.core.pulls import PullCommit, Review
@@ -114,6 +124,25 @@ def test_one_person_approving_twice_is_one_approval() -> None:
     found = judged(facts(reviews=(*reviews("alice"), review("alice", submitted_at=at(5)))))
     assert not found.approved
     assert found.approvers == ("alice",)
+
+
+# Before the pull request exists
+
+
+def test_requirements_say_what_an_evaluation_will_say_of_the_open_pull_request() -> None:
+    given = policy(TWO_FOR_PRODUCTION, rule("admins", 1, slots=["Staging"], permission="admin"), ONE_FOR_THE_REST)
+    found = requirements(given, Scope((ROLLBACK,), ("models/churn.yaml",), PEOPLE), ("RITA",))
+    by_bot = by_hand(author=BOT, commits=(bot_commit(),))
+    assert found.rules == tuple(result for result in judged(by_bot, given).rules if result.governs)
+    assert [(result.name, result.missing) for result in found.rules] == [("production", 2), ("everything else", 1)]
+    assert all("rita" not in result.could_approve for result in found.rules)
+    assert found.ungoverned == ()
+
+
+def test_requirements_name_what_no_rule_governs() -> None:
+    found = requirements(policy(TWO_FOR_PRODUCTION), Scope((ROLLBACK,), ("models/churn.yaml",), PEOPLE), ())
+    assert found.ungoverned == ("no rule of the policy governs models/churn.yaml",)
+    assert "rita" in found.rules[0].could_approve, "nobody asked: the author is not known yet"
 
 
 # Rule 2: what governs

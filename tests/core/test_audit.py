@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from bot.core.audit import (
+    ANCHORS,
     Anchor,
     Appended,
     Chain,
@@ -35,7 +36,7 @@ from bot.core.audit import (
 )
 from bot.core.canonical import canonical, digest
 from bot.core.log import LogContent
-from bot.core.state import Identity, RegisteredModel, RegistryState
+from bot.core.state import Identity, RegisteredModel, RegistryState, SlotKey
 from tests.core.builders import (
     CHAMPION,
     GENESIS,
@@ -473,7 +474,7 @@ def test_rule_7_the_head_is_anchored_on_the_versions_that_the_entries_speak_of()
         applied(STAGING, before=V3, after=None, kind="demotion"),
         adopted(("other", "Production"), None),
     )
-    assert anchor_targets(told, state) == ((MODEL, 3), (MODEL, 4), ("other", 1))
+    assert anchor_targets(told, told, state) == ((MODEL, 3), (MODEL, 4), ("other", 1))
 
 
 def test_rule_7_versions_and_models_that_are_gone_hold_no_anchor() -> None:
@@ -484,8 +485,42 @@ def test_rule_7_versions_and_models_that_are_gone_hold_no_anchor() -> None:
         adopted(("gone", "Production")),
         adopted(("empty", "Production"), made(1, "empty")),
     )
-    assert anchor_targets(told, state) == ((MODEL, 3),)
-    assert anchor_targets(entries()[:1], state) == ()
+    assert anchor_targets(told, told, state) == ((MODEL, 3),)
+    assert anchor_targets(entries()[:1], told, state) == ((MODEL, 3),)
+    assert anchor_targets((), told, state) == ()
+
+
+def test_rule_7_of_many_entries_the_newest_are_anchored_and_no_more_than_it_takes() -> None:
+    names = [f"m{number:03d}" for number in range(ANCHORS + 30)]
+    state = registry(*(registered({1: "Production"}, model=name) for name in names))
+    told = entries(*(adopted((name, "Production"), made(1, name)) for name in names))
+    assert anchor_targets(told, told, state) == tuple((name, 1) for name in names[-ANCHORS:])
+
+
+def test_rule_7_a_managed_model_is_anchored_though_nothing_is_new_about_it() -> None:
+    state = registry(registered({3: "Production"}), registered({1: "None"}, model="other"))
+    told = entries(adopted(after=V3), adopted(("other", "Production"), made(1, "other")))
+    unmanaged = entries(
+        adopted(after=V3),
+        adopted(("other", "Production"), made(1, "other")),
+        applied(("other", "Production"), made(1, "other"), kind="unmanage"),
+    )
+    assert anchor_targets(told[-1:], told, state) == (("other", 1),)
+    assert anchor_targets(unmanaged[-1:], unmanaged, state) == ((MODEL, 3), ("other", 1))
+
+
+KEYS = st.tuples(st.sampled_from("abcd"), st.sampled_from(("Production", "champion")))
+
+
+@given(st.lists(st.tuples(KEYS, st.booleans()), max_size=30), st.sets(st.sampled_from("abcd")), st.integers(0, 30))
+def test_rule_7_a_cut_tail_always_shows_to_a_plan(told: list[tuple[SlotKey, bool]], gone: set[str], new: int) -> None:
+    """Whatever was managed and un-managed: some model that a plan reads holds the head, if any is left to hold it."""
+    whole = chain(*(applied(key, kind="unmanage") if out else adopted(key, made(1, key[0])) for key, out in told))
+    there = registry(*(registered({1: "None"}, model=name) for name in "abcd" if name not in gone))
+    targets = anchor_targets(whole.entries[-new:] if new else (), whole.entries, there)
+    managed = {model for model, _ in bases(whole.entries)} & there.models.keys()
+    assert bool(managed & {model for model, _ in targets}) == bool(managed and new)
+    assert len(targets) <= ANCHORS + 1
 
 
 # Rule 5: bases

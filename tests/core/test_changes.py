@@ -43,6 +43,33 @@ def test_rule_5_anything_else_is_a_promotion() -> None:
     assert kind_of(None, 1, ()) == "promotion"
 
 
+FOLLOWS = {CHAMPION: PRODUCTION}
+
+
+def test_rule_6_an_alias_that_moves_with_its_stage_goes_back_with_it() -> None:
+    before, after = {PRODUCTION: 4, CHAMPION: 4}, {PRODUCTION: 3, CHAMPION: 3}
+    found = changes_between(before, after, {PRODUCTION: {3, 4}, CHAMPION: {4}}, FOLLOWS)
+    assert [change.kind for change in found] == ["rollback", "rollback"]
+
+
+def test_rule_6_what_the_alias_itself_saw_still_counts() -> None:
+    (change,) = changes_between({PRODUCTION: 4, CHAMPION: 4}, {PRODUCTION: 4, CHAMPION: 2}, {CHAMPION: {2}}, FOLLOWS)
+    assert change.kind == "rollback"
+
+
+def test_rule_6_an_alias_that_begins_to_follow_goes_to_a_new_version() -> None:
+    (change,) = changes_between(
+        {STAGING: 5, CHAMPION: 3}, {STAGING: 5, CHAMPION: 5}, {STAGING: {5}, CHAMPION: {3}}, {CHAMPION: STAGING}
+    )
+    assert change.kind == "promotion"
+
+
+def test_rule_6_an_alias_that_follows_nothing_counts_for_itself() -> None:
+    before, after = {PRODUCTION: 4, CHAMPION: 4}, {PRODUCTION: 3, CHAMPION: 3}
+    found = changes_between(before, after, {PRODUCTION: {3, 4}, CHAMPION: {4}})
+    assert [change.kind for change in found] == ["rollback", "promotion"]
+
+
 def test_changes_come_in_order_of_model_and_slot_and_leave_out_what_is_the_same() -> None:
     other = ("aaa", "Production")
     before = {PRODUCTION: 3, STAGING: 5, CHAMPION: 3}

@@ -328,6 +328,16 @@ def test_rule_8_an_alias_that_is_there_already_waits_for_its_stage_too() -> None
     assert by_key(in_sync)[CHAMPION] == InSync(CHAMPION, V3)
 
 
+@pytest.mark.parametrize(("alias_base", "kind"), [(V4, "rollback"), (V5, "promotion")])
+def test_an_alias_that_was_left_with_what_its_stage_was_goes_back_with_it(alias_base: Identity, kind: str) -> None:
+    log = entries(adopted(after=V3), applied(before=V3, after=V4), adopted(CHAMPION, alias_base))
+    actual = holding({3: "None", 4: "Production", 5: "None"}, {"champion": alias_base.version})
+    found = planned(spec({"Production": 3}, FOLLOWING), actual, log)
+    change = by_key(found)[CHAMPION]
+    assert isinstance(change, Change)
+    assert change.kind == kind
+
+
 def test_rule_8_a_refused_alias_does_not_refuse_its_stage() -> None:
     log = entries(adopted(after=V3), adopted(CHAMPION, V3))
     actual = holding({3: "Production", 4: "None", 5: "None"}, {"champion": 5})

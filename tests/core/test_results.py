@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Literal
 
 import pytest
 
+from bot.core.adoption import AdoptionFacts, adopting
 from bot.core.approval import Evaluation, evaluate
-from bot.core.plan import Change, InSync, Plan, Refusal, Settled
+from bot.core.drift import Drift, DriftReport
+from bot.core.plan import Change, InSync, Item, Plan, Refusal, Settled
 from bot.core.proposal import propose
-from bot.core.results import ApplyResult, ApprovalsResult, CompareResult, PlanResult, ValidateResult
-from bot.core.state import Write
+from bot.core.results import (
+    Adopted,
+    ApplyResult,
+    ApprovalsResult,
+    CompareResult,
+    DriftResult,
+    Place,
+    PlanResult,
+    ValidateResult,
+)
+from bot.core.state import RegistryState, SlotKey, Write
 from bot.errors import Finding
 from tests.core.builders import (
     CHAMPION,
@@ -36,6 +49,7 @@ from tests.core.builders import (
 IN_SYNC = InSync(PRODUCTION, identity(3))
 CHANGE = Change(PRODUCTION, identity(3), identity(4), "promotion")
 REFUSAL = Refusal(PRODUCTION, "drift", "it moved", "put it back")
+PLACE = Place("models/churn.yaml", 5, 15)
 
 
 def finding(severity: Literal["error", "warning"]) -> Finding:
@@ -81,6 +95,22 @@ def test_a_settled_intent_is_a_change_too() -> None:
     assert plan_result(Plan((IN_SYNC,)), Settled(intent, "applied", "")).has_changes
 
 
+@pytest.mark.parametrize(
+    ("item", "number", "places", "expected"),
+    [
+        (REFUSAL, 7, {PRODUCTION: PLACE}, True),
+        (REFUSAL, None, {PRODUCTION: PLACE}, False),
+        (REFUSAL, 7, {}, False),
+        (CHANGE, 7, {PRODUCTION: PLACE}, False),
+    ],
+)
+def test_a_pull_request_is_refused_by_what_its_own_files_ask_for(
+    item: Item, number: int | None, places: Mapping[SlotKey, Place], expected: bool
+) -> None:
+    result = replace(plan_result(Plan((item,))), pull_request=number, places=places)
+    assert result.refuses_the_pull_request is expected
+
+
 def plan_result(plan: Plan, *settled: Settled) -> PlanResult:
     writes: tuple[Write, ...] = ()
     return PlanResult(None, "http://mlflow", plan, writes, settled, mandates_checked=False)
@@ -106,3 +136,41 @@ def test_step_outputs_name_what_now_serves() -> None:
         "refused": True,
     }
     assert ApplyResult("c", Plan(()), (), 1).step_outputs() == {"changed": [], "refused": False}
+
+
+def drifted(*found: Drift, whole: bool = True, **more: Any) -> DriftResult:
+    return DriftResult("https://mlflow", "a" * 40, DriftReport(found, (), (), 1, is_whole=whole), **more)
+
+
+MOVED = Drift(PRODUCTION, "wrong-version", "it was moved", "put it back", revertable=True)
+HANGING = Drift(CHAMPION, "alias-disagrees", "it disagrees", "see Production", hangs_on=PRODUCTION)
+RUN_GONE = Drift(PRODUCTION, "run-missing", "the run is gone", "promote another")
+
+
+def test_drift_remains_until_it_is_gone() -> None:
+    assert not drifted().remains
+    assert drifted(MOVED).remains
+
+
+def test_a_revert_leaves_what_it_would_not_or_did_not_change() -> None:
+    planned = PlanResult(None, "https://mlflow", Plan((CHANGE,)), (), (), mandates_checked=True)
+    assert not drifted(MOVED, HANGING, reverted=planned).remains
+    assert drifted(MOVED, RUN_GONE, reverted=planned).remains
+    assert drifted(MOVED, HANGING, reverted=replace(planned, plan=Plan((REFUSAL,)))).remains
+    assert drifted(reverted=ApplyResult("a" * 40, Plan((REFUSAL,)), (), 0)).remains
+    assert not drifted(reverted=ApplyResult("a" * 40, Plan((IN_SYNC,)), (), 1)).remains
+
+
+def test_an_adoption_leaves_what_no_edit_can_say() -> None:
+    file = spec({"Production": 3})
+    nothing = AdoptionFacts({file.name: file}, RegistryState({}), policy(), {}, {}, ())
+    assert not drifted(MOVED, adopted=Adopted(adopting(DriftReport((), (), (), 1), nothing))).remains
+    assert drifted(RUN_GONE, adopted=Adopted(adopting(DriftReport((RUN_GONE,), (), (), 1), nothing))).remains
+
+
+def test_what_was_not_looked_at_or_told_is_no_answer() -> None:
+    assert drifted().is_an_answer
+    assert not drifted(whole=False).is_an_answer
+    assert drifted(MOVED, whole=False).is_an_answer
+    untold = ApplyResult("a" * 40, Plan((IN_SYNC,)), (), 1, "GitHub is away.")
+    assert not drifted(reverted=untold).is_an_answer

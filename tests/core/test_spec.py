@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from datetime import date
 from decimal import Decimal
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 from hypothesis import given
@@ -28,10 +30,10 @@ from bot.core.spec import (
     When,
     WithAlias,
     WithTags,
-    decoded,
     desired_state,
     encoded,
     file_of_model,
+    followed_stages,
 )
 
 
@@ -60,20 +62,37 @@ def spec(**values: Any) -> ModelSpec:
         ("../x", "models/%2E.%2Fx.yaml"),
         (".hidden", "models/%2Ehidden.yaml"),
         ("é%", "models/%C3%A9%25.yaml"),
+        ("a\nb\u200b", "models/a%0Ab%E2%80%8B.yaml"),
+        ("\ud800", "models/%ED%A0%80.yaml"),
+        ("x" * 200, f"models/{'x' * 200}.yaml"),
+        ("x" * 201, f"models/{'x' * 135}+{hashlib.sha256(b'x' * 201).hexdigest()}.yaml"),
+        ("é" * 256, f"models/{'%C3%A9' * 22}%C3+{hashlib.sha256('é'.encode() * 256).hexdigest()}.yaml"),
     ],
 )
 def test_files_of_models(name: str, file: str) -> None:
     assert file_of_model(name) == file
 
 
-@given(st.text(st.characters(codec="utf-8"), min_size=1))
-def test_encoded_names_are_one_safe_segment_and_come_back(name: str) -> None:
+NAMES = st.one_of(st.text(min_size=1, max_size=256), st.text("é日🎉%+. ", min_size=60, max_size=256))
+
+
+@given(NAMES)
+def test_an_encoded_name_is_one_segment_that_every_file_system_takes(name: str) -> None:
     segment = encoded(name)
-    assert decoded(segment) == name
     assert segment.isascii()
     assert segment.isprintable()
-    assert "/" not in segment
     assert not segment.startswith(".")
+    assert "/" not in segment
+    assert len(f".{segment}.yaml.12345678") <= 255
+    if "+" not in segment:
+        assert unquote(segment, errors="surrogatepass") == name
+
+
+@given(NAMES, NAMES)
+def test_two_names_never_share_a_file(one: str, other: str) -> None:
+    long = "é" * 200
+    for first, second in ((one, other), (long + one, long + other), (encoded(one), one)):
+        assert (encoded(first) == encoded(second)) == (first == second)
 
 
 def test_desired_versions() -> None:
@@ -86,6 +105,7 @@ def test_desired_versions() -> None:
         ("x", "old"): 1,
         ("x", "empty"): None,
     }
+    assert followed_stages({"x": document}) == {("x", "champion"): ("x", "Production"), ("x", "lost"): ("x", "Staging")}
     assert spec(stages={"Production": None}, aliases=aliases).desired()["champion"] is None
 
 
@@ -181,8 +201,8 @@ def test_holds() -> None:
     assert read(Hold, version=4, reason="r", until=None).until is None
     assert read(Hold, version=4, lift=True).lift
     assert types_of(Hold, version=4) == ["hold-without-reason"]
-    assert types_of(Hold, version=4, reason="r", until="1767139200") == ["wrong-type"]
-    assert types_of(Hold, version=4, reason="r", until="2026-02-30") == ["wrong-type"]
+    for day in ("1767139200", "20261231", "2026-02-30", "2026-2-3", "2026-W01-1", "٢٠٢٦-12-31"):
+        assert types_of(Hold, version=4, reason="r", until=day) == ["wrong-type"]
     assert types_of(Hold, version=4, reason="r", until=1767139200) == ["date_type"]
 
 

@@ -19,6 +19,7 @@ class FakeAuditLog:
         self.content: LogContent | None = None
         self.before_append: Callable[[], None] | None = None
         self.appended: list[tuple[bytes, ...]] = []
+        self.messages: list[str] = []
 
     def read(self) -> LogContent | None:
         return self.content
@@ -28,6 +29,7 @@ class FakeAuditLog:
             self.before_append()
         if head != (self.content.head if self.content else None):
             raise LogMoved("Somebody else appended to the branch audit-log first.")
+        self.messages.append(message)
         return self.append_at_once(segment, lines)
 
     def append_at_once(self, segment: str, lines: Sequence[bytes]) -> LogContent:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from bot.core.state import (
+    Artifacts,
     Capabilities,
     DeleteAlias,
+    Identity,
+    ModelVersion,
     RegisteredModel,
     RegistryState,
     Run,
@@ -30,11 +33,25 @@ class VersionTag:
     value: str
 
 
-BeforeWrite: TypeAlias = Callable[[Write | VersionTag], None]
+@dataclass(frozen=True, slots=True)
+class ModelTag:
+    """A tag that was set on a model, or removed from it (then `value` is None)."""
+
+    model: str
+    key: str
+    value: str | None
+
+
+Effect: TypeAlias = Write | VersionTag | ModelTag
+BeforeWrite: TypeAlias = Callable[[Effect], None]
 
 
 class FakeRegistry:
-    """Implements RegistryWriter. `written` and `tagged` record what was done, in order; `reads` counts `state` calls.
+    """Implements RegistryWriter.
+
+    `written`, `tagged` and `model_tags` record what was done, in order; `reads` counts `state` calls and `listings`
+    those of `models`; `listed` are the versions whose artifacts were asked for, which are there unless `lost` says
+    otherwise.
 
     `before_write` is called before each write and tag, and may raise (then nothing is done) or call `change`, as
     somebody else would who moves a slot at that moment. Like MLflow, it refuses models and versions that do not
@@ -56,7 +73,11 @@ class FakeRegistry:
         self.before_write = before_write
         self.written: list[Write] = []
         self.tagged: list[VersionTag] = []
+        self.model_tags: list[ModelTag] = []
         self.reads = 0
+        self.listings = 0
+        self.listed: list[Identity] = []
+        self.lost: dict[Identity, Artifacts] = {}
 
     @property
     def address(self) -> str:
@@ -68,11 +89,23 @@ class FakeRegistry:
 
     def state(self, models: Collection[str]) -> RegistryState:
         self.reads += 1
-        held = {name: self._state.models[name] for name in sorted(set(models)) if name in self._state.models}
-        return RegistryState(held if self._capabilities.stages else {n: _without_stages(m) for n, m in held.items()})
+        return RegistryState({name: self._shown(name) for name in sorted(set(models)) if name in self._state.models})
+
+    def models(self) -> Sequence[RegisteredModel]:
+        self.listings += 1
+        return [_with_newest_versions(self._shown(name)) for name in sorted(self._state.models)]
 
     def runs(self, run_ids: Collection[str]) -> Mapping[str, Run]:
         return {run_id: self._runs[run_id] for run_id in sorted(set(run_ids)) if run_id in self._runs}
+
+    def artifacts(self, versions: Collection[ModelVersion]) -> Mapping[Identity, Artifacts]:
+        self.listed += [version.identity for version in versions]
+        return {one.identity: self.lost.get(one.identity, Artifacts("there")) for one in versions}
+
+    def add(self, model: RegisteredModel, *runs: Run) -> None:
+        """Register a model behind the program's back, in place of one of its name, and log runs."""
+        self._runs.update((run.run_id, run) for run in runs)
+        self._state = RegistryState({**self._state.models, model.name: model})
 
     def change(self, *writes: Write) -> None:
         """Change the registry behind the program's back: not recorded, `before_write` not called."""
@@ -96,6 +129,30 @@ class FakeRegistry:
         self._state = RegistryState({**self._state.models, model: changed})
         self.tagged.append(tag)
 
+    def tag_model(self, model: str, key: str, value: str) -> None:
+        self._change_tag(ModelTag(model, key, value))
+
+    def untag_model(self, model: str, key: str) -> None:
+        self._change_tag(ModelTag(model, key, None))
+
+    def retag(self, tag: ModelTag) -> None:
+        """Change a model's tag behind the program's back, as `change` does."""
+        held = self._model(tag.model)
+        others = {key: value for key, value in held.tags.items() if key != tag.key}
+        tags = others if tag.value is None else {**others, tag.key: tag.value}
+        self._state = RegistryState({**self._state.models, tag.model: replace(held, tags=tags)})
+
+    def remove(self, model: str) -> None:
+        """Delete a model behind the program's back."""
+        self._state = RegistryState({name: one for name, one in self._state.models.items() if name != model})
+
+    def _change_tag(self, tag: ModelTag) -> None:
+        self._model(tag.model)
+        if self.before_write:
+            self.before_write(tag)
+        self.retag(tag)
+        self.model_tags.append(tag)
+
     def _refuse_what_cannot_be(self, write: Write) -> None:
         if not (self._capabilities.stages if isinstance(write, TransitionStage) else self._capabilities.aliases):
             raise Refused(f"{self._address} cannot do {write}.")
@@ -104,6 +161,10 @@ class FakeRegistry:
             self._version_exists(model, write.version)
         if isinstance(write, TransitionStage) and write.archive_existing and not is_stage(write.stage):
             raise Refused(f"Other versions cannot be archived by a transition to {write.stage}.")
+
+    def _shown(self, name: str) -> RegisteredModel:
+        model = self._state.models[name]
+        return model if self._capabilities.stages else _without_stages(model)
 
     def _model(self, name: str) -> RegisteredModel:
         if name not in self._state.models:
@@ -117,3 +178,8 @@ class FakeRegistry:
 
 def _without_stages(model: RegisteredModel) -> RegisteredModel:
     return replace(model, versions={n: replace(v, stage="None") for n, v in model.versions.items()})
+
+
+def _with_newest_versions(model: RegisteredModel) -> RegisteredModel:
+    newest = {version.stage: number for number, version in sorted(model.versions.items())}
+    return replace(model, versions={number: model.versions[number] for number in sorted(newest.values())})

@@ -106,6 +106,17 @@ class FakeTree:
         ancestors = set(self.ancestors(one))
         return next(sha for sha in self.ancestors(other) if sha in ancestors)
 
+    def merged(self, one: str, other: str) -> str | None:
+        """File by file: what only one side changed is taken, and what both changed differently is a conflict."""
+        base = self.merge_base(one, other)
+        theirs, ours = self.changes(base, other), self.changes(base, one)
+        if any(ours[path] != theirs[path] for path in {*ours} & {*theirs}):
+            return None
+        branches = dict(self.branches)
+        made = self.commit(theirs, f"Merge {other} into {one}", parents=[one, other])
+        self.branches = branches
+        return made
+
     def ancestors(self, commit: str) -> Iterator[str]:
         """A commit and everything below it, nearest first."""
         ahead, seen = [commit], set[str]()

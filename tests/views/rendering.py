@@ -3,29 +3,36 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
-import cmarkgfm  # type: ignore[import-untyped]  # it ships no types
-from cmarkgfm.cmark import Options  # type: ignore[import-untyped]  # as above
+import cmarkgfm
+from cmarkgfm.cmark import Options
 
 _BLOCKS = ("p", "h3", "ul", "ol", "li", "details", "summary")
 OURS = frozenset((*_BLOCKS, "table", "thead", "tbody", "tr", "th", "td", "strong", "code", "a", "sub"))
 """The elements that the templates make."""
-_ACTS = re.compile(r"@(?=\w)|#\d+|(?<![a-z0-9])GH-(?=\d)|://|www\.", re.IGNORECASE)
+_ACTS = re.compile(
+    r"@(?=\w)|#\d+|(?<![a-z0-9])GH-(?=\d)|://|www\.|(?<![\w.,])[0-9a-f]{7,40}(?!\w)|\[(?:skip|no|ci)", re.IGNORECASE
+)
+"""Mentions, references, addresses, SHAs of commits, and what keeps checks from running."""
 _CODE = ("code", "pre")
 
 
 @dataclass
 class Page(HTMLParser):
-    """What the HTML of a page holds: its elements, links, tables as rows of cells, and its text outside of code."""
+    """What the HTML of a page holds: how many of each element, its attributes, links and comments, tables as rows of
+    cells, and its text outside of code.
+    """
 
     html: str
-    elements: set[str] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
     attributes: set[tuple[str, str]] = field(default_factory=set)
     links: list[str] = field(default_factory=list)
     tables: list[list[list[str]]] = field(default_factory=list)
     bare: list[str] = field(default_factory=list)
+    comments: list[str] = field(default_factory=list)
     _open: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -34,7 +41,7 @@ class Page(HTMLParser):
         self.close()
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.add(tag)
+        self.counts[tag] += 1
         self.attributes |= {(tag, name) for name, _ in attrs}
         self._open.append(tag)
         if tag == "a":
@@ -55,6 +62,17 @@ class Page(HTMLParser):
             self.tables[-1][-1][-1] += data
         if not any(tag in self._open for tag in _CODE):
             self.bare.append(data)
+
+    def handle_comment(self, data: str) -> None:
+        self.comments.append(data)
+
+    def handle_decl(self, decl: str) -> None:
+        self.comments.append(decl)
+
+    @property
+    def elements(self) -> set[str]:
+        """The names of its elements."""
+        return set(self.counts)
 
     @property
     def shape(self) -> list[list[int]]:
@@ -118,7 +136,15 @@ TOKENS = (
     "\u2066",
     "\u2028",
     "\u200b",
+    "\u3164",
+    "\ufe0f",
     "\ufeff",
+    "##[error]",
+    "::error::",
+    "::stop-commands::",
+    "deadbeef",
+    "1234567",
+    "\nReviewed-by: eve",
     "\u0301",
     "日本",
     "🎉",

@@ -10,10 +10,11 @@ from bot.core.approval import EVIDENCE_TRAILER, Evaluation, PullFacts, evaluate
 from bot.core.audit import Draft, Entry, Link, Mandate, chained, record, stamp
 from bot.core.changes import SlotChange
 from bot.core.history import Period, periods
+from bot.core.importing import LeftOut, NewFile, Passed
 from bot.core.plan import Plan, plan, settle, writes
 from bot.core.proposal import NothingToPropose, Proposal, propose
 from bot.core.pulls import NewPull, PullCommit, PullRequest, Review
-from bot.core.results import ApplyResult, ApprovalsResult, Opened, PlanResult
+from bot.core.results import ApplyResult, ApprovalsResult, ImportResult, Opened, PlanResult
 from bot.core.spec import ApprovalPolicy, ModelSpec, PromotionPolicy, desired_state
 from bot.core.state import Dataset, Identity, ModelVersion, RegisteredModel, RegistryState, Run
 from bot.views.markdown import proposal_body, proposal_title
@@ -350,3 +351,21 @@ def nothing_to_do() -> PlanResult:
 
 def apply_result() -> ApplyResult:
     return ApplyResult(HEAD, plan_value(), tuple(link.entry for link in applied_links()[1:]), in_sync=1)
+
+
+def import_result() -> ImportResult:
+    """Two files, a slot and a model that no file can say, and one model skipped for each reason."""
+    written = (
+        NewFile("models/demand.yaml", spec_of(stages={"Production": 5}, promotion=None)),
+        NewFile("models/wine.yaml", spec_of("wine", stages={}, aliases={"champion": 3, "old": 1}, promotion=None)),
+    )
+    refused = (
+        LeftOut("iris", "Production", "versions 1 and 2 are in it, and a file can name one", "Archive one of them."),
+        LeftOut("Wine", None, "its file differs by letter case only", "Rename one of the two models."),
+    )
+    skipped = (
+        Passed("churn", "has-file"),
+        Passed("forecast", "owned-elsewhere", "acme/other"),
+        Passed("idle", "nothing-to-manage"),
+    )
+    return ImportResult(REGISTRY, written, refused, skipped, dry_run=False)

@@ -22,11 +22,12 @@ from bot.core.results import (
     VerifyResult,
 )
 from bot.errors import Finding
+from bot.views.drift import issue_body
 from bot.views.escape import Markdown, code
 from bot.views.markdown import BODY_BUDGET, apply_comment, proposal_body, proposal_title
 from bot.views.render import Result, rendered
 from bot.views.templating import _TEMPLATES, _environment, filled
-from tests.views import golden, samples
+from tests.views import drift_samples, golden, rollback_samples, samples
 from tests.views.rendering import OURS, TOKENS, page
 from tests.views.samples import HOSTILE, REGISTRY, WINNER, WINNER_RUNS
 
@@ -78,8 +79,24 @@ RESULTS: dict[str, Callable[[], Result]] = {
     "plan": samples.plan_result,
     "plan-nothing": samples.nothing_to_do,
     "apply": samples.apply_result,
+    "rollback": lambda: rollback_samples.opened(rollback_samples.plain()),
+    "rollback-dry-run": lambda: rollback_samples.opened(rollback_samples.everything(), dry_run=True),
+    "rollback-open": rollback_samples.already_open,
+    "rollback-refused": rollback_samples.could_go_elsewhere,
+    "rollback-nothing": rollback_samples.nothing_to_do,
+    "drift": drift_samples.found,
+    "drift-clean": drift_samples.clean,
+    "drift-unclear": drift_samples.unclear,
+    "drift-adopt": drift_samples.adopted_now,
+    "drift-adopt-again": drift_samples.adopted_before,
+    "drift-adopt-nothing": drift_samples.nothing_to_adopt,
+    "drift-adopt-dry-run": drift_samples.would_adopt,
+    "drift-revert": drift_samples.reverted_now,
+    "drift-revert-nothing": drift_samples.nothing_to_revert,
+    "drift-revert-dry-run": drift_samples.would_revert,
     "history": lambda: HistoryResult(samples.history_periods(), None),
     "history-nothing": lambda: HistoryResult((), "2026-01-01T00:00:00Z"),
+    "import": samples.import_result,
     "audit-init": lambda: InitResult(DIGEST, created=True),
     "audit-verify": lambda: VerifyResult(3, DIGEST, ("entry 2 is missing",), ("the anchors in the registry",)),
 }
@@ -92,6 +109,9 @@ RESULTS: dict[str, Callable[[], Result]] = {
         ("proposal-winner.md", winner_body),
         ("proposal-hostile.md", hostile_body),
         ("comment-applied-and-refused.md", comment),
+        ("drift-issue.md", lambda: issue_body(drift_samples.found())),
+        ("adopt-body.md", lambda: drift_samples.new_pull(drift_samples.wanted()).body),
+        ("adopt-body-never-there.md", lambda: drift_samples.new_pull(drift_samples.never_there()).body),
         *((f"{name}.md", lambda make=make: rendered(make(), "markdown")) for name, make in RESULTS.items()),
         *((f"{name}.txt", lambda make=make: rendered(make(), "text") + "\n") for name, make in RESULTS.items()),
     ],

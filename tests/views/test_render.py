@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal, cast
@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from bot.core.approval import Discarded
 from bot.core.history import periods
+from bot.core.importing import LeftOut, NewFile, Passed
 from bot.core.plan import Plan
 from bot.core.pulls import PullRequest
 from bot.core.results import (
@@ -22,12 +23,14 @@ from bot.core.results import (
     ApprovalsResult,
     CompareResult,
     HistoryResult,
+    ImportResult,
     InitResult,
     PlanResult,
     ProposeResult,
     ValidateResult,
     VerifyResult,
 )
+from bot.core.spec import file_of_model
 from bot.errors import Finding
 from bot.views.as_json import as_json
 from bot.views.layout import columns, width, wrapped
@@ -66,6 +69,13 @@ def with_texts(text: str) -> tuple[Result, ...]:
         ApprovalsResult((pull,), (evaluation,)),
         ApplyResult(samples.HEAD, samples.plan_value(), entries, 1, text),
         HistoryResult(history, None),
+        ImportResult(
+            text,
+            (NewFile(file_of_model(text), samples.spec_of(text)),),
+            (LeftOut(text, text, text, text),),
+            (Passed(text, "owned-elsewhere", text),),
+            dry_run=False,
+        ),
         VerifyResult(1, text, (text,), (text,), text),
     )
 
@@ -94,7 +104,7 @@ def test_no_text_acts_in_a_job_summary(text: str) -> None:
 def test_a_forged_line_stays_in_its_line() -> None:
     finding = Finding("a.yaml", 1, 1, "code", "x\n9 model files read: no findings.", "\x1b[2K\rDo nothing.")
     text = rendered(ValidateResult((finding,), 1), "text")
-    assert text.splitlines()[0] == "a.yaml:1:1: x 9 model files read: no findings. �[2K Do nothing. [code]"
+    assert text.splitlines()[0] == "a.yaml:1:1: x 9 model files read: no findings. \\u001b[2K Do nothing. [code]"
 
 
 def test_a_long_list_in_a_summary_says_how_many_more_there_are() -> None:
@@ -114,6 +124,13 @@ def test_a_long_list_in_a_summary_says_how_many_more_there_are() -> None:
         (VerifyResult(2, "sha256:0", (), ()), "The audit log holds: 2 entries, head sha256:0."),
         (VerifyResult(2, "sha256:0", (), (), "Ask the registry."), "That is no answer yet: Ask the registry."),
         (VerifyResult(2, None, ("entry 1 is missing",), (), "Ask too."), "find out who could push to it. Ask too."),
+        (ImportResult(REGISTRY, (), (), (), dry_run=True), "0 files would be written"),
+        (ImportResult(REGISTRY, (), (), (), dry_run=False), "There is nothing to write."),
+        (
+            ImportResult(REGISTRY, (), samples.import_result().refused, (), dry_run=False),
+            "Follow the ways out, and import again.",
+        ),
+        (replace(samples.import_result(), dry_run=True), "Run it without `--dry-run` to write the files."),
         (ApplyResult(samples.HEAD, Plan(()), (), 1, "GitHub is away."), "were not told: GitHub is away. The next"),
     ],
 )

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, RootModel
 
+from bot.core.pulls import Issue as OurIssue
 from bot.core.pulls import PullCommit, PullRequest, Review
 
 # GitHub shows the login of its own account `ghost`, who has access to nothing, for a person who deleted theirs.
@@ -224,6 +225,27 @@ class Comment(_Answer):
     user: User | None
 
 
+class Issue(_Answer):
+    """An issue. GitHub lists pull requests among the issues; those have a `pull_request`."""
+
+    number: int
+    title: str
+    html_url: str
+    body: str | None
+    user: User | None
+    pull_request: object | None = None
+
+    def value(self, marker: str) -> OurIssue:
+        """In our words, of an issue whose body begins with the marker and a line feed."""
+        return OurIssue(self.number, self.title, self.html_url, (self.body or "")[len(marker) + 1 :])
+
+
+class LabelledIssue(Issue):
+    """An issue, as GitHub answers when one was opened."""
+
+    labels: list[Label]
+
+
 class Target(_Answer):
     """An object that a ref or a commit names."""
 
@@ -242,6 +264,12 @@ class Commit(_Answer):
     sha: Sha
     tree: Target
     parents: list[Target]
+
+
+class CommitWithMessage(Commit):
+    """A git commit with what it says."""
+
+    message: str
 
 
 class TreeEntry(_Answer):

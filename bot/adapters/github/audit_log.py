@@ -17,6 +17,7 @@ from bot.adapters.github import answers, calls
 from bot.adapters.github.client import Declined, GitHubClient, Pace, refuse
 from bot.core.log import LogContent, LogSegment
 from bot.errors import ForgeUnavailable, LogMoved, LogUnavailable
+from bot.ports import SILENT, Progress, counted
 
 _FILE_MODES = ("100644", "100755")
 _MOVE_ATTEMPTS = 3
@@ -31,10 +32,18 @@ class GitHubAuditLog:
     """
 
     def __init__(
-        self, token: str, repository: str, api_url: str, branch: str = "audit-log", *, pace: Pace | None = None
+        self,
+        token: str,
+        repository: str,
+        api_url: str,
+        branch: str = "audit-log",
+        *,
+        pace: Pace | None = None,
+        progress: Progress = SILENT,
     ) -> None:
         self._client = GitHubClient(token, repository, api_url, pace or Pace())
         self._branch = branch
+        self._progress = progress
         self._read_before: LogContent | None = None
 
     def read(self) -> LogContent | None:
@@ -71,7 +80,8 @@ class GitHubAuditLog:
             entries = sorted(
                 (entry for entry in tree.tree if entry.path.endswith(".jsonl")), key=lambda entry: entry.path
             )
-            self._read_before = LogContent(head, tuple(self._segment(entry) for entry in entries))
+            with self._progress.task("Reading the audit log", len(entries)) as advance:
+                self._read_before = LogContent(head, tuple(map(self._segment, counted(entries, advance))))
         return self._read_before
 
     def _segment(self, entry: answers.TreeEntry) -> LogSegment:

@@ -39,6 +39,8 @@ class Call:
 
 _CONTENTS_READ = Permission("Contents", "contents", "read")
 _CONTENTS_WRITE = Permission("Contents", "contents", "write")
+_ISSUES_READ = Permission("Issues", "issues", "read")
+_ISSUES_WRITE = Permission("Issues", "issues", "write")
 _METADATA_READ = Permission("Metadata", "metadata", "read")
 _PULLS_READ = Permission("Pull requests", "pull-requests", "read")
 _PULLS_WRITE = Permission("Pull requests", "pull-requests", "write")
@@ -60,6 +62,12 @@ ADD_LABELS = Call("POST", "/issues/{number}/labels", _PULLS_WRITE)
 CREATE_COMMENT = Call("POST", "/issues/{number}/comments", _PULLS_WRITE)
 EDIT_COMMENT = Call("PATCH", "/issues/comments/{number}", _PULLS_WRITE)
 CREATE_STATUS = Call("POST", "/statuses/{sha}", _STATUSES_WRITE)
+
+LIST_ISSUES = Call("GET", "/issues", _ISSUES_READ)
+CREATE_ISSUE = Call("POST", "/issues", _ISSUES_WRITE)
+EDIT_ISSUE = Call("PATCH", "/issues/{number}", _ISSUES_WRITE)
+LIST_ISSUE_COMMENTS = Call("GET", "/issues/{number}/comments", _ISSUES_READ)
+COMMENT_ON_ISSUE = Call("POST", "/issues/{number}/comments", _ISSUES_WRITE)
 
 GET_REF = Call("GET", "/git/ref/{ref}", _CONTENTS_READ)
 GET_COMMIT = Call("GET", "/git/commits/{sha}", _CONTENTS_READ)

@@ -104,6 +104,17 @@ class GitHubClient:
                     raise
                 return None
 
+    def is_ours(self, user: User | None, login: str | None = None) -> bool:
+        """Whether we wrote what this user wrote; `login` is whom the token acts as, where the caller knows it.
+
+        A GitHub App's token cannot ask who it is. Then a bot must have written it, which no commenter can be: only an
+        App that an administrator installed, or a workflow that somebody with write access pushed.
+        """
+        if user is None:
+            return False
+        known = login or self.login
+        return user.is_bot if known is None else user.login == known
+
     def get(self, call: Call, answer: type[_Answer], **names: str | int) -> _Answer:
         """One object. Raises ForgeUnavailable when it is not there."""
         found = self.find(call, answer, **names)
@@ -228,7 +239,7 @@ def _check_settings(token: str, repository: str, api_url: str) -> None:
         raise Misuse("GITHUB_TOKEN is empty or not a token.", fix="Set it to the token, without spaces or line breaks.")
     if not _REPOSITORY.fullmatch(repository):
         raise Misuse(f"Expected GITHUB_REPOSITORY as owner/name, got {repository!r}.", fix="Set it to owner/name.")
-    if not re.match(r"https?://[^/@\s]+(/|\Z)", api_url):
+    if not re.match(r"https?://(\[[0-9a-fA-F:.]+\]|[^/@\s\[\]:]+)(:[0-9]+)?(/|\Z)", api_url):
         raise Misuse(
             "Expected GITHUB_API_URL as an http or https address without credentials.",
             fix="Set it to https://api.github.com, or to the address of your own server's API.",

@@ -118,24 +118,16 @@ class GitHubPullRequests:
         """Write or edit our one comment with this marker at its very beginning.
 
         Anybody who can comment can plant the marker, and could go on editing what then reads like our words. So a
-        comment is ours only if our own login wrote it. A GitHub App's token cannot ask who it is (`/user` answers 403);
-        where `login` was not given, a bot must have written it, which no commenter can be: only an App that an
-        administrator installed, or a workflow that somebody with write access pushed. No decision rests on a comment.
+        comment is ours only if we wrote it; see `GitHubClient.is_ours`. No decision rests on a comment.
         """
         text = f"{marker}\n{body}"
         listed = self._client.pages(calls.LIST_COMMENTS, answers.Comment, number=number)
         marked = [comment for comment in listed if (comment.body or "").startswith(marker)]
-        ours = next((comment for comment in marked if self._is_ours(comment)), None)
+        ours = next((comment for comment in marked if self._client.is_ours(comment.user, self._login)), None)
         if ours is None:
             self._client.accepted(calls.CREATE_COMMENT, answers.Accepted, {"body": text}, number=number)
         elif ours.body != text:
             self._client.accepted(calls.EDIT_COMMENT, answers.Accepted, {"body": text}, number=ours.id)
-
-    def _is_ours(self, comment: answers.Comment) -> bool:
-        if comment.user is None:
-            return False
-        login = self._login or self._client.login
-        return comment.user.is_bot if login is None else comment.user.login == login
 
     def _pulls(self, parameters: Mapping[str, str]) -> Sequence[answers.Pull]:
         return self._client.pages(calls.LIST_PULLS, answers.Pull, parameters)
@@ -179,8 +171,8 @@ class GitHubPullRequests:
         there = self._client.find(calls.GET_REF, answers.Ref, ref=f"heads/{new.branch}")
         if there is None:
             raise refuse(calls.CREATE_REF, made)
-        commit = self._client.get(calls.GET_COMMIT, answers.Commit, sha=there.object.sha)
-        if commit.tree.sha == tree and [parent.sha for parent in commit.parents] == [new.base_sha]:
+        commit = self._client.get(calls.GET_COMMIT, answers.CommitWithMessage, sha=there.object.sha)
+        if _is(commit, new, tree):
             return commit.sha
         if self._newest_of_branch(new.branch, "all") is not None:
             raise ForgeUnavailable(
@@ -208,6 +200,12 @@ class GitHubPullRequests:
     def _labelled(self, number: int, labels: Sequence[str]) -> tuple[str, ...]:
         held = self._client.accepted(calls.ADD_LABELS, answers.Labels, {"labels": list(labels)}, number=number)
         return tuple(label.name for label in held.root)
+
+
+def _is(commit: answers.CommitWithMessage, new: NewPull, tree: str) -> bool:
+    """Whether a commit is the one of a pull request, the message included: its trailers say who asked."""
+    same_place = commit.tree.sha == tree and [parent.sha for parent in commit.parents] == [new.base_sha]
+    return same_place and commit.message.strip() == new.message.strip()
 
 
 def as_text(content: bytes) -> str | None:

@@ -17,6 +17,8 @@ _TRACKING: Final = _WEB | {"databricks"}
 _REGISTRY: Final = _TRACKING | {_UNITY_CATALOG}
 _USERINFO: Final = re.compile(r"(?<=://)[^/\s'\"<>]*@")
 _SECRETS: Final = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET")
+_NO_ADDRESS: Final = re.compile(r"[\s\x00-\x20\x7f]")
+"""What no address holds: a password with a space in it would be told from the rest by nobody. Encode it: `%20`."""
 _SHORTEST_SECRET: Final = 4
 """Shorter values are not masked: masking every "a" would make a message unreadable and tell the value too."""
 
@@ -57,6 +59,11 @@ class RegistryAddress:
     @property
     def lists_runs_of_all_experiments(self) -> bool:
         """Whether runs/search over every experiment is affordable. On Databricks it is not."""
+        return _scheme(self.tracking) in _WEB
+
+    @property
+    def lists_artifacts(self) -> bool:
+        """Whether the server lists the files of runs and logged models. Databricks keeps them elsewhere."""
         return _scheme(self.tracking) in _WEB
 
     @property
@@ -101,6 +108,9 @@ def _accepted(uri: str, schemes: frozenset[str], variable: str) -> str:
         raise Misuse(f"No MLflow server is named: {variable} is not set.", fix=_how_to_set(variable))
     if _scheme(uri) not in schemes:
         raise Misuse(f"{_shown_though_broken(uri)} is not the address of an MLflow server.", fix=_how_to_set(variable))
+    if _NO_ADDRESS.search(uri):
+        problem = f"{_shown_though_broken(uri)} holds a space, or a character that cannot be seen."
+        raise Misuse(problem, fix=_how_to_set(variable))
     if _scheme(uri) in _WEB and not _has_host_and_port(uri):
         problem = f"{_shown_though_broken(uri)} has no host, or a port that is no number."
         raise Misuse(problem, fix=_how_to_set(variable))

@@ -16,6 +16,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.entities.paged_list import PagedList
 from mlflow.tracking import MlflowClient
 
+from bot.adapters.mlflow_registry import artifacts
 from bot.adapters.mlflow_registry.address import RegistryAddress
 from bot.adapters.mlflow_registry.answers import (
     in_askable_parts,
@@ -28,10 +29,12 @@ from bot.adapters.mlflow_registry.answers import (
     unlisted_versions,
 )
 from bot.adapters.mlflow_registry.failures import NOT_ACCEPTED, NOT_THERE, translating, with_patience
-from bot.core.state import Capabilities, RegisteredModel, RegistryState, Run
+from bot.core.state import Artifacts, Capabilities, Identity, ModelVersion, RegisteredModel, RegistryState, Run
 from bot.errors import RegistryUnavailable
+from bot.ports import SILENT, Advance, Progress, counted
 
 Item = TypeVar("Item")
+Asked = TypeVar("Asked")
 
 _log = logging.getLogger(__name__)
 
@@ -55,14 +58,24 @@ class MlflowRegistry:
     blanks the `run_id` of a version, which is then another identity.
     """
 
-    def __init__(self, client: MlflowClient, address: RegistryAddress, capabilities: Capabilities) -> None:
+    def __init__(
+        self, client: MlflowClient, address: RegistryAddress, capabilities: Capabilities, progress: Progress = SILENT
+    ) -> None:
         self._client = client
+        self._progress = progress
         self._address = address
         self._capabilities = capabilities
         self._lists_models_by_name = address.lists_models_by_name
 
     @classmethod
-    def connect(cls, tracking_uri: str, registry_uri: str | None = None, *, alias_only: bool | None = None) -> Self:
+    def connect(
+        cls,
+        tracking_uri: str,
+        registry_uri: str | None = None,
+        *,
+        alias_only: bool | None = None,
+        progress: Progress = SILENT,
+    ) -> Self:
         """A registry at an address; asks nothing yet. Raises Misuse when the address is no server's.
 
         `alias_only`: True treats the registry as one without stages, as Unity Catalog is; None and False leave it
@@ -74,7 +87,7 @@ class MlflowRegistry:
             os.environ.setdefault(variable, value)
         capabilities = Capabilities(stages=False) if alias_only else address.capabilities
         with translating(address, "connect", "READ"):
-            return cls(MlflowClient(address.tracking, address.registry), address, capabilities)
+            return cls(MlflowClient(address.tracking, address.registry), address, capabilities, progress)
 
     @property
     def address(self) -> str:
@@ -101,16 +114,31 @@ class MlflowRegistry:
                 found = {name: model for name, model in found.items() if name not in torn} | again
             return RegistryState(found)
 
+    def models(self) -> Sequence[RegisteredModel]:
+        """Every model with its aliases, tags and the newest version of each stage, in order of name.
+
+        One request per 1,000 models. Unity Catalog's answers lack aliases and tags.
+        """
+        with translating(self._address, "list all models", "READ"):
+            with self._progress.task("Reading models") as advance:
+                listed = [model for model in self._search_models(None, advance) if not is_prompt(model)]
+            found = [model_of(one, one.latest_versions or (), with_stages=self._capabilities.stages) for one in listed]
+            return sorted(found, key=lambda model: model.name)
+
     def runs(self, run_ids: Collection[str]) -> Mapping[str, Run]:
         """These runs, deleted ones and those of deleted experiments included; absent is what does not exist."""
         wanted = sorted(set(run_ids))
         with translating(self._address, "read runs", "READ"):
             listed = self._search_runs(wanted) if wanted and self._address.lists_runs_of_all_experiments else []
             found = {run.info.run_id: run_of(run) for run in listed}
-            for run_id in wanted:
-                if run_id not in found and (run := self._get_run(run_id)):
-                    found[run_id] = run
+            for run in self._one_by_one("Looking for runs", [one for one in wanted if one not in found], self._get_run):
+                found[run.run_id] = run
             return found
+
+    def artifacts(self, versions: Collection[ModelVersion]) -> Mapping[Identity, Artifacts]:
+        """Whether the server lists files for each of these versions; see `artifacts` for what it can tell."""
+        with self._progress.task("Listing files of versions", len(versions)) as advance:
+            return artifacts.listed(self._address, counted(versions, advance))
 
     def _read_models(self, names: Sequence[str]) -> tuple[dict[str, RegisteredModel], dict[str, frozenset[int]]]:
         """The models that exist, and of those whose list of versions is incomplete the versions it lacks."""
@@ -135,23 +163,39 @@ class MlflowRegistry:
     def _existing(self, names: Sequence[str]) -> list[MlflowModel]:
         """Listed, or else asked for one by one: a list leaves out what the identity may not read (invariant 2)."""
         wanted = set(names)
-        listed = self._by_names(names, self._search_models)
+        listed = self._by_names("Reading models", names, self._search_models)
         missing = sorted(wanted - {model.name for model in listed})
-        others = [model for model in map(self._get_model, missing) if model]
+        others = self._one_by_one("Looking for models", missing, self._get_model)
         return [model for model in (*listed, *others) if model.name in wanted and not is_prompt(model)]
 
     def _versions(self, names: Sequence[str]) -> list[MlflowVersion]:
-        listed = self._by_names(names, self._search_versions)
+        listed = self._by_names("Reading versions", names, self._search_versions)
         if not self._lists_models_by_name:
-            listed = [version for name in names for version in self._search_versions(is_exactly("name", name))]
-        return [self._with_tags(version) for version in listed] if self._address.searches_omit_tags else listed
+            with self._progress.task("Reading versions", len(names)) as advance:
+                own = (is_exactly("name", name) for name in counted(names, advance))
+                listed = [version for condition in own for version in self._search_versions(condition)]
+        if not self._address.searches_omit_tags:
+            return listed
+        return self._one_by_one("Reading tags of versions", listed, self._with_tags)
 
-    def _by_names(self, names: Sequence[str], search: Callable[[str], list[Item]]) -> list[Item]:
+    def _one_by_one(self, what: str, items: Sequence[Asked], question: Callable[[Asked], Item | None]) -> list[Item]:
+        """One request each, for what no list has; without those that are not there."""
+        if not items:
+            return []
+        with self._progress.task(what, len(items)) as advance:
+            return [answer for answer in map(question, counted(items, advance)) if answer is not None]
+
+    def _by_names(self, what: str, names: Sequence[str], search: Callable[[str], list[Item]]) -> list[Item]:
         """What `name IN (...)` finds; nothing when the server cannot be asked so (MLflow 2), which is logged once."""
         if not self._lists_models_by_name:
             return []
+        found: list[Item] = []
         try:
-            return [item for part in in_askable_parts(names) for item in search(is_one_of("name", part))]
+            with self._progress.task(what, len(names)) as advance:
+                for part in in_askable_parts(names):
+                    found += search(is_one_of("name", part))
+                    advance(len(part))
+                return found
         except MlflowException as error:
             if error.error_code not in NOT_ACCEPTED:
                 raise
@@ -159,9 +203,9 @@ class MlflowRegistry:
         _log.warning("MLflow at %s cannot list models by their names: reading them one by one, slowly.", self.address)
         return []
 
-    def _search_models(self, condition: str) -> list[MlflowModel]:
+    def _search_models(self, condition: str | None, advance: Advance | None = None) -> list[MlflowModel]:
         search = partial(self._client.search_registered_models, condition, _MODELS_PER_PAGE, ["name ASC"])
-        return _all_pages(lambda token: search(page_token=token))
+        return _all_pages(lambda token: search(page_token=token), advance)
 
     def _search_versions(self, condition: str) -> list[MlflowVersion]:
         order = ["name ASC", "version_number DESC"]
@@ -188,12 +232,13 @@ class MlflowRegistry:
         """Names every experiment, deleted ones too: without them runs/search answers no rows and no error."""
         listed = partial(self._client.search_experiments, ViewType.ALL, _EXPERIMENTS_PER_PAGE)
         experiments = [one.experiment_id for one in _all_pages(lambda token: listed(page_token=token))]
-        return [
-            run
-            for some in in_parts_of(_EXPERIMENTS_PER_SEARCH, experiments)
-            for part in in_parts_of(_RUNS_PER_SEARCH, run_ids)
-            for run in self._search_runs_of(some, part)
-        ]
+        found: list[MlflowRun] = []
+        with self._progress.task("Reading runs", len(run_ids)) as advance:
+            for part in in_parts_of(_RUNS_PER_SEARCH, run_ids):
+                for some in in_parts_of(_EXPERIMENTS_PER_SEARCH, experiments):
+                    found += self._search_runs_of(some, part)
+                advance(len(part))
+        return found
 
     def _search_runs_of(self, experiments: Sequence[str], run_ids: Sequence[str]) -> list[MlflowRun]:
         condition = is_one_of("attributes.run_id", run_ids)
@@ -201,12 +246,14 @@ class MlflowRegistry:
         return _all_pages(lambda token: search(page_token=token))
 
 
-def _all_pages(page: Callable[[str | None], PagedList[Item]]) -> list[Item]:
+def _all_pages(page: Callable[[str | None], PagedList[Item]], advance: Advance | None = None) -> list[Item]:
     found: list[Item] = []
     token: str | None = None
     while True:
         answer = with_patience(partial(page, token))
         found.extend(answer)
+        if advance:
+            advance(len(answer))
         token = answer.token
         if not token:
             return found

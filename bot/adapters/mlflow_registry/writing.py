@@ -41,6 +41,16 @@ class MlflowRegistryWriter(MlflowRegistry):
         with translating(self._address, f"tag version {version} of {model!r} with {key!r}", "EDIT", writing=True):
             self._client.set_model_version_tag(model, str(version), key, value)
 
+    def tag_model(self, model: str, key: str, value: str) -> None:
+        """Set a tag on a model, replacing the value it may have. Needs EDIT."""
+        with translating(self._address, f"tag {model!r} with {key!r}", "EDIT", writing=True):
+            self._client.set_registered_model_tag(model, key, value)
+
+    def untag_model(self, model: str, key: str) -> None:
+        """Remove a tag from a model; one that is not there is fine. Needs EDIT."""
+        with translating(self._address, f"remove the tag {key!r} from {model!r}", "EDIT", writing=True):
+            self._client.delete_registered_model_tag(model, key)
+
     def _refuse_what_cannot_be(self, write: Write) -> None:
         possible = self.capabilities.stages if isinstance(write, TransitionStage) else self.capabilities.aliases
         if not possible:

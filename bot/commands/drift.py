@@ -1,0 +1,228 @@
+"""`stagewright drift`: find out how the registry differs from what was approved, and lead one of the two ways out.
+
+1. Looking reads in bulk: models, versions and runs in a few requests, then one listing of files for each assigned
+   version, the first 500 of them.
+2. `--adopt` opens one pull request for all slots whose value can say what is. The same content is open once; one that
+   says something else is out of date, and is closed in its favour.
+3. `--revert` is an apply that puts bases back and does nothing else; see `core/plan` rule 11.
+4. `--post` keeps one issue: opened for a new spell of drift, edited when its body would read otherwise, closed when
+   the registry is clean and was looked at wholly. An issue that was closed stays so: each spell of drift has its own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from bot.commands.apply import Occasion, Ports, apply, preview
+from bot.commands.gathering import Desired, read_desired
+from bot.commands.opening import LABEL, free_branch, has_content
+from bot.commands.recording import Comment
+from bot.commands.situation import Situation, situation
+from bot.core.adoption import BRANCH_ROOT, Adopting, AdoptionFacts, adopting, edits_of
+from bot.core.approval import REQUESTER_TRAILER
+from bot.core.audit import seen_versions
+from bot.core.drift import DriftFacts, DriftReport, assigned, drift
+from bot.core.pulls import Issue, NewPull, PullRequest
+from bot.core.results import Adopted, ApplyResult, DriftResult, PlanResult, Posted
+from bot.core.state import Artifacts, Identity, ModelVersion, Run
+from bot.documents import Edit, edited
+from bot.errors import CouldNotTell, InvalidDocuments, RegistryForbidden
+from bot.ports import AuditLog, Issues, PullRequests, Registry, Tree
+
+ISSUE_TITLE: Final = "Drift between Git and the registry"
+ISSUE_LABEL: Final = "drift"
+ISSUE_MARKER: Final = "<!-- stagewright:drift -->"
+CLEAN: Final = "The registry is what Git says again: no drift is left."
+SUPERSEDED: Final = "superseded"
+MOST_LISTINGS: Final = 500
+"""Versions whose files are looked at in one run: each costs a request, which may take a second on a slow storage."""
+_NOT_LISTED: Final = Artifacts("unknown", f"one run looks at the files of {MOST_LISTINGS} versions")
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What was found, and what it was read off."""
+
+    situation: Situation
+    report: DriftReport
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptionWording:
+    """Renders the pull request of `--adopt`: its title, and its body from the registry's address."""
+
+    title: Callable[[Adopting], str]
+    body: Callable[[Adopting, str], str]
+
+
+def look(tree: Tree, registry: Registry, log: AuditLog, now: datetime, repository: str | None) -> Found:
+    """Find the drift of the newest default branch. Raises CouldNotTell when its documents cannot be read."""
+    found = situation(_desired(tree), registry, log, now)
+    versions = {one: version for one, (_, version) in assigned(found.desired.specs, found.actual).items()}
+    facts = DriftFacts(
+        specs=found.desired.specs,
+        actual=found.actual,
+        listed=registry.models(),
+        entries=found.entries,
+        runs=_runs(registry, versions),
+        artifacts=_artifacts(registry, tuple(versions.values())),
+        repository=repository,
+    )
+    return Found(found, drift(facts))
+
+
+def _desired(tree: Tree) -> Desired:
+    """Broken documents say nothing of drift, so they are no "no"."""
+    try:
+        return read_desired(tree, tree.default_branch_head())
+    except InvalidDocuments as error:
+        raise CouldNotTell(
+            f"The default branch says nothing that could be compared:\n{error}", fix="Run `stagewright validate`."
+        ) from error
+
+
+def _runs(registry: Registry, versions: Collection[Identity]) -> dict[str, Run] | None:
+    ids = {identity.run_id for identity in versions if identity.run_id}
+    try:
+        return dict(registry.runs(ids)) if ids else {}
+    except RegistryForbidden:
+        return None
+
+
+def _artifacts(registry: Registry, versions: Sequence[ModelVersion]) -> dict[Identity, Artifacts]:
+    told = registry.artifacts(versions[:MOST_LISTINGS]) if versions else {}
+    return {version.identity: told.get(version.identity, _NOT_LISTED) for version in versions}
+
+
+def result_of(found: Found) -> DriftResult:
+    """What was found, and nothing done about it."""
+    return DriftResult(found.situation.registry, str(found.situation.desired.commit), found.report)
+
+
+def adopt(
+    found: Found, pulls: PullRequests, requesters: tuple[str, ...], wording: AdoptionWording, *, dry_run: bool
+) -> DriftResult:
+    """Open the pull request that makes the YAML say what is (rule 2). Running it twice opens nothing twice."""
+    facts = AdoptionFacts(
+        specs=found.situation.desired.specs,
+        actual=found.situation.actual,
+        policy=found.situation.desired.approvals,
+        seen=seen_versions(found.situation.entries),
+        people=pulls.permissions(),
+        requesters=requesters,
+    )
+    wanted = adopting(found.report, facts)
+    adopted = _opened(wanted, found, pulls, requesters, wording, dry_run=dry_run) if wanted.slots else Adopted(wanted)
+    return replace(result_of(found), wish="adopt", adopted=adopted, dry_run=dry_run)
+
+
+def _opened(
+    wanted: Adopting,
+    found: Found,
+    pulls: PullRequests,
+    requesters: tuple[str, ...],
+    wording: AdoptionWording,
+    *,
+    dry_run: bool,
+) -> Adopted:
+    ours = [pull for pull in pulls.open_proposals(f"{BRANCH_ROOT}/") if LABEL in pull.labels and pull.author_is_bot]
+    same = next((pull for pull in ours if has_content(pull, wanted.branch)), None)
+    others = tuple(pull for pull in ours if pull is not same)
+    if same:
+        _close(pulls, others, same, dry_run=dry_run)
+        return Adopted(wanted, None, same, others)
+    new = _new_pull(wanted, found, pulls, requesters, wording)
+    if dry_run:
+        return Adopted(wanted, new, None, others)
+    pull = pulls.open_pull(new)
+    _close(pulls, others, pull, dry_run=False)
+    return Adopted(wanted, new, pull, others)
+
+
+def _close(pulls: PullRequests, outdated: Sequence[PullRequest], by: PullRequest, *, dry_run: bool) -> None:
+    for pull in () if dry_run else outdated:
+        pulls.supersede(pull.number, SUPERSEDED, f"Replaced by #{by.number}: the registry holds something else by now.")
+
+
+def _new_pull(
+    wanted: Adopting, found: Found, pulls: PullRequests, requesters: Sequence[str], wording: AdoptionWording
+) -> NewPull:
+    title = wording.title(wanted)
+    trailers = [f"{REQUESTER_TRAILER}: {requester}" for requester in requesters]
+    desired = found.situation.desired
+    return NewPull(
+        branch=free_branch(pulls, wanted.branch)[0],
+        base="main",
+        base_sha=str(desired.commit),
+        message="\n".join([title, *(["", *trailers] if trailers else []), ""]),
+        files=dict(_file(wanted, desired, model) for model in sorted({one.key[0] for one in wanted.slots})),
+        title=title,
+        body=wording.body(wanted, found.situation.registry),
+        labels=(LABEL, ISSUE_LABEL),
+    )
+
+
+def _file(wanted: Adopting, desired: Desired, model: str) -> tuple[str, bytes]:
+    document = desired.repository.models[model]
+    edits = [Edit(path, value) for path, value in edits_of(wanted.slots, model).items()]
+    return document.file, edited(document, edits).encode()
+
+
+def revert(
+    found: Found, ports: Ports, occasion: Occasion, comment: Comment, *, force: bool, repository: str | None
+) -> DriftResult:
+    """Put back what Git approved, and look again (rule 3)."""
+    if not any(one.revertable for one in found.report.found):
+        return replace(result_of(found), wish="revert")
+    done: ApplyResult = apply(ports, replace(occasion, revert=True), comment, force=force)
+    left = look(ports.tree, ports.registry, ports.log, occasion.now(), repository)
+    return replace(result_of(left), wish="revert", reverted=done)
+
+
+def preview_revert(
+    found: Found,
+    tree: Tree,
+    registry: Registry,
+    pulls: PullRequests,
+    log: AuditLog,
+    occasion: Occasion,
+    *,
+    force: bool,
+) -> DriftResult:
+    """What `revert` would do now. Changes nothing."""
+    planned: PlanResult | None = None
+    if any(one.revertable for one in found.report.found):
+        planned = preview(tree, registry, pulls, log, replace(occasion, revert=True), force=force)
+    return replace(result_of(found), wish="revert", reverted=planned, dry_run=True)
+
+
+def post(issues: Issues, result: DriftResult, body: Callable[[DriftResult], str], *, dry_run: bool) -> DriftResult:
+    """Keep the one issue (rule 4). Of several that are open the oldest is kept, and the others are closed."""
+    ours = issues.open_ours(ISSUE_MARKER, ISSUE_LABEL)
+    kept = ours[0] if ours else None
+    if not dry_run:
+        for extra in ours[1:]:
+            issues.close_issue(extra, ISSUE_MARKER, f"There is one issue about drift: #{ours[0].number}.")
+    posted = _posted(issues, kept, result, body, dry_run=dry_run)
+    return replace(result, posted=posted, dry_run=result.dry_run or dry_run)
+
+
+def _posted(
+    issues: Issues, kept: Issue | None, result: DriftResult, body: Callable[[DriftResult], str], *, dry_run: bool
+) -> Posted:
+    if not result.report.found:
+        if kept and not result.report.is_whole:
+            return Posted("unchanged", kept)
+        if kept and not dry_run:
+            issues.close_issue(kept, ISSUE_MARKER, CLEAN)
+        return Posted("closed" if kept else "nothing to tell", kept)
+    text = body(result)
+    if kept is None:
+        made = None if dry_run else issues.open_issue(ISSUE_MARKER, ISSUE_LABEL, ISSUE_TITLE, text)
+        return Posted("opened", made)
+    if (kept.title, kept.body) == (ISSUE_TITLE, text):
+        return Posted("unchanged", kept)
+    return Posted("edited", kept if dry_run else issues.edit_issue(kept, ISSUE_MARKER, ISSUE_TITLE, text))

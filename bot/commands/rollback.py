@@ -1,0 +1,151 @@
+"""`stagewright rollback`: open a pull request that brings a slot back to a version that was in it before.
+
+1. What is live, and what was, is read from the audit log; the documents are those of the newest default branch, never
+   of the working tree.
+2. What apply would refuse is not opened: the answer is the refusal, its way out, and where else one could go.
+3. The same rollback is open once. What somebody closed does not stand in the way of another try.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from bot.commands.gathering import Desired, read_desired
+from bot.commands.opening import LABEL, free_branch, has_content
+from bot.commands.situation import Situation, situation
+from bot.core.approval import REQUESTER_TRAILER, Scope, requirements
+from bot.core.proposal import branch_folder
+from bot.core.pulls import NewPull
+from bot.core.results import RollbackResult
+from bot.core.rollback import (
+    LONGEST_REASON,
+    ROLLBACK_ROOT,
+    Rollback,
+    RollbackCase,
+    RollbackFacts,
+    Wish,
+    own_slots,
+    roll_back,
+    slot_to_roll_back,
+)
+from bot.core.spec import ModelSpec, file_of_model
+from bot.documents import Edit, edited
+from bot.errors import LogUnavailable, Misuse
+from bot.ports import AuditLog, PullRequests, Registry, Tree
+
+KIND_LABEL = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class RollbackWording:
+    """Renders a rollback's pull request: its title, its body, and the sentence of its commit that says why."""
+
+    title: Callable[[Rollback], str]
+    body: Callable[[RollbackCase], str]
+    why: Callable[[Wish], str]
+
+
+def open_rollback(
+    tree: Tree,
+    registry: Registry,
+    log: AuditLog,
+    pulls: PullRequests,
+    wish: Wish,
+    now: datetime,
+    wording: RollbackWording,
+    *,
+    dry_run: bool,
+) -> RollbackResult:
+    """Decide and open. Running it twice opens nothing twice. Raises Misuse for what cannot be asked."""
+    _refuse_empty(wish.reason)
+    base = tree.default_branch_head()
+    desired = read_desired(tree, base)
+    slot = _slot(desired, wish)
+    found = situation(desired, registry, log, now)
+    if found.chain is None:
+        raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init` and merge what it wrote.")
+    outcome = roll_back(wish.model, slot, wish.to, _facts(found, pulls, now))
+    if not isinstance(outcome, Rollback):
+        return RollbackResult(wish, outcome, dry_run=dry_run)
+    case = _case(outcome, wish, found, pulls, base)
+    open_now = pulls.open_proposals(branch_folder(ROLLBACK_ROOT, wish.model, slot))
+    same = next((pull for pull in open_now if has_content(pull, outcome.branch)), None)
+    others = tuple(pull for pull in open_now if pull is not same)
+    if same:
+        return RollbackResult(wish, case, None, same, others, dry_run=dry_run)
+    new = _new_pull(case, desired, base, pulls, wording)
+    return RollbackResult(wish, case, new, None if dry_run else pulls.open_pull(new), others, dry_run=dry_run)
+
+
+def _refuse_empty(reason: str) -> None:
+    if not any(character.isprintable() and not character.isspace() for character in reason):
+        raise Misuse("The reason is empty.", fix='Say why, for the reviewers and for later: --reason "wrong scores".')
+    if len(reason) > LONGEST_REASON:
+        raise Misuse(
+            f"The reason has {len(reason):,} characters; expected at most {LONGEST_REASON:,}.",
+            fix="Say it in short, and comment the rest on the pull request.",
+        )
+
+
+def _slot(desired: Desired, wish: Wish) -> str:
+    if wish.model not in desired.specs:
+        known = ", ".join(sorted(desired.specs)) or "none"
+        raise Misuse(f"No file in models/ is for {wish.model!r}.", fix=f"Name one of: {known}.")
+    spec = desired.specs[wish.model]
+    slot = slot_to_roll_back(spec, wish.slot)
+    if slot is None:
+        raise _no_slot(spec, wish.slot)
+    return slot
+
+
+def _no_slot(spec: ModelSpec, asked: str | None) -> Misuse:
+    file, managed = file_of_model(spec.name), ", ".join(own_slots(spec))
+    if not managed:
+        return Misuse(f"{file} manages no slot.", fix="Only what Git manages can be rolled back by Git.")
+    what = f"{file} does not manage {asked!r}." if asked else f"Which slot of {spec.name}?"
+    return Misuse(what, fix=f"Name one with --slot: {managed}.")
+
+
+def _facts(found: Situation, pulls: PullRequests, now: datetime) -> RollbackFacts:
+    return RollbackFacts(
+        specs=found.desired.specs,
+        actual=found.actual,
+        entries=found.entries,
+        policy=found.desired.promotion,
+        today=now.astimezone(UTC).date(),
+        repository=pulls.repository,
+    )
+
+
+def _case(rollback: Rollback, wish: Wish, found: Situation, pulls: PullRequests, base: str) -> RollbackCase:
+    scope = Scope(rollback.changes, (file_of_model(rollback.model),), pulls.permissions())
+    needs = requirements(found.desired.approvals, scope, wish.requesters)
+    return RollbackCase(rollback, wish, needs, base, found.registry)
+
+
+def _new_pull(
+    case: RollbackCase, desired: Desired, base: str, pulls: PullRequests, wording: RollbackWording
+) -> NewPull:
+    rollback, wish = case.rollback, case.wish
+    document = desired.repository.models[rollback.model]
+    edits = [Edit(path, value) for path, value in rollback.edits.items()]
+    title = wording.title(rollback)
+    branch, _ = free_branch(pulls, rollback.branch)
+    return NewPull(
+        branch=branch,
+        base="main",
+        base_sha=base,
+        message=_message(title, wording.why(wish), wish.requesters),
+        files={document.file: edited(document, edits).encode()},
+        title=title,
+        body=wording.body(case),
+        labels=(LABEL, KIND_LABEL),
+    )
+
+
+def _message(title: str, why: str, requesters: Sequence[str]) -> str:
+    """The reason has a paragraph of its own, above that of the trailers, and never begins a line."""
+    trailers = [f"{REQUESTER_TRAILER}: {requester}" for requester in requesters]
+    return "\n".join([title, "", why, *(["", *trailers] if trailers else []), ""])

@@ -1,0 +1,416 @@
+"""How the registry differs from what was approved, and the way out of each difference.
+
+Per slot the first of rules 2 to 6 that fits is told; `base` is what the log left there. All but rule 9 are drift.
+1. `model-missing`: a model that Git manages is not in the registry. Nothing else is said of it.
+2. `version-deleted`, `version-recreated`: the base is gone, or another version bears its number. Not told when the slot
+   holds another version that Git wants by now.
+3. `two-versions`: a stage holds several.
+4. `alias-disagrees`: an alias and the stage that it follows hold different versions, and one of them drifted.
+5. `wrong-version`: the slot holds neither its base nor what Git wants.
+6. `not-imported`: the log knows nothing of the slot, and the registry holds something else than Git wants.
+7. `run-missing`, `run-deleted`, `artifacts-missing`: of a version that a managed slot holds, told once per version, at
+   its first slot. What could not be looked at is listed as not checked; it is never taken for fine.
+8. `unmanaged-production`: a model without a file has a version in Production. Not told of a model that another
+   repository owns, nor of one whose Production the log saw un-managed, since that was approved.
+9. Pending, which is no drift: what the next apply changes, adopts or un-manages, and what an interrupted one intended.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal, TypeAlias
+
+from bot.core.audit import Entry, bases, open_intents, seen
+from bot.core.changes import SlotValue
+from bot.core.ownership import other_owner
+from bot.core.spec import Follows, ModelSpec, desired_state, file_of_model
+from bot.core.state import Artifacts, Identity, ModelVersion, RegisteredModel, RegistryState, Run, SlotKey
+
+Code: TypeAlias = Literal[
+    "model-missing",
+    "version-deleted",
+    "version-recreated",
+    "two-versions",
+    "alias-disagrees",
+    "wrong-version",
+    "not-imported",
+    "run-missing",
+    "run-deleted",
+    "artifacts-missing",
+    "unmanaged-production",
+]
+REVERT: Final = "`stagewright drift --revert`"
+ADOPT: Final = "`stagewright drift --adopt`"
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """One difference. `key` has an empty slot where the whole model is meant.
+
+    `base` is what the log left in the slot, at `left_at` (RFC 3339) and by pull request `left_by`, as far as it knows.
+    `revertable`: the base can be put back, unless a guard refuses. `adoptable`: an edit of the slot's value in the YAML
+    says what the registry holds; `is_promotion`: that would be a promotion, as the log never saw it in the slot.
+    `hangs_on`: the slot that was moved, where this one was not; it ends with that slot's drift.
+    """
+
+    key: SlotKey
+    code: Code
+    sentence: str
+    way_out: str
+    holds: tuple[Identity, ...] = ()
+    base: Identity | None = None
+    desired: SlotValue = "unmanaged"
+    left_at: str | None = None
+    left_by: int | None = None
+    revertable: bool = False
+    adoptable: bool = False
+    is_promotion: bool = False
+    hangs_on: SlotKey | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """A slot that the next apply will change, adopt or stop managing (rule 9)."""
+
+    key: SlotKey
+    holds: tuple[Identity, ...]
+    desired: SlotValue
+
+
+@dataclass(frozen=True, slots=True)
+class DriftReport:
+    """Everything that was found, in order of model, slot and code. `slots` is how many managed slots there are.
+
+    `is_whole` is false when something was not checked that another run may well check.
+    """
+
+    found: tuple[Drift, ...]
+    pending: tuple[Pending, ...]
+    unchecked: tuple[str, ...]
+    slots: int
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DriftFacts:
+    """What drift is read off.
+
+    `actual` holds the managed models with all their versions; `listed` every model of the registry, as
+    `Registry.models` answers them. `entries` are the log's, interrupted intents settled. `runs` are those of the
+    assigned versions, None when they could not be read; `artifacts` what could be told of their files. `repository` is
+    the one whose models these are, None where it is not known.
+    """
+
+    specs: Mapping[str, ModelSpec]
+    actual: RegistryState
+    listed: Sequence[RegisteredModel]
+    entries: tuple[Entry, ...]
+    runs: Mapping[str, Run] | None
+    artifacts: Mapping[Identity, Artifacts]
+    repository: str | None = None
+
+
+def drift(facts: DriftFacts) -> DriftReport:
+    """Rules 1 to 9."""
+    look = _Look(facts)
+    slots = [look.of_slot(key) for key in look.desired if key[0] in facts.actual.models]
+    unmanaged = [
+        Pending(key, facts.actual.holding(key), "unmanaged") for key in look.bases.keys() - look.desired.keys()
+    ]
+    found = [
+        *look.missing_models(),
+        *(one for one in slots if isinstance(one, Drift)),
+        *_lost(facts),
+        *look.unmanaged_models(),
+    ]
+    return DriftReport(
+        found=tuple(sorted(found, key=lambda one: (one.key, one.code))),
+        pending=tuple(
+            sorted((*(one for one in slots if isinstance(one, Pending)), *unmanaged), key=lambda pending: pending.key)
+        ),
+        unchecked=tuple(_unchecked(facts)),
+        slots=len(look.desired),
+        is_whole=not any(told.is_passing for told in facts.artifacts.values()),
+    )
+
+
+def assigned(specs: Mapping[str, ModelSpec], actual: RegistryState) -> Mapping[Identity, tuple[SlotKey, ModelVersion]]:
+    """The versions that managed slots hold, each with the first slot that holds it, Production before other slots."""
+    found: dict[Identity, tuple[SlotKey, ModelVersion]] = {}
+    for key in sorted(desired_state(specs), key=lambda key: (key[1] != "Production", key)):
+        for version in actual.models[key[0]].holding(key[1]) if key[0] in actual.models else ():
+            found.setdefault(version.identity, (key, version))
+    return found
+
+
+class _Look:
+    """The facts, and what follows from them once for all slots."""
+
+    def __init__(self, facts: DriftFacts) -> None:
+        self.specs, self.actual, self.listed = facts.specs, facts.actual, facts.listed
+        self.repository = facts.repository
+        self.bases, self.seen = bases(facts.entries), seen(facts.entries)
+        self.desired = desired_state(facts.specs)
+        self.last = {entry.key: entry for entry in facts.entries if entry.event in ("applied", "adopted")}
+        self.intended = open_intents(facts.entries)
+
+    def missing_models(self) -> Iterator[Drift]:
+        """Rule 1."""
+        for name in self.specs.keys() - self.actual.models.keys():
+            yield Drift(
+                (name, ""),
+                "model-missing",
+                "the registry has no model of this name, which Git manages",
+                f"Restore the registry's database; or delete {file_of_model(name)} by a pull request.",
+            )
+
+    def of_slot(self, key: SlotKey) -> Drift | Pending | None:
+        """Rules 2 to 6 and 9; None when Git, the log and the registry agree."""
+        holding = self.actual.holding(key)
+        if self._is_resumable(key, holding):
+            return Pending(key, holding, self.desired[key])
+        for rule in (self._gone, self._several, self._disagreeing, self._wrong, self._not_imported):
+            found = rule(key, holding)
+            if found:
+                return found
+        agrees = key in self.bases and self._wanted(key) == _held(self.bases[key])
+        return None if agrees else Pending(key, holding, self.desired[key])
+
+    def unmanaged_models(self) -> Iterator[Drift]:
+        """Rule 8."""
+        for model in self.listed:
+            holding = tuple(version.identity for version in model.holding("Production"))
+            known = model.name in self.specs or (model.name, "Production") in self.last
+            if holding and not known and not other_owner(model, self.repository):
+                yield Drift(
+                    (model.name, "Production"),
+                    "unmanaged-production",
+                    f"{named(holding)} is in Production, and Git does not manage the model",
+                    f"Run `stagewright import {shlex.quote(model.name)}` and merge the file that it writes.",
+                    holds=holding,
+                )
+
+    def _gone(self, key: SlotKey, holding: tuple[Identity, ...]) -> Drift | None:
+        """Rule 2."""
+        base = self.bases.get(key)
+        there = self.actual.version(base.model, base.version) if base else None
+        if base is None or (there and there.identity == base):
+            return None
+        if self.desired[key] != base.version and holding == self._wanted(key):
+            return None
+        now = f"the registry holds {named(holding)}"
+        if there is None:
+            sentence = f"{named((base,))}, which was left here, was deleted; {now}"
+            way_out = f"Nothing can put {named((base,))} back. {self._adopt_way(key, holding)}"
+            return self._drift(key, "version-deleted", sentence, way_out)
+        difference = _difference(base, there.identity)
+        sentence = f"{named((base,))} is not the version of that number that was left here ({difference}); {now}"
+        return self._drift(key, "version-recreated", sentence, _OUT_OF_RECREATION)
+
+    def _several(self, key: SlotKey, holding: tuple[Identity, ...]) -> Drift | None:
+        """Rule 3."""
+        if len(holding) < 2:
+            return None
+        sentence = f"the registry holds {named(holding)} at once; {self._expected(key)}"
+        way_out = f"{self._revert_way(key)} Archiving in MLflow what does not belong there also ends it."
+        return self._drift(key, "two-versions", sentence, way_out)
+
+    def _disagreeing(self, key: SlotKey, holding: tuple[Identity, ...]) -> Drift | None:
+        """Rule 4."""
+        stage = self._followed(key)
+        if stage is None or key not in self.bases:
+            return None
+        there, drifted = self.actual.holding(stage), self._has_drifted(key)
+        if holding == there or self._is_resumable(stage, there) or not (drifted or self._has_drifted(stage)):
+            return None
+        sentence = f"the alias holds {named(holding)}, and {stage[1]}, which it follows, holds {named(there)}"
+        if drifted:
+            return self._drift(key, "alias-disagrees", sentence, self._revert_way(key))
+        way_out = f"See {stage[1]}, which was moved; the alias was not."
+        return replace(self._drift(key, "alias-disagrees", sentence, way_out), hangs_on=stage)
+
+    def _wrong(self, key: SlotKey, holding: tuple[Identity, ...]) -> Drift | None:
+        """Rule 5."""
+        if not self._has_drifted(key):
+            return None
+        sentence = f"the registry holds {named(holding)}; {self._expected(key)}"
+        return self._drift(key, "wrong-version", sentence, f"{self._revert_way(key)} {self._adopt_way(key, holding)}")
+
+    def _not_imported(self, key: SlotKey, holding: tuple[Identity, ...]) -> Drift | None:
+        """Rule 6. An empty slot is filled by the next apply."""
+        if key in self.bases or not holding or holding == self._wanted(key):
+            return None
+        wants = f"Git wants {_value(self.desired[key])}, and the log knows nothing of this slot yet"
+        return self._drift(
+            key, "not-imported", f"the registry holds {named(holding)}, {wants}", self._adopt_way(key, holding)
+        )
+
+    def _drift(self, key: SlotKey, code: Code, sentence: str, way_out: str) -> Drift:
+        entry, holding = self.last.get(key), self.actual.holding(key)
+        return Drift(
+            key,
+            code,
+            sentence,
+            way_out.strip(),
+            holds=holding,
+            base=self.bases.get(key),
+            desired=self.desired[key],
+            left_at=entry.time if entry else None,
+            left_by=entry.pull_request if entry else None,
+            revertable=self._is_revertable(key),
+            adoptable=self._is_adoptable(key, holding),
+            is_promotion=not self.seen.get(key, frozenset()).issuperset(holding),
+        )
+
+    def _wanted(self, key: SlotKey) -> tuple[Identity, ...] | None:
+        """What the slot holds when it is as Git wants it; None when Git names a version that does not exist."""
+        number = self.desired[key]
+        if number is None:
+            return ()
+        found = self.actual.version(key[0], number)
+        return (found.identity,) if found else None
+
+    def _has_drifted(self, key: SlotKey) -> bool:
+        """Neither the base nor what Git wants, in a slot that has a base."""
+        if key not in self.bases:
+            return False
+        return self.actual.holding(key) not in (_held(self.bases[key]), self._wanted(key))
+
+    def _is_resumable(self, key: SlotKey, holding: tuple[Identity, ...]) -> bool:
+        """Whether an interrupted run left this slot as it found it: the next apply goes on."""
+        intent = self.intended.get(key)
+        return intent is not None and holding == _held(intent.identity_before)
+
+    def _goes_back(self, key: SlotKey) -> bool:
+        """Whether Git still wants what was left in the slot, and it exists."""
+        return key in self.bases and self._wanted(key) == _held(self.bases[key])
+
+    def _is_revertable(self, key: SlotKey) -> bool:
+        return self._has_drifted(key) and self._goes_back(key) and self._are_ready(_held(self.bases[key]))
+
+    def _is_adoptable(self, key: SlotKey, holding: tuple[Identity, ...]) -> bool:
+        """An edit of the slot's value must make a difference, and a follower has no value of its own."""
+        says_it = (holding[0].version if holding else None) == self.desired[key]
+        return len(holding) < 2 and not says_it and self._followed(key) is None and self._are_ready(holding)
+
+    def _are_ready(self, holding: tuple[Identity, ...]) -> bool:
+        versions = (self.actual.version(identity.model, identity.version) for identity in holding)
+        return all(version is not None and version.status == "READY" for version in versions)
+
+    def _followed(self, key: SlotKey) -> SlotKey | None:
+        value = self.specs[key[0]].aliases.get(key[1])
+        return (key[0], value.follows) if isinstance(value, Follows) else None
+
+    def _expected(self, key: SlotKey) -> str:
+        if key not in self.bases:
+            return f"Git wants {_value(self.desired[key])}"
+        left = f"it was left with {named(_held(self.bases[key]))}"
+        return f"{left}, as Git wants it" if self._goes_back(key) else f"{left}, Git wants {_value(self.desired[key])}"
+
+    def _revert_way(self, key: SlotKey) -> str:
+        if key not in self.bases:
+            return ""
+        base = named(_held(self.bases[key]))
+        if self._is_revertable(key):
+            return f"{REVERT} {f'puts {base} back' if self.bases[key] else 'empties it'}."
+        if self._goes_back(key):
+            return f"{base.capitalize()} is not READY: wait until it is, then run {REVERT}."
+        return (
+            f"Git has moved on since {base} was left here: revert that commit and run {REVERT}, or put {base} back in"
+            " MLflow and run `stagewright apply`."
+        )
+
+    def _adopt_way(self, key: SlotKey, holding: tuple[Identity, ...]) -> str:
+        stage = self._followed(key)
+        if stage:
+            return f"No edit can say it: the alias follows {stage[1]}."
+        if not self._is_adoptable(key, holding):
+            return ""
+        way = f"{ADOPT} opens a pull request that makes the YAML say {named(holding)}"
+        if self.seen.get(key, frozenset()).issuperset(holding):
+            return f"{way}."
+        return f"{way}. It never held this slot, so that is a promotion, which needs evidence."
+
+
+_OUT_OF_RECREATION: Final = (
+    "Find out why: the model was re-created, the registry was restored, or the bot's MLflow identity may not read the"
+    " experiment of the run. Then promote the version that you want by a new pull request; to keep this very number,"
+    " take the slot out of the model's file by one pull request and put it back by another."
+)
+
+
+def _lost(facts: DriftFacts) -> Iterator[Drift]:
+    """Rule 7."""
+    for identity, (key, version) in assigned(facts.specs, facts.actual).items():
+        lost = _run_lost(identity, facts.runs) or _files_lost(version, facts.artifacts)
+        if lost:
+            yield Drift(key, *lost, holds=(identity,))
+
+
+def _run_lost(identity: Identity, runs: Mapping[str, Run] | None) -> tuple[Code, str, str] | None:
+    if runs is None or identity.run_id is None:
+        return None
+    run = runs.get(identity.run_id)
+    if run is None:
+        return (
+            "run-missing",
+            f"the run {identity.run_id} of version {identity.version} does not exist any more",
+            "What it measured is lost: promote a version whose run exists, or restore the tracking database.",
+        )
+    if run.deleted:
+        return (
+            "run-deleted",
+            f"the run {identity.run_id} of version {identity.version} is deleted",
+            "Restore the run in MLflow before it is purged, or promote a version whose run is there.",
+        )
+    return None
+
+
+def _files_lost(version: ModelVersion, artifacts: Mapping[Identity, Artifacts]) -> tuple[Code, str, str] | None:
+    told = artifacts.get(version.identity)
+    if told is None or told.state != "missing":
+        return None
+    return (
+        "artifacts-missing",
+        f"the files of version {version.identity.version} are not there: {told.why}",
+        "Restore them before something tries to load the version, or go back to a version that has its files.",
+    )
+
+
+def _unchecked(facts: DriftFacts) -> Iterator[str]:
+    """What rule 7 could not look at, one sentence per reason."""
+    versions = assigned(facts.specs, facts.actual)
+    if facts.runs is None and versions:
+        yield "the runs of the assigned versions: MLflow does not let this identity read them"
+    reasons: dict[str, list[Identity]] = {}
+    for identity in versions:
+        told = facts.artifacts.get(identity, Artifacts("unknown", "nobody looked"))
+        if told.state == "unknown":
+            reasons.setdefault(told.why, []).append(identity)
+    for why, identities in sorted(reasons.items()):
+        first = f"{identities[0].model} version {identities[0].version}"
+        more = f" and {len(identities) - 1:,} more" if len(identities) > 1 else ""
+        yield f"the files of {first}{more}: {why}"
+
+
+def named(holding: Sequence[Identity]) -> str:
+    """`version 3`, `version 3 and version 5`, `nothing`."""
+    return " and ".join(f"version {identity.version}" for identity in holding) or "nothing"
+
+
+def _held(identity: Identity | None) -> tuple[Identity, ...]:
+    return () if identity is None else (identity,)
+
+
+def _value(value: SlotValue) -> str:
+    return "nothing" if value is None else f"version {value}"
+
+
+def _difference(base: Identity, there: Identity) -> str:
+    parts = [
+        f"run {there.run_id or 'none'}, was {base.run_id or 'none'}" if there.run_id != base.run_id else "",
+        f"created at {there.created_at} ms, was {base.created_at} ms" if there.created_at != base.created_at else "",
+    ]
+    return "; ".join(filter(None, parts))

@@ -1,0 +1,1 @@
+"""JSON Schemas of the documents, for editors. `make schemas` renews them."""

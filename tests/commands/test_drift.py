@@ -1,0 +1,490 @@
+"""`drift` from the registry to the report, and its two ways out; then the one issue."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
+
+import pytest
+
+from bot.commands import drift as command
+from bot.commands.apply import Ports, preview
+from bot.core.plan import Change
+from bot.core.results import ApplyResult, DriftResult, PlanResult
+from bot.core.state import Artifacts, Run, SetAlias, TransitionStage
+from bot.errors import CouldNotTell, ForgeUnavailable, RegistryForbidden, RegistryUnavailable
+from tests.commands.scene import (
+    ReadOnlyLog,
+    ReadOnlyPullRequests,
+    ReadOnlyRegistry,
+    Scene,
+    comment_of,
+    identity_of,
+    model_of,
+    run_of,
+)
+from tests.fakes.issues import FakeIssues
+from tests.fakes.registry import FakeRegistry
+
+WORDING = command.AdoptionWording(
+    title=lambda wanted: f"Adopt {len(wanted.slots)}", body=lambda wanted, registry: f"{wanted.branch} at {registry}"
+)
+
+
+def body(result: DriftResult) -> str:
+    return "\n".join(f"{one.key} {one.code}" for one in result.report.found)
+
+
+@pytest.fixture
+def scene() -> Scene:
+    """demand's Production went from v3 to v5 by an approved pull request; wine is as it was found."""
+    found = Scene()
+    found.adopted()
+    found.promoted("demand")
+    assert not found.apply().refused
+    found.registry.written.clear()
+    found.pulls.opened.clear()
+    found.registry.reads = 0
+    return found
+
+
+def move(scene: Scene, model: str, version: int, stage: str = "Production", *, archive: bool = True) -> None:
+    scene.registry.change(TransitionStage(model, version, stage, archive))
+
+
+def look(scene: Scene) -> command.Found:
+    registry, log = ReadOnlyRegistry(scene.registry), ReadOnlyLog(scene.log)
+    return command.look(scene.tree, registry, log, scene.now(), "acme/models")
+
+
+def codes(found: command.Found) -> list[tuple[str, str, str]]:
+    return [(*one.key, one.code) for one in found.report.found]
+
+
+class TestLooking:
+    def test_a_clean_registry_is_read_in_bulk_and_each_assigned_version_listed_once(self, scene: Scene) -> None:
+        assert codes(look(scene)) == []
+        assert (scene.registry.reads, scene.registry.listings) == (1, 1)
+        assert scene.registry.listed == [identity_of("demand", 5), identity_of("wine", 1)]
+
+    def test_what_was_moved_what_is_lost_and_what_is_not_managed(self, scene: Scene) -> None:
+        move(scene, "demand", 4, archive=False)
+        scene.registry.change(SetAlias("wine", "champion", 2))
+        scene.registry.lost[identity_of("wine", 1)] = Artifacts("missing", "nothing there")
+        scene.registry.add(model_of("stray", {7: "Production"}, {}))
+        assert codes(look(scene)) == [
+            ("demand", "Production", "two-versions"),
+            ("demand", "champion", "alias-disagrees"),
+            ("stray", "Production", "unmanaged-production"),
+            ("wine", "Production", "artifacts-missing"),
+            ("wine", "champion", "alias-disagrees"),
+        ]
+
+    def test_a_merged_change_that_is_not_applied_yet_is_pending(self, scene: Scene) -> None:
+        scene.promoted("wine")
+        found = look(scene)
+        assert codes(found) == []
+        assert [one.key for one in found.report.pending] == [("wine", "Production"), ("wine", "champion")]
+
+    def test_the_newest_merged_state_counts_and_not_the_working_tree(self, scene: Scene) -> None:
+        scene.tree.working = {}
+        assert look(scene).situation.desired.commit == scene.tree.branches["main"]
+
+    def test_documents_that_cannot_be_read_are_no_answer(self, scene: Scene) -> None:
+        scene.tree.commit({"models/demand.yaml": "name: demand\n"})
+        with pytest.raises(CouldNotTell, match="stagewright validate") as caught:
+            look(scene)
+        assert caught.value.exit_code == 3
+
+    def test_a_registry_that_does_not_answer_is_no_answer(self, scene: Scene) -> None:
+        scene.registry = Silent(scene)
+        with pytest.raises(RegistryUnavailable):
+            look(scene)
+
+    def test_runs_that_may_not_be_read_are_not_checked(self, scene: Scene) -> None:
+        scene.registry = Secretive(scene)
+        found = look(scene)
+        assert codes(found) == []
+        assert "the runs of the assigned versions" in found.report.unchecked[0]
+
+    def test_no_more_than_500_versions_are_listed(self, scene: Scene) -> None:
+        numbers = range(1, command.MOST_LISTINGS + 1)
+        aliased = {f"a{number}": number for number in numbers}
+        scene.registry.add(model_of("many", dict.fromkeys(numbers, "None"), aliased))
+        aliases = "".join(f"  a{number}: {number}\n" for number in numbers)
+        scene.tree.commit({"models/many.yaml": f"schema_version: 1\nname: many\naliases:\n{aliases}"})
+        found = look(scene)
+        assert len(scene.registry.listed) == command.MOST_LISTINGS
+        assert scene.registry.listed[:2] == [identity_of("demand", 5), identity_of("wine", 1)]
+        (unchecked,) = found.report.unchecked
+        assert unchecked == "the files of many version 98 and 1 more: one run looks at the files of 500 versions"
+
+    def test_without_an_audit_log_what_is_as_git_says_is_pending(self) -> None:
+        found = look(Scene(begun=False))
+        assert codes(found) == []
+        assert len(found.report.pending) == 4
+
+
+class Silent(FakeRegistry):
+    """Answers what it holds, and does not list all models."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene.state())
+
+    def models(self) -> list[object]:  # type: ignore[override]  # it answers nothing
+        raise RegistryUnavailable("Nobody answers.")
+
+
+class Secretive(FakeRegistry):
+    """Shows its models, and no runs."""
+
+    def __init__(self, scene: Scene) -> None:
+        super().__init__(scene.state())
+
+    def runs(self, run_ids: Collection[str]) -> Mapping[str, Run]:
+        raise RegistryForbidden("Runs are secret.")
+
+
+def adopt(scene: Scene, *, dry_run: bool = False) -> DriftResult:
+    pulls = ReadOnlyPullRequests(scene.pulls) if dry_run else scene.pulls
+    return command.adopt(look(scene), pulls, ("dave",), WORDING, dry_run=dry_run)
+
+
+class TestAdopting:
+    def test_one_pull_request_makes_the_yaml_say_what_is(self, scene: Scene) -> None:
+        move(scene, "demand", 3)
+        move(scene, "wine", 1, "Archived", archive=False)
+        result = adopt(scene)
+        assert result.adopted
+        assert result.adopted.pull
+        (new,) = scene.pulls.opened
+        assert sorted(new.files) == ["models/demand.yaml", "models/wine.yaml"]
+        assert b"  Production: 3 # since spring" in new.files["models/demand.yaml"]
+        assert b"  Production: null # since spring" in new.files["models/wine.yaml"]
+        assert new.branch.startswith("adopt/")
+        assert new.message == "Adopt 2\n\nStagewright-Requested-By: dave\n"
+        assert new.labels == ("stagewright", "drift")
+        assert not result.remains
+        assert scene.registry.written == []
+
+    def test_merged_and_applied_the_log_says_adopted_and_no_slot_that_it_edits_is_written(self, scene: Scene) -> None:
+        move(scene, "demand", 3)
+        scene.registry.change(SetAlias("demand", "champion", 3))
+        result = adopt(scene)
+        assert result.adopted
+        assert result.adopted.pull
+        scene.pulls.review(result.adopted.pull.number, "alice", "bob")
+        scene.pulls.merge(result.adopted.pull.number)
+        assert codes(look(scene)) == []
+        before = len(scene.entries())
+        assert not scene.apply().refused
+        assert scene.events(before) == ["adopted demand Production 3", "adopted demand champion 3"]
+        assert scene.registry.written == []
+
+    def test_whoever_asked_for_it_does_not_approve_it(self, scene: Scene) -> None:
+        move(scene, "demand", 3)
+        adopted = adopt(scene).adopted
+        assert adopted
+        assert "dave" not in adopted.adopting.needs.rules[0].could_approve
+
+    def test_twice_opens_nothing_twice(self, scene: Scene) -> None:
+        move(scene, "demand", 3)
+        first = adopt(scene).adopted
+        again = adopt(scene).adopted
+        assert first
+        assert again
+        assert again.new is None
+        assert again.pull == first.pull
+        assert len(scene.pulls.opened) == 1
+
+    def test_one_that_was_closed_is_opened_again_on_another_branch(self, scene: Scene) -> None:
+        move(scene, "demand", 3)
+        first = adopt(scene).adopted
+        assert first
+        assert first.pull
+        scene.pulls.close(first.pull.number)
+        adopt(scene)
+        assert scene.pulls.opened[1].branch == f"{scene.pulls.opened[0].branch}-after-{first.pull.number}"
+
+    def test_one_that_says_something_else_by_now_is_closed_in_its_favour(self, scene: Scene) -> None:
+        move(scene, "demand", 3)
+        first = adopt(scene).adopted
+        assert first
+        assert first.pull
+        by_hand = scene.pulls.open_by("alice", "adopt/by-hand", {"README.md": "mine"})
+        move(scene, "demand", 4)
+        would = adopt(scene, dry_run=True).adopted
+        assert would
+        assert [pull.number for pull in would.replaces] == [first.pull.number]
+        second = adopt(scene).adopted
+        assert second
+        assert [pull.number for pull in second.replaces] == [first.pull.number]
+        assert scene.pulls.pulls[first.pull.number].state == "closed"
+        assert scene.pulls.pulls[by_hand.number].state == "open"
+
+    def test_a_dry_run_opens_nothing_and_says_all(self, scene: Scene) -> None:
+        move(scene, "demand", 3)
+        result = adopt(scene, dry_run=True)
+        assert result.adopted
+        assert result.adopted.new
+        assert result.adopted.pull is None
+        assert result.dry_run
+        assert scene.pulls.opened == []
+
+    def test_what_no_edit_can_say_is_left_out_and_told(self, scene: Scene) -> None:
+        scene.registry.change(SetAlias("demand", "champion", 3))
+        result = adopt(scene)
+        assert result.adopted
+        assert (result.adopted.new, result.adopted.pull) == (None, None)
+        assert [one.code for one in result.adopted.adopting.left_out] == ["alias-disagrees"]
+        assert result.remains
+
+    def test_a_version_that_was_never_there_cannot_be_approved_without_evidence(self, scene: Scene) -> None:
+        move(scene, "demand", 4)
+        result = adopt(scene)
+        assert result.adopted
+        assert result.adopted.pull
+        assert result.adopted.adopting.lacks_evidence
+
+
+def revert(scene: Scene, *, force: bool = False) -> DriftResult:
+    ports = Ports(scene.tree, scene.registry, scene.pulls, scene.log)
+    return command.revert(look(scene), ports, scene.occasion, comment_of, force=force, repository="acme/models")
+
+
+def reverted(result: DriftResult) -> ApplyResult:
+    assert isinstance(result.reverted, ApplyResult)
+    return result.reverted
+
+
+class TestReverting:
+    def test_what_git_approved_is_put_back_and_logged_with_its_mandate(self, scene: Scene) -> None:
+        before = len(scene.entries())
+        move(scene, "demand", 4)
+        result = revert(scene)
+        assert not result.remains
+        assert result.report.found == ()
+        assert scene.held()[("demand", "Production")] == (5,)
+        intent, outcome = scene.entries()[before:]
+        assert (intent.event, outcome.event, outcome.kind) == ("intended", "applied", "rollback")
+        assert outcome.reason == intent.reason == "reverted drift: the registry held version 4"
+        assert outcome.mandate
+        assert outcome.pull_request == outcome.mandate.pull_request
+        assert outcome.before
+        assert (outcome.before.version, outcome.intended) == (4, intent.seq)
+
+    def test_a_stray_version_is_archived_and_may_be_proposed_and_approved_afterwards(self, scene: Scene) -> None:
+        move(scene, "demand", 3, archive=False)
+        revert(scene)
+        assert scene.state().models["demand"].versions[3].stage == "Archived"
+        scene.edited("alice", scene.file("models/demand.yaml", "Production: 5", "Production: 3"))
+        assert not scene.apply().refused
+        assert scene.held()[("demand", "Production")] == (3,)
+
+    def test_nothing_else_is_done(self, scene: Scene) -> None:
+        scene.promoted("wine")
+        move(scene, "demand", 4)
+        assert not reverted(revert(scene)).refused
+        assert scene.held()[("wine", "Production")] == (1,)
+        assert {write.model for write in scene.registry.written} == {"demand"}
+        assert not scene.apply().refused
+        assert scene.held()[("wine", "Production")] == (2,)
+
+    def test_without_anything_to_put_back_nothing_is_written_or_logged(self, scene: Scene) -> None:
+        before = scene.events()
+        scene.registry.lost[identity_of("wine", 1)] = Artifacts("missing", "nothing there")
+        result = revert(scene)
+        assert result.reverted is None
+        assert result.remains
+        assert scene.events() == before
+
+    def test_twice_the_second_does_nothing(self, scene: Scene) -> None:
+        move(scene, "demand", 4)
+        revert(scene)
+        events = scene.events()
+        assert revert(scene).reverted is None
+        assert scene.events() == events
+
+    def test_a_value_that_nobody_approved_is_not_put_back(self, scene: Scene) -> None:
+        move(scene, "wine", 2)
+        result = revert(scene)
+        assert [refusal.guard for refusal in reverted(result).plan.refusals] == ["no-mandate"]
+        assert result.remains
+        assert scene.held()[("wine", "Production")] == (2,)
+
+    def test_a_slot_that_git_wants_otherwise_by_now_is_left_alone(self, scene: Scene) -> None:
+        scene.promoted("wine")
+        move(scene, "wine", 1, "Archived", archive=False)
+        result = revert(scene)
+        assert result.reverted is None
+        assert [one.code for one in result.report.found] == ["wrong-version", "alias-disagrees"]
+
+    def test_killed_before_the_write_the_next_apply_goes_on(self, scene: Scene) -> None:
+        move(scene, "demand", 4)
+        scene.registry.before_write = _killed
+        with pytest.raises(Killed):
+            revert(scene)
+        scene.registry.before_write = None
+        assert scene.held()[("demand", "Production")] == (4,)
+        assert codes(look(scene)) == []
+        assert [one.key for one in look(scene).report.pending] == [("demand", "Production")]
+        assert not scene.apply().refused
+        assert scene.held()[("demand", "Production")] == (5,)
+        assert scene.entries()[-1].reason == "reverted drift: the registry held version 4"
+
+    def test_killed_after_the_write_the_next_run_says_that_it_was_done(self, scene: Scene) -> None:
+        move(scene, "demand", 4)
+        scene.log.before_append = _killed_at(2)
+        with pytest.raises(Killed):
+            revert(scene)
+        scene.log.before_append = None
+        scene.apply()
+        assert scene.events(-1) == ["applied demand Production 5"]
+        assert codes(look(scene)) == []
+
+    def test_an_unusually_large_revert_needs_force_and_says_which(self, scene: Scene) -> None:
+        names = [f"m{number}" for number in range(6)]
+        for name in names:
+            scene.registry.add(model_of(name, {1: "Production", 2: "None"}, {}), run_of(name, 1, 0.1))
+        files = {f"models/{n}.yaml": f"schema_version: 1\nname: {n}\nstages:\n  Production: 1\n" for n in names}
+        scene.edited("alice", files)
+        assert not scene.apply().refused
+        for name in names:
+            move(scene, name, 2)
+        refusals = reverted(revert(scene)).plan.refusals
+        assert {refusal.guard for refusal in refusals} == {"too-many"}
+        assert "`stagewright drift --revert --force`" in refusals[0].way_out
+        assert not revert(scene, force=True).remains
+
+    def test_a_dry_run_writes_nothing_and_says_all(self, scene: Scene) -> None:
+        move(scene, "demand", 4)
+        ports = scene.tree, ReadOnlyRegistry(scene.registry), ReadOnlyPullRequests(scene.pulls), ReadOnlyLog(scene.log)
+        result = command.preview_revert(look(scene), *ports, scene.occasion, force=False)
+        assert isinstance(result.reverted, PlanResult)
+        (change,) = result.reverted.plan.changes
+        assert change == Change(
+            ("demand", "Production"), identity_of("demand", 4), identity_of("demand", 5), "rollback"
+        )
+        assert result.reverted.writes == (TransitionStage("demand", 5, "Production", archive_existing=True),)
+        assert not result.remains
+        assert command.preview_revert(look(Scene()), *ports, scene.occasion, force=False).reverted is None
+
+    def test_a_plain_apply_still_refuses_drift(self, scene: Scene) -> None:
+        move(scene, "demand", 4)
+        planned = preview(scene.tree, scene.registry, scene.pulls, scene.log, scene.occasion, force=False)
+        assert [refusal.guard for refusal in planned.plan.refusals] == ["drift"]
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+def _killed(_: object) -> None:
+    raise Killed
+
+
+def _killed_at(count: int) -> Callable[..., None]:
+    calls = []
+
+    def kill(*_: object) -> None:
+        calls.append(1)
+        if len(calls) == count:
+            raise Killed
+
+    return kill
+
+
+@pytest.fixture
+def issues() -> FakeIssues:
+    return FakeIssues()
+
+
+def post(scene: Scene, issues: FakeIssues, *, dry_run: bool = False) -> DriftResult:
+    return command.post(issues, command.result_of(look(scene)), body, dry_run=dry_run)
+
+
+def what(result: DriftResult) -> str:
+    assert result.posted
+    return result.posted.what
+
+
+class TestPosting:
+    def test_the_issue_is_opened_edited_left_alone_and_closed(self, scene: Scene, issues: FakeIssues) -> None:
+        assert what(post(scene, issues)) == "nothing to tell"
+        move(scene, "demand", 4)
+        assert what(post(scene, issues)) == "opened"
+        assert what(post(scene, issues)) == "unchanged"
+        move(scene, "wine", 2)
+        assert what(post(scene, issues)) == "edited"
+        assert what(post(scene, issues)) == "unchanged"
+        move(scene, "demand", 5)
+        move(scene, "wine", 1)
+        assert what(post(scene, issues)) == "closed"
+        assert what(post(scene, issues)) == "nothing to tell"
+        assert issues.done == ["open_issue", "edit_issue", "close_issue"]
+        (kept,) = issues.kept.values()
+        assert (kept.issue.title, kept.comments) == ("Drift between Git and the registry", (command.CLEAN,))
+
+    def test_the_next_drift_opens_a_new_issue(self, scene: Scene, issues: FakeIssues) -> None:
+        move(scene, "demand", 4)
+        first = post(scene, issues)
+        move(scene, "demand", 5)
+        post(scene, issues)
+        move(scene, "demand", 4)
+        second = post(scene, issues)
+        assert first.posted
+        assert second.posted
+        assert first.posted.issue
+        assert second.posted.issue
+        assert second.posted.issue.number > first.posted.issue.number
+        assert [kept.is_open for kept in issues.kept.values()] == [False, True]
+
+    def test_a_title_that_was_changed_is_put_back(self, scene: Scene, issues: FakeIssues) -> None:
+        move(scene, "demand", 4)
+        post(scene, issues)
+        (kept,) = issues.kept.values()
+        issues.kept[101] = replace(kept, issue=replace(kept.issue, title="Ours now"))
+        assert what(post(scene, issues)) == "edited"
+
+    def test_of_two_the_older_one_is_kept(self, scene: Scene, issues: FakeIssues) -> None:
+        move(scene, "demand", 4)
+        post(scene, issues)
+        (kept,) = issues.kept.values()
+        issues.kept[102] = replace(kept, issue=replace(kept.issue, number=102))
+        assert what(post(scene, issues)) == "unchanged"
+        assert [one.is_open for one in issues.kept.values()] == [True, False]
+        assert issues.kept[102].comments == ("There is one issue about drift: #101.",)
+
+    def test_a_dry_run_touches_no_issue(self, scene: Scene, issues: FakeIssues) -> None:
+        move(scene, "demand", 4)
+        assert what(post(scene, issues, dry_run=True)) == "opened"
+        assert issues.kept == {}
+        post(scene, issues)
+        move(scene, "wine", 2)
+        assert what(post(scene, issues, dry_run=True)) == "edited"
+        move(scene, "demand", 5)
+        move(scene, "wine", 1)
+        assert what(post(scene, issues, dry_run=True)) == "closed"
+        assert issues.done == ["open_issue"]
+
+    def test_what_could_not_be_looked_at_closes_no_issue_and_is_no_answer(
+        self, scene: Scene, issues: FakeIssues
+    ) -> None:
+        move(scene, "demand", 4)
+        post(scene, issues)
+        move(scene, "demand", 5)
+        scene.registry.lost[identity_of("wine", 1)] = Artifacts("unknown", "no answer", is_passing=True)
+        result = post(scene, issues)
+        assert what(result) == "unchanged"
+        assert not result.is_an_answer
+        assert issues.done == ["open_issue"]
+
+    def test_a_forge_that_does_not_answer_is_no_answer(self, scene: Scene, issues: FakeIssues) -> None:
+        move(scene, "demand", 4)
+        issues.before_write = _unavailable
+        with pytest.raises(ForgeUnavailable):
+            post(scene, issues)
+
+
+def _unavailable(_: str) -> None:
+    raise ForgeUnavailable("Nobody answers.")
