@@ -123,7 +123,7 @@ class TestTheTable:
 
     def test_every_call_names_a_permission_of_githubs(self) -> None:
         named = {name: call for name, call in vars(calls).items() if isinstance(call, calls.Call)}
-        keys = {"contents", "pull-requests", "statuses", "metadata"}
+        keys = {"contents", "issues", "metadata", "pull-requests", "statuses"}
         assert len(named) >= 20
         for name, call in named.items():
             assert call.permission.key in keys, name
