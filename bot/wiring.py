@@ -248,7 +248,7 @@ class Connections:
 
     @property
     def _token(self) -> str:
-        return self._required("GITHUB_TOKEN", "Set it to a token of the App, or of yourself for reading.")
+        return self._required("GITHUB_TOKEN", "Set it to a token of your own; a workflow has the App's.")
 
     @property
     def _api_url(self) -> str:
@@ -262,7 +262,9 @@ class Connections:
     def _registry_address(self) -> tuple[str, str | None]:
         """Asked for before MLflow is imported, which takes seconds, writes to the home folder and calls home."""
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-        tracking = self._required("MLFLOW_TRACKING_URI", "Set it to the server's address, e.g. https://mlflow.example.")
+        tracking = self._required(
+            "MLFLOW_TRACKING_URI", "Set it to the server's address, e.g. https://mlflow.example.com."
+        )
         return tracking, self._environment.get("MLFLOW_REGISTRY_URI") or None
 
     @property

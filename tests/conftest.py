@@ -7,10 +7,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from bot.sandbox.forge import Forge
 from bot.sandbox.forge.git import NO_OBJECT, Git, Signature, TreeEntry
 from tests.contract.openapi import Contract, Description
+
+# How long one example takes says how busy the machine is, and nothing of the program.
+settings.register_profile("patient", settings.default, deadline=None)
+settings.load_profile("patient")
 
 _VALIDATED = pytest.StashKey[Counter[str]]()
 _WORKER_OUTPUT = "validated_exchanges"

@@ -69,7 +69,7 @@ ONE_ROOM = {
     "github": ("bot/adapters/github/",),
     "ruamel": ("bot/documents/", "bot/sandbox/"),
     "jinja2": ("bot/views/",),
-    "click": ("bot/cli.py",),
+    "click": ("bot/cli/",),
     "rich": ("bot/adapters/progress.py",),
 }
 

@@ -11,7 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.adapters.actions_output import ActionsOutput
-from bot.cli import Session, _guarded, cli
+from bot.cli import cli
+from bot.cli.ending import guarded
+from bot.cli.session import Session
 from bot.core.ownership import OWNER_TAG
 from bot.core.state import Artifacts, TransitionStage
 from bot.errors import Misuse, Refused, RegistryUnavailable
@@ -330,12 +332,12 @@ class TestVerbose:
         self, directory: Path, capsys: pytest.CaptureFixture[str], *arguments: str, error: Exception | None = None
     ) -> str:
         """What the error stream holds after a run, and after an error that follows it."""
-        _guarded(lambda: cli.main(["--repo", str(directory), *arguments], standalone_mode=False))
+        guarded(lambda: cli.main(["--repo", str(directory), *arguments], standalone_mode=False))
 
         def fail() -> None:
             raise error or ZeroDivisionError("token correct-horse-battery")
 
-        assert _guarded(fail) == 3
+        assert guarded(fail) == 3
         return capsys.readouterr().err
 
     def test_shows_a_traceback_of_the_unexpected(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -363,6 +365,6 @@ class TestVerbose:
 
     def test_shows_what_the_adapters_log(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         for arguments, shown in ((("-v", "validate"), True), (("validate",), False)):
-            _guarded(lambda: cli.main(["--repo", str(tmp_path), *arguments], standalone_mode=False))  # noqa: B023 - called at once
+            guarded(lambda: cli.main(["--repo", str(tmp_path), *arguments], standalone_mode=False))  # noqa: B023 - called at once
             logging.getLogger("bot.adapters.github").debug("asked for a page")
             assert ("bot.adapters.github: asked for a page" in capsys.readouterr().err) is shown

@@ -113,13 +113,17 @@ def _form(name: str, command: click.Command) -> str:
     words = ["stagewright", name]
     for parameter in command.params:
         if isinstance(parameter, click.Argument):
-            shown = (parameter.metavar or str(parameter.name).upper()) + ("..." if parameter.nargs == -1 else "")
+            shown = _value(parameter).strip("[]") + ("..." if parameter.nargs == -1 else "")
             words.append(shown if parameter.required else f"[{shown}]")
         elif isinstance(parameter, click.Option) and not parameter.hidden:
-            value = "" if parameter.is_flag else f" {str(parameter.name).upper()}"
+            value = "" if parameter.is_flag else f" {_value(parameter)}"
             option = f"{parameter.opts[-1]}{value}"
             words.append(option if parameter.required else f"[{option}]")
     return " ".join(words)
+
+
+def _value(parameter: click.Parameter) -> str:
+    return parameter.metavar or str(parameter.name).upper()
 
 
 def test_the_readme_has_the_commands_and_their_options_and_no_others() -> None:
@@ -138,7 +142,7 @@ def test_the_readme_names_the_options_before_a_command() -> None:
 
 def test_the_readme_lists_the_exit_codes_of_the_program() -> None:
     listed = {row[0] for row in _table_below("README.md", "| exit code | means |")}
-    returns = [node.value for node in ast.walk(_source("bot/cli.py")) if isinstance(node, ast.Return)]
+    returns = [node.value for node in ast.walk(_source("bot/cli/ending.py")) if isinstance(node, ast.Return)]
     codes = {str(value.value) for value in returns if isinstance(value, ast.Constant) and type(value.value) is int}
     assert {"2", "3", "130"} <= codes
     assert listed == codes | {"0", "1"}

@@ -21,7 +21,8 @@ import click
 import pytest
 from mlflow import MlflowClient
 
-from bot.cli import _guarded, cli
+from bot.cli import cli
+from bot.cli.ending import guarded
 from bot.core.spec import file_of_model
 from bot.sandbox.team import Team
 from tests.test_architecture import COMMANDS
@@ -128,7 +129,7 @@ class World:
             os.environ.clear()
             os.environ.update(environment)
             os.chdir(folder)
-            return _guarded(lambda: cli.main(list(words), standalone_mode=False))
+            return guarded(lambda: cli.main(list(words), standalone_mode=False))
         finally:
             log.handlers[:], log.level = before[:2]
             os.chdir(before[2])

@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from bot.errors import Refused
+from bot.errors import CouldNotTell, Refused
 
 _NEW_FILE: Final = 0o644
 """What git checks out; a temporary file is its owner's alone."""
@@ -22,20 +22,31 @@ class WorkingFiles:
     def write(self, path: str, content: bytes) -> None:
         """Replace a file's content, keeping its permissions, or make a file that everybody may read, with its folder.
 
-        Raises Refused for a path that leaves the repository or leads through a symbolic link.
+        Raises Refused for a path that leaves the repository or leads through a symbolic link, CouldNotTell when the
+        file system does not take it.
         """
         top = self._directory.resolve()
         target = top / path
         if not target.is_relative_to(top) or target.resolve() != target:
             raise Refused(f"{path} is not a file of this repository.", fix="Replace the symbolic link by a file.")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-            try:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).chmod(target.stat().st_mode if target.exists() else _NEW_FILE)
-                Path(file.name).replace(target)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
+        try:
+            _replace(target, content)
+        except OSError as error:
+            raise CouldNotTell(
+                f"{path} could not be written: {error.strerror or error}.",
+                fix="Make its folder one that this user can write to; then run the command again, which goes on.",
+            ) from error
+
+
+def _replace(target: Path, content: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).chmod(target.stat().st_mode if target.exists() else _NEW_FILE)
+            Path(file.name).replace(target)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise

@@ -12,7 +12,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -32,7 +32,7 @@ from bot.core.ownership import is_named, taken_over, to_claim
 from bot.core.plan import Adoption, Change, InSync, Item, Plan, Refusal, Unmanagement, reverting, writes
 from bot.core.results import ApplyResult, PlanResult
 from bot.core.spec import EVIDENCE_FOLDER, encoded
-from bot.core.state import Identity, RegistryState, Run, SlotKey, Write
+from bot.core.state import Identity, RegistryState, Run, SlotKey, Write, holding_of, named
 from bot.errors import LogMoved, LogUnavailable, Misuse, StagewrightError, UnfitFile
 from bot.ports import (
     SILENT,
@@ -104,7 +104,7 @@ def apply(ports: Ports, occasion: Occasion, comment: Comment, *, force: bool) ->
             return _applied(ports, occasion, comment, force=force)
         except LogMoved:
             continue
-    raise LogMoved("The audit log kept moving: other applies are running.", fix="Run `stagewright apply` again.")
+    raise LogMoved("The audit log kept moving: other applies are running.", fix=f"Run `{occasion.command}` again.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,11 +306,7 @@ def _announcement(item: Item, decision: Decision, occasion: Occasion) -> Draft |
 
 def _reverted(change: Change, decision: Decision, occasion: Occasion) -> str:
     holding = decision.situation.actual.holding(change.key)
-    return f"reverted drift: the registry held {_all(holding)}" if occasion.revert else ""
-
-
-def _all(holding: Sequence[Identity]) -> str:
-    return " and ".join(f"version {identity.version}" for identity in holding) or "nothing"
+    return f"reverted drift: the registry held {named(*holding)}" if occasion.revert else ""
 
 
 def _draft(
@@ -372,8 +368,8 @@ def _write(registry: RegistryWriter, planned: Iterable[Write], not_ours: Mapping
 def _outcome(change: Change, intent: Entry, actual: RegistryState, failures: Mapping[str, str], time: str) -> Draft:
     """What the registry, read back, says of a change."""
     holding = actual.holding(change.key)
-    done = holding == (() if change.after is None else (change.after,))
+    done = holding == holding_of(change.after)
     why = failures.get(change.key[0], "the write had no effect").rstrip(".")
-    reason = intent.reason if done else f"{why}; the slot holds {_all(holding)}"
+    reason = intent.reason if done else f"{why}; the slot holds {named(*holding)}"
     event = "applied" if done else "failed"
     return intent.draft(event=event, time=time, intended=intent.seq, reason=reason)

@@ -11,6 +11,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -18,17 +19,15 @@ from typing import Final
 
 from bot.commands.apply import Occasion, Ports, apply, preview
 from bot.commands.gathering import Desired, read_desired
-from bot.commands.opening import LABEL, free_branch, has_content
+from bot.commands.opening import LABEL, SUPERSEDED, commit_message, edited_file, free_branch, has_content
 from bot.commands.recording import Comment
 from bot.commands.situation import Situation, situation
 from bot.core.adoption import BRANCH_ROOT, Adopting, AdoptionFacts, adopting, edits_of
-from bot.core.approval import REQUESTER_TRAILER
 from bot.core.audit import seen_versions
 from bot.core.drift import DriftFacts, DriftReport, assigned, drift
 from bot.core.pulls import Issue, NewPull, PullRequest
 from bot.core.results import Adopted, ApplyResult, DriftResult, PlanResult, Posted
 from bot.core.state import Artifacts, Identity, ModelVersion, Run
-from bot.documents import Edit, edited
 from bot.errors import CouldNotTell, InvalidDocuments, RegistryForbidden
 from bot.ports import AuditLog, Issues, PullRequests, Registry, Tree
 
@@ -36,9 +35,9 @@ ISSUE_TITLE: Final = "Drift between Git and the registry"
 ISSUE_LABEL: Final = "drift"
 ISSUE_MARKER: Final = "<!-- stagewright:drift -->"
 CLEAN: Final = "The registry is what Git says again: no drift is left."
-SUPERSEDED: Final = "superseded"
 MOST_LISTINGS: Final = 500
 """Versions whose files are looked at in one run: each costs a request, which may take a second on a slow storage."""
+_BRANCH: Final = re.compile(rf"{BRANCH_ROOT}/[0-9a-f]{{12}}(?:-after-[0-9]+)*")
 _NOT_LISTED: Final = Artifacts("unknown", f"one run looks at the files of {MOST_LISTINGS} versions")
 
 
@@ -128,9 +127,9 @@ def _opened(
     *,
     dry_run: bool,
 ) -> Adopted:
-    ours = [pull for pull in pulls.open_proposals(f"{BRANCH_ROOT}/") if LABEL in pull.labels and pull.author_is_bot]
-    same = next((pull for pull in ours if has_content(pull, wanted.branch)), None)
-    others = tuple(pull for pull in ours if pull is not same)
+    there = pulls.open_proposals(f"{BRANCH_ROOT}/")
+    same = next((pull for pull in there if has_content(pull, wanted.branch)), None)
+    others = tuple(pull for pull in there if pull is not same and _is_ours(pull))
     if same:
         _close(pulls, others, same, dry_run=dry_run)
         return Adopted(wanted, None, same, others)
@@ -142,6 +141,11 @@ def _opened(
     return Adopted(wanted, new, pull, others)
 
 
+def _is_ours(pull: PullRequest) -> bool:
+    """By its author and branch: a run that was cut off has opened it, but not labelled it."""
+    return pull.author_is_bot and _BRANCH.fullmatch(pull.head_ref) is not None
+
+
 def _close(pulls: PullRequests, outdated: Sequence[PullRequest], by: PullRequest, *, dry_run: bool) -> None:
     for pull in () if dry_run else outdated:
         pulls.supersede(pull.number, SUPERSEDED, f"Replaced by #{by.number}: the registry holds something else by now.")
@@ -151,13 +155,12 @@ def _new_pull(
     wanted: Adopting, found: Found, pulls: PullRequests, requesters: Sequence[str], wording: AdoptionWording
 ) -> NewPull:
     title = wording.title(wanted)
-    trailers = [f"{REQUESTER_TRAILER}: {requester}" for requester in requesters]
     desired = found.situation.desired
     return NewPull(
         branch=free_branch(pulls, wanted.branch)[0],
         base="main",
         base_sha=str(desired.commit),
-        message="\n".join([title, *(["", *trailers] if trailers else []), ""]),
+        message=commit_message(title, requesters),
         files=dict(_file(wanted, desired, model) for model in sorted({one.key[0] for one in wanted.slots})),
         title=title,
         body=wording.body(wanted, found.situation.registry),
@@ -167,19 +170,25 @@ def _new_pull(
 
 def _file(wanted: Adopting, desired: Desired, model: str) -> tuple[str, bytes]:
     document = desired.repository.models[model]
-    edits = [Edit(path, value) for path, value in edits_of(wanted.slots, model).items()]
-    return document.file, edited(document, edits).encode()
+    return document.file, edited_file(document, edits_of(wanted.slots, model))
 
 
 def revert(
     found: Found, ports: Ports, occasion: Occasion, comment: Comment, *, force: bool, repository: str | None
 ) -> DriftResult:
     """Put back what Git approved, and look again (rule 3)."""
-    if not any(one.revertable for one in found.report.found):
+    if not _is_to_revert(found):
         return replace(result_of(found), wish="revert")
     done: ApplyResult = apply(ports, replace(occasion, revert=True), comment, force=force)
     left = look(ports.tree, ports.registry, ports.log, occasion.now(), repository)
     return replace(result_of(left), wish="revert", reverted=done)
+
+
+def _is_to_revert(found: Found) -> bool:
+    """What a run that was cut off has begun to put back is no drift any more, but pending."""
+    return any(one.revertable for one in found.report.found) or any(
+        change.resumes for change in found.situation.plan.changes
+    )
 
 
 def preview_revert(
@@ -194,7 +203,7 @@ def preview_revert(
 ) -> DriftResult:
     """What `revert` would do now. Changes nothing."""
     planned: PlanResult | None = None
-    if any(one.revertable for one in found.report.found):
+    if _is_to_revert(found):
         planned = preview(tree, registry, pulls, log, replace(occasion, revert=True), force=force)
     return replace(result_of(found), wish="revert", reverted=planned, dry_run=True)
 

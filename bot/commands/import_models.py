@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from bot.core.checks import shown
 from bot.core.globs import matches
 from bot.core.importing import Imported, LeftOut, NewFile, Passed, imported, to_ask
 from bot.core.results import ImportResult
@@ -35,6 +36,7 @@ def import_models(
     """Write a file per model that has something to manage. Raises Misuse for a glob that no model matches."""
     existing = frozenset(tree.list(None, MODELS_FOLDER))
     models = _asked_for(registry, request)
+    _refuse_unknown_aliases(models, request.follow)
     asked = registry.state(to_ask(models, existing, registry.capabilities)).models
     whole = [asked.get(model.name, model) for model in models]
     found = imported(whole, existing, request.repository, request.follow)
@@ -50,6 +52,12 @@ def import_models(
     for new in () if request.dry_run else result.written:
         files.write(new.file, _content(new))
     return result
+
+
+def _refuse_unknown_aliases(models: Sequence[RegisteredModel], follow: Sequence[str]) -> None:
+    for alias in follow:
+        if not any(alias in model.aliases for model in models):
+            raise Misuse(f"No model has the alias {shown(alias)}.", fix="Correct the alias behind --follow.")
 
 
 def _asked_for(registry: Registry, request: ImportRequest) -> Sequence[RegisteredModel]:

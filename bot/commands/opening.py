@@ -1,11 +1,18 @@
-"""What the commands that open pull requests share: their label, and branches that are named after their content."""
+"""What the commands that open pull requests share: labels, branches that are named after their content, messages."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from bot.core.approval import REQUESTER_TRAILER
 from bot.core.pulls import PullRequest
+from bot.core.spec import ModelSpec
+from bot.documents import Document, Edit, edited
 from bot.ports import PullRequests
 
 LABEL = "stagewright"
+SUPERSEDED = "superseded"
+"""On a pull request that the bot closed in favour of another: nobody declined it."""
 
 
 def free_branch(pulls: PullRequests, branch: str) -> tuple[str, PullRequest | None]:
@@ -22,3 +29,17 @@ def free_branch(pulls: PullRequests, branch: str) -> tuple[str, PullRequest | No
 def has_content(pull: PullRequest, branch: str) -> bool:
     """Whether a pull request was opened for the content that `branch` is named after."""
     return pull.head_ref == branch or pull.head_ref.startswith(f"{branch}-after-")
+
+
+def commit_message(title: str, requesters: Sequence[str], *, why: str = "", trailers: Sequence[str] = ()) -> str:
+    """Title, reason and trailers, a paragraph each. The last one ends in a trailer for each requester.
+
+    `why` is one line that nobody else's words begin, so that no text of theirs reads as a trailer.
+    """
+    said = "\n".join([*trailers, *(f"{REQUESTER_TRAILER}: {requester}" for requester in requesters)])
+    return "\n\n".join(filter(None, (title, why, said))) + "\n"
+
+
+def edited_file(document: Document[ModelSpec], edits: Mapping[tuple[str, ...], int | None]) -> bytes:
+    """A model's file with other values in some slots."""
+    return edited(document, [Edit(path, value) for path, value in edits.items()]).encode()

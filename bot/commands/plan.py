@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Final
 
@@ -19,7 +19,7 @@ from bot.core.guards import GuardFacts, guarded
 from bot.core.plan import InSync, Plan, Refusal, writes
 from bot.core.pulls import PullRequest
 from bot.core.results import Place, PlanResult, ValidateResult
-from bot.core.state import SlotKey, is_stage
+from bot.core.state import SlotKey, section_of
 from bot.documents import Repository, read_repository
 from bot.errors import InvalidDocuments, Refused
 from bot.ports import AuditLog, PullRequests, Registry, Tree
@@ -108,14 +108,9 @@ def _places(plan: Plan, repository: Repository, shows: Callable[[str], bool]) ->
     others = [item.key for item in in_files if not isinstance(item, Refusal)]
     for key in (*refused[:MOST_PLACES], *others[:MOST_PLACES]):
         document = repository.models[key[0]]
-        yield key, Place(document.file, *document.position(*_path(key)))
+        yield key, Place(document.file, *document.position(section_of(key[1]), key[1]))
 
 
 def _is_shown(key: SlotKey, repository: Repository, shows: Callable[[str], bool]) -> bool:
     document = repository.models.get(key[0])
     return document is not None and shows(document.file)
-
-
-def _path(key: SlotKey) -> Sequence[str]:
-    """Where a slot stands in its model's file."""
-    return ("stages" if is_stage(key[1]) else "aliases", key[1])

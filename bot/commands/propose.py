@@ -15,18 +15,14 @@ from datetime import datetime
 
 from bot.commands.comparing import Scan, scan
 from bot.commands.judging import Judge
-from bot.commands.opening import LABEL, free_branch, has_content
-from bot.core.approval import EVIDENCE_TRAILER, REQUESTER_TRAILER
+from bot.commands.opening import LABEL, SUPERSEDED, commit_message, edited_file, free_branch, has_content
+from bot.core.approval import EVIDENCE_TRAILER
 from bot.core.audit import seen_versions
 from bot.core.proposal import BRANCH_ROOT, NothingToPropose, Proposal, branch_prefix
 from bot.core.pulls import NewPull, PullRequest
 from bot.core.results import Opened, ProposeResult, Skipped
-from bot.core.spec import ModelSpec
 from bot.core.state import Run
-from bot.documents import Document, Edit, edited
 from bot.ports import SILENT, AuditLog, Progress, PullRequests, Registry, Tree
-
-SUPERSEDED = "superseded"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +133,11 @@ def _new_pull(
         branch=branch,
         base="main",
         base_sha=base,
-        message=_message(title, proposal, request.requesters),
-        files={document.file: _edited(document, proposal), proposal.evidence.path: proposal.evidence.to_bytes()},
+        message=commit_message(title, request.requesters, trailers=[f"{EVIDENCE_TRAILER}: {proposal.evidence.digest}"]),
+        files={
+            document.file: edited_file(document, proposal.edits),
+            proposal.evidence.path: proposal.evidence.to_bytes(),
+        },
         title=title,
         body=_replacing(replaced) + wording.body(proposal, found.runs, found.registry),
         labels=(LABEL,),
@@ -148,14 +147,3 @@ def _new_pull(
 def _replacing(replaced: Sequence[PullRequest]) -> str:
     numbers = ", ".join(f"#{pull.number}" for pull in replaced)
     return f"Replaces {numbers}: what was compared there has changed.\n\n" if replaced else ""
-
-
-def _edited(document: Document[ModelSpec], proposal: Proposal) -> bytes:
-    edits = [Edit(path, value) for path, value in proposal.edits.items()]
-    return edited(document, edits).encode()
-
-
-def _message(title: str, proposal: Proposal, requesters: Sequence[str]) -> str:
-    trailers = [f"{EVIDENCE_TRAILER}: {proposal.evidence.digest}"]
-    trailers += [f"{REQUESTER_TRAILER}: {requester}" for requester in requesters]
-    return "\n".join([title, "", *trailers, ""])

@@ -8,14 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bot.commands.gathering import Desired, read_desired
-from bot.commands.opening import LABEL, free_branch, has_content
+from bot.commands.opening import LABEL, commit_message, edited_file, free_branch, has_content
 from bot.commands.situation import Situation, situation
-from bot.core.approval import REQUESTER_TRAILER, Scope, requirements
+from bot.core.approval import Scope, requirements
 from bot.core.proposal import branch_folder
 from bot.core.pulls import NewPull
 from bot.core.results import RollbackResult
@@ -31,7 +31,6 @@ from bot.core.rollback import (
     slot_to_roll_back,
 )
 from bot.core.spec import ModelSpec, file_of_model
-from bot.documents import Edit, edited
 from bot.errors import LogUnavailable, Misuse
 from bot.ports import AuditLog, PullRequests, Registry, Tree
 
@@ -130,22 +129,15 @@ def _new_pull(
 ) -> NewPull:
     rollback, wish = case.rollback, case.wish
     document = desired.repository.models[rollback.model]
-    edits = [Edit(path, value) for path, value in rollback.edits.items()]
     title = wording.title(rollback)
     branch, _ = free_branch(pulls, rollback.branch)
     return NewPull(
         branch=branch,
         base="main",
         base_sha=base,
-        message=_message(title, wording.why(wish), wish.requesters),
-        files={document.file: edited(document, edits).encode()},
+        message=commit_message(title, wish.requesters, why=wording.why(wish)),
+        files={document.file: edited_file(document, rollback.edits)},
         title=title,
         body=wording.body(case),
         labels=(LABEL, KIND_LABEL),
     )
-
-
-def _message(title: str, why: str, requesters: Sequence[str]) -> str:
-    """The reason has a paragraph of its own, above that of the trailers, and never begins a line."""
-    trailers = [f"{REQUESTER_TRAILER}: {requester}" for requester in requesters]
-    return "\n".join([title, "", why, *(["", *trailers] if trailers else []), ""])

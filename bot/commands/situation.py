@@ -10,7 +10,7 @@ from bot.commands.gathering import Desired, entries_of, read_log, refuse_unsuppo
 from bot.core.audit import Appended, Chain, Entry, anchor_problems, anchors, bases, chained, open_intents, seen, stamp
 from bot.core.plan import Item, Plan, Refusal, Settled, plan, settle
 from bot.core.spec import desired_state
-from bot.core.state import Identity, RegistryState, SlotKey, is_stage
+from bot.core.state import Identity, RegistryState, SlotKey, section_of
 from bot.errors import LogUnavailable
 from bot.ports import AuditLog, Registry
 
@@ -78,7 +78,7 @@ def _with_place(item: Item, desired: Desired) -> Item:
         return item
     model, slot = item.key
     document = desired.repository.models[model]
-    line, column = document.position("stages" if is_stage(slot) else "aliases", slot)
+    line, column = document.position(section_of(slot), slot)
     return replace(item, reason=f"{document.file}:{line}:{column}: {item.reason}")
 
 

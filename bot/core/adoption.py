@@ -16,8 +16,9 @@ from bot.core.approval import Requirements, Scope, requirements
 from bot.core.canonical import canonical, digest
 from bot.core.changes import changes_between
 from bot.core.drift import Drift, DriftReport
-from bot.core.spec import ApprovalPolicy, Follows, ModelSpec, desired_state, file_of_model
-from bot.core.state import Identity, RegistryState, SlotKey, is_stage
+from bot.core.proposal import followers
+from bot.core.spec import ApprovalPolicy, ModelSpec, desired_state, file_of_model
+from bot.core.state import Identity, RegistryState, SlotKey, section_of
 
 BRANCH_ROOT: Final = "adopt"
 
@@ -66,11 +67,10 @@ class AdoptionFacts:
 def adopting(report: DriftReport, facts: AdoptionFacts) -> Adopting:
     """Rules 1 to 3."""
     slots = tuple(one for one in report.found if one.adoptable)
-    followers = tuple(sorted(_followers(slots, facts), key=lambda follower: follower.key))
     edited = {one.key for one in slots}
     return Adopting(
         slots=slots,
-        followers=followers,
+        followers=tuple(sorted(_followers(slots, facts), key=lambda follower: follower.key)),
         left_out=tuple(one for one in report.found if one not in slots and one.hangs_on not in edited),
         needs=requirements(facts.policy, _scope(facts, slots), facts.requesters),
         branch=f"{BRANCH_ROOT}/{_content(slots)[:12]}",
@@ -80,11 +80,7 @@ def adopting(report: DriftReport, facts: AdoptionFacts) -> Adopting:
 
 def edits_of(slots: Collection[Drift], model: str) -> Mapping[tuple[str, ...], int | None]:
     """The edits of one model's file: path to new value."""
-    return {
-        ("stages" if is_stage(one.key[1]) else "aliases", one.key[1]): _value(one)
-        for one in slots
-        if one.key[0] == model
-    }
+    return {(section_of(one.key[1]), one.key[1]): _value(one) for one in slots if one.key[0] == model}
 
 
 def _value(one: Drift) -> int | None:
@@ -95,9 +91,9 @@ def _followers(slots: Collection[Drift], facts: AdoptionFacts) -> Iterator[Follo
     """Rule 2."""
     for one in slots:
         model, stage = one.key
-        for alias, value in facts.specs[model].aliases.items():
+        for alias in followers(facts.specs[model], stage):
             holding = facts.actual.holding((model, alias))
-            if isinstance(value, Follows) and value.follows == stage and holding != one.holds:
+            if holding != one.holds:
                 yield Follower((model, alias), stage, holding)
 
 
@@ -111,9 +107,8 @@ def _scope(facts: AdoptionFacts, slots: Collection[Drift]) -> Scope:
 def _after(slots: Collection[Drift], specs: Mapping[str, ModelSpec]) -> Iterator[tuple[SlotKey, int | None]]:
     for one in slots:
         yield one.key, _value(one)
-        for alias, value in specs[one.key[0]].aliases.items():
-            if isinstance(value, Follows) and value.follows == one.key[1]:
-                yield (one.key[0], alias), _value(one)
+        for alias in followers(specs[one.key[0]], one.key[1]):
+            yield (one.key[0], alias), _value(one)
 
 
 def _content(slots: Collection[Drift]) -> str:

@@ -37,7 +37,7 @@ from bot.core.spec import (
     WithAlias,
     file_of_model,
 )
-from bot.core.state import STAGES, Capabilities, is_stage
+from bot.core.state import STAGES, Capabilities, section_of
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and indexes from the top of a document to a value."""
@@ -333,8 +333,7 @@ def _managed(spec: ModelSpec) -> str:
 
 
 def _manage(slot: str) -> str:
-    section = "stages" if is_stage(slot) else "aliases"
-    return f"Correct the slot, or add it with its version under `{section}:`."
+    return f"Correct the slot, or add it with its version under `{section_of(slot)}:`."
 
 
 def shown(text: str, limit: int = 80) -> str:

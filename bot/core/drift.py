@@ -13,6 +13,7 @@ Per slot the first of rules 2 to 6 that fits is told; `base` is what the log lef
 8. `unmanaged-production`: a model without a file has a version in Production. Not told of a model that another
    repository owns, nor of one whose Production the log saw un-managed, since that was approved.
 9. Pending, which is no drift: what the next apply changes, adopts or un-manages, and what an interrupted one intended.
+10. Neither way out is open for a model that another repository owns: apply would refuse it.
 """
 
 from __future__ import annotations
@@ -24,9 +25,20 @@ from typing import Final, Literal, TypeAlias
 
 from bot.core.audit import Entry, bases, open_intents, seen
 from bot.core.changes import SlotValue
-from bot.core.ownership import other_owner
-from bot.core.spec import Follows, ModelSpec, desired_state, file_of_model
-from bot.core.state import Artifacts, Identity, ModelVersion, RegisteredModel, RegistryState, Run, SlotKey
+from bot.core.checks import shown
+from bot.core.ownership import other_owner, ways_out
+from bot.core.spec import ModelSpec, desired_state, file_of_model, followed_stages
+from bot.core.state import (
+    Artifacts,
+    Identity,
+    ModelVersion,
+    RegisteredModel,
+    RegistryState,
+    Run,
+    SlotKey,
+    holding_of,
+    named,
+)
 
 Code: TypeAlias = Literal[
     "model-missing",
@@ -152,7 +164,7 @@ class _Look:
         self.specs, self.actual, self.listed = facts.specs, facts.actual, facts.listed
         self.repository = facts.repository
         self.bases, self.seen = bases(facts.entries), seen(facts.entries)
-        self.desired = desired_state(facts.specs)
+        self.desired, self.follows = desired_state(facts.specs), followed_stages(facts.specs)
         self.last = {entry.key: entry for entry in facts.entries if entry.event in ("applied", "adopted")}
         self.intended = open_intents(facts.entries)
 
@@ -175,7 +187,7 @@ class _Look:
             found = rule(key, holding)
             if found:
                 return found
-        agrees = key in self.bases and self._wanted(key) == _held(self.bases[key])
+        agrees = key in self.bases and self._wanted(key) == holding_of(self.bases[key])
         return None if agrees else Pending(key, holding, self.desired[key])
 
     def unmanaged_models(self) -> Iterator[Drift]:
@@ -187,7 +199,7 @@ class _Look:
                 yield Drift(
                     (model.name, "Production"),
                     "unmanaged-production",
-                    f"{named(holding)} is in Production, and Git does not manage the model",
+                    f"{named(*holding)} is in Production, and Git does not manage the model",
                     f"Run `stagewright import {shlex.quote(model.name)}` and merge the file that it writes.",
                     holds=holding,
                 )
@@ -200,32 +212,32 @@ class _Look:
             return None
         if self.desired[key] != base.version and holding == self._wanted(key):
             return None
-        now = f"the registry holds {named(holding)}"
+        now = f"the registry holds {named(*holding)}"
         if there is None:
-            sentence = f"{named((base,))}, which was left here, was deleted; {now}"
-            way_out = f"Nothing can put {named((base,))} back. {self._adopt_way(key, holding)}"
+            sentence = f"{named(base)}, which was left here, was deleted; {now}"
+            way_out = f"Nothing can put {named(base)} back. {self._adopt_way(key, holding)}"
             return self._drift(key, "version-deleted", sentence, way_out)
         difference = _difference(base, there.identity)
-        sentence = f"{named((base,))} is not the version of that number that was left here ({difference}); {now}"
+        sentence = f"{named(base)} is not the version of that number that was left here ({difference}); {now}"
         return self._drift(key, "version-recreated", sentence, _OUT_OF_RECREATION)
 
     def _several(self, key: SlotKey, holding: tuple[Identity, ...]) -> Drift | None:
         """Rule 3."""
         if len(holding) < 2:
             return None
-        sentence = f"the registry holds {named(holding)} at once; {self._expected(key)}"
+        sentence = f"the registry holds {named(*holding)} at once; {self._expected(key)}"
         way_out = f"{self._revert_way(key)} Archiving in MLflow what does not belong there also ends it."
         return self._drift(key, "two-versions", sentence, way_out)
 
     def _disagreeing(self, key: SlotKey, holding: tuple[Identity, ...]) -> Drift | None:
         """Rule 4."""
-        stage = self._followed(key)
+        stage = self.follows.get(key)
         if stage is None or key not in self.bases:
             return None
         there, drifted = self.actual.holding(stage), self._has_drifted(key)
         if holding == there or self._is_resumable(stage, there) or not (drifted or self._has_drifted(stage)):
             return None
-        sentence = f"the alias holds {named(holding)}, and {stage[1]}, which it follows, holds {named(there)}"
+        sentence = f"the alias holds {named(*holding)}, and {stage[1]}, which it follows, holds {named(*there)}"
         if drifted:
             return self._drift(key, "alias-disagrees", sentence, self._revert_way(key))
         way_out = f"See {stage[1]}, which was moved; the alias was not."
@@ -235,7 +247,7 @@ class _Look:
         """Rule 5."""
         if not self._has_drifted(key):
             return None
-        sentence = f"the registry holds {named(holding)}; {self._expected(key)}"
+        sentence = f"the registry holds {named(*holding)}; {self._expected(key)}"
         return self._drift(key, "wrong-version", sentence, f"{self._revert_way(key)} {self._adopt_way(key, holding)}")
 
     def _not_imported(self, key: SlotKey, holding: tuple[Identity, ...]) -> Drift | None:
@@ -244,23 +256,24 @@ class _Look:
             return None
         wants = f"Git wants {_value(self.desired[key])}, and the log knows nothing of this slot yet"
         return self._drift(
-            key, "not-imported", f"the registry holds {named(holding)}, {wants}", self._adopt_way(key, holding)
+            key, "not-imported", f"the registry holds {named(*holding)}, {wants}", self._adopt_way(key, holding)
         )
 
     def _drift(self, key: SlotKey, code: Code, sentence: str, way_out: str) -> Drift:
         entry, holding = self.last.get(key), self.actual.holding(key)
+        owner = other_owner(self.actual.models[key[0]], self.repository)
         return Drift(
             key,
             code,
             sentence,
-            way_out.strip(),
+            f"The repository {shown(owner)} owns it. {ways_out(key[0])}" if owner else way_out.strip(),
             holds=holding,
             base=self.bases.get(key),
             desired=self.desired[key],
             left_at=entry.time if entry else None,
             left_by=entry.pull_request if entry else None,
-            revertable=self._is_revertable(key),
-            adoptable=self._is_adoptable(key, holding),
+            revertable=owner is None and self._is_revertable(key),
+            adoptable=owner is None and self._is_adoptable(key, holding),
             is_promotion=not self.seen.get(key, frozenset()).issuperset(holding),
         )
 
@@ -276,45 +289,42 @@ class _Look:
         """Neither the base nor what Git wants, in a slot that has a base."""
         if key not in self.bases:
             return False
-        return self.actual.holding(key) not in (_held(self.bases[key]), self._wanted(key))
+        return self.actual.holding(key) not in (holding_of(self.bases[key]), self._wanted(key))
 
     def _is_resumable(self, key: SlotKey, holding: tuple[Identity, ...]) -> bool:
         """Whether an interrupted run left this slot as it found it: the next apply goes on."""
         intent = self.intended.get(key)
-        return intent is not None and holding == _held(intent.identity_before)
+        return intent is not None and holding == holding_of(intent.identity_before)
 
     def _goes_back(self, key: SlotKey) -> bool:
         """Whether Git still wants what was left in the slot, and it exists."""
-        return key in self.bases and self._wanted(key) == _held(self.bases[key])
+        return key in self.bases and self._wanted(key) == holding_of(self.bases[key])
 
     def _is_revertable(self, key: SlotKey) -> bool:
-        return self._has_drifted(key) and self._goes_back(key) and self._are_ready(_held(self.bases[key]))
+        return self._has_drifted(key) and self._goes_back(key) and self._are_ready(holding_of(self.bases[key]))
 
     def _is_adoptable(self, key: SlotKey, holding: tuple[Identity, ...]) -> bool:
         """An edit of the slot's value must make a difference, and a follower has no value of its own."""
         says_it = (holding[0].version if holding else None) == self.desired[key]
-        return len(holding) < 2 and not says_it and self._followed(key) is None and self._are_ready(holding)
+        return len(holding) < 2 and not says_it and self.follows.get(key) is None and self._are_ready(holding)
 
     def _are_ready(self, holding: tuple[Identity, ...]) -> bool:
         versions = (self.actual.version(identity.model, identity.version) for identity in holding)
         return all(version is not None and version.status == "READY" for version in versions)
 
-    def _followed(self, key: SlotKey) -> SlotKey | None:
-        value = self.specs[key[0]].aliases.get(key[1])
-        return (key[0], value.follows) if isinstance(value, Follows) else None
-
     def _expected(self, key: SlotKey) -> str:
         if key not in self.bases:
             return f"Git wants {_value(self.desired[key])}"
-        left = f"it was left with {named(_held(self.bases[key]))}"
+        left = f"it was left with {named(self.bases[key])}"
         return f"{left}, as Git wants it" if self._goes_back(key) else f"{left}, Git wants {_value(self.desired[key])}"
 
     def _revert_way(self, key: SlotKey) -> str:
         if key not in self.bases:
             return ""
-        base = named(_held(self.bases[key]))
+        base = named(self.bases[key])
         if self._is_revertable(key):
-            return f"{REVERT} {f'puts {base} back' if self.bases[key] else 'empties it'}."
+            back = f"puts {base} back" if self.bases[key] else "empties it"
+            return f"{REVERT} {back}{self._unless_nobody_approved(key)}."
         if self._goes_back(key):
             return f"{base.capitalize()} is not READY: wait until it is, then run {REVERT}."
         return (
@@ -322,13 +332,18 @@ class _Look:
             " MLflow and run `stagewright apply`."
         )
 
+    def _unless_nobody_approved(self, key: SlotKey) -> str:
+        """What the log found there may have been merged with approvals or not; only git and GitHub can tell."""
+        approved = key in self.last and self.last[key].mandate is not None
+        return "" if approved else ", if an approved pull request brought that into Git; else do it in MLflow by hand"
+
     def _adopt_way(self, key: SlotKey, holding: tuple[Identity, ...]) -> str:
-        stage = self._followed(key)
+        stage = self.follows.get(key)
         if stage:
             return f"No edit can say it: the alias follows {stage[1]}."
         if not self._is_adoptable(key, holding):
             return ""
-        way = f"{ADOPT} opens a pull request that makes the YAML say {named(holding)}"
+        way = f"{ADOPT} opens a pull request that makes the YAML say {named(*holding)}"
         if self.seen.get(key, frozenset()).issuperset(holding):
             return f"{way}."
         return f"{way}. It never held this slot, so that is a promotion, which needs evidence."
@@ -393,15 +408,6 @@ def _unchecked(facts: DriftFacts) -> Iterator[str]:
         first = f"{identities[0].model} version {identities[0].version}"
         more = f" and {len(identities) - 1:,} more" if len(identities) > 1 else ""
         yield f"the files of {first}{more}: {why}"
-
-
-def named(holding: Sequence[Identity]) -> str:
-    """`version 3`, `version 3 and version 5`, `nothing`."""
-    return " and ".join(f"version {identity.version}" for identity in holding) or "nothing"
-
-
-def _held(identity: Identity | None) -> tuple[Identity, ...]:
-    return () if identity is None else (identity,)
 
 
 def _value(value: SlotValue) -> str:

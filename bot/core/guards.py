@@ -21,7 +21,6 @@ guard 7 then.
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -32,7 +31,7 @@ from bot.core.checks import shown
 from bot.core.evidence import Evidence, changed_rules, recheck
 from bot.core.holds import held_versions, still_held
 from bot.core.mandate import NoMandate
-from bot.core.ownership import OWNER_TAG, other_owner
+from bot.core.ownership import OWNER_TAG, other_owner, ways_out
 from bot.core.plan import Adoption, Change, InSync, Plan, Refusal, Unmanagement, without
 from bot.core.spec import Follows, ModelSpec, PromotionPolicy
 from bot.core.state import Identity, RegistryState, Run, SlotKey
@@ -216,8 +215,7 @@ def _belongs_to(owner: str, item: InSync | Change | Adoption | Refusal) -> Refus
         item.key,
         "owned-elsewhere",
         f"the repository {shown(owner)} owns {model}: its tag {OWNER_TAG} in the registry says so",
-        "Delete its file here if it is managed there. If it moved here, or this repository was renamed, run"
-        f" `stagewright apply --take-over {shlex.quote(model)}`.",
+        ways_out(model),
         before=item.identity if isinstance(item, InSync) else item.before,
         after=item.identity if isinstance(item, InSync) else item.after,
         kind=item.kind if isinstance(item, Change | Refusal) else None,

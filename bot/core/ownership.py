@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterable, Mapping
 from typing import Final
 
@@ -42,6 +43,14 @@ def is_ours(model: RegisteredModel | None, repository: str) -> bool:
 def is_same(one: str, other: str) -> bool:
     """Whether two texts name one repository (rule 2)."""
     return one.casefold() == other.casefold()
+
+
+def ways_out(model: str) -> str:
+    """What to do about a model that another repository owns, wherever that is noticed."""
+    return (
+        "Delete its file here if it is managed there. If it moved here, or this repository was renamed, run"
+        f" `stagewright apply --take-over {shlex.quote(model)}`."
+    )
 
 
 def taken_over(

@@ -13,9 +13,10 @@ Per slot, with its base (the log), its actual holding (the registry) and its des
 9. Before all that, `intended` entries without an outcome are settled by what the registry holds now.
 10. Staging takes no version out of a Production that Git does not manage: refused, since that would empty it.
 11. To revert drift is a plan of its own: where Git still wants the base, what rule 6 refuses becomes a change back to
-    it, and nothing else changes but what an interrupted run intended. Such a change is a rollback or a demotion. Its
-    `before` is what somebody put there, which was never the base: so the log does not hold that version, and it may be
-    proposed and approved like any other. A change back that was cut off is resumed by the next plan of any sort.
+    it, and nothing else changes but what an interrupted run intended. Whatever else is refused refuses what hangs on
+    it here too, and is not told again. A change back is a rollback or a demotion. Its `before` is what somebody put
+    there, which was never the base: so the log does not hold that version, and it may be proposed and approved like any
+    other. One that was cut off is resumed by the next plan of any sort.
 """
 
 from __future__ import annotations
@@ -38,7 +39,9 @@ from bot.core.state import (
     TransitionStage,
     Write,
     after_writes,
+    holding_of,
     is_stage,
+    named,
 )
 
 
@@ -162,13 +165,13 @@ def _item(
     if isinstance(wanted, Refusal):
         return wanted
     holding = actual.holding(key)
-    expected = () if wanted is None else (wanted,)
+    expected = holding_of(wanted)
     if key not in bases:
         return _first(key, holding, expected, wanted, seen, resumes)
     base = bases[key]
     if holding == expected:
         return InSync(key, wanted) if base == wanted else Adoption(key, base, wanted, known=True)
-    if holding == (() if base is None else (base,)):
+    if holding == holding_of(base):
         return Change(key, base, wanted, _kind(wanted, seen), resumes)
     if resumes:
         return Change(key, resumes.identity_before, wanted, _kind(wanted, seen), resumes)
@@ -204,7 +207,7 @@ def _first(
     return Refusal(
         key,
         "import-first",
-        f"the log knows nothing of this slot yet, Git wants {_named(wanted)} and the registry holds {_all(holding)}",
+        f"the log knows nothing of this slot yet, Git wants {named(wanted)} and the registry holds {named(*holding)}",
         "First make the YAML say what the registry holds and merge that; change it in a second pull request.",
         after=wanted,
     )
@@ -224,17 +227,22 @@ def _drift(
     return Refusal(
         key,
         "drift",
-        f"the registry holds {_all(holding)}, but it was left with {_named(base)} and Git wants {_named(wanted)}:"
+        f"the registry holds {named(*holding)}, but it was left with {named(base)} and Git wants {named(wanted)}:"
         " somebody moved it outside of Git",
-        _out_of_drift(key[1], holding, base, seen),
+        _out_of_drift(_back_in(key[1], base, wanted), holding, seen),
         before=base,
         after=wanted,
     )
 
 
-def _out_of_drift(slot: str, holding: tuple[Identity, ...], base: Identity | None, seen: frozenset[Identity]) -> str:
+def _back_in(slot: str, base: Identity | None, wanted: Identity | None) -> str:
+    """Rule 11 goes back only to what Git wants as well."""
+    back = f"Put {named(base)} back in {slot} of the registry" if base else f"Empty {slot} in the registry"
+    return f"{back} by hand or with `stagewright drift --revert`" if base == wanted else back
+
+
+def _out_of_drift(back: str, holding: tuple[Identity, ...], seen: frozenset[Identity]) -> str:
     """A version that never held the slot needs evidence to enter it, which no edit by hand can bring."""
-    back = f"Put {_named(base)} back in {slot} of the registry" if base else f"Empty {slot} in the registry"
     if len(holding) < 2 and seen.issuperset(holding):
         return (
             f"{back}, or merge a pull request that makes the YAML say what the registry holds;"
@@ -246,9 +254,10 @@ def _out_of_drift(slot: str, holding: tuple[Identity, ...], base: Identity | Non
 def reverting(plan_: Plan, specs: Mapping[str, ModelSpec], actual: RegistryState) -> Plan:
     """Rule 11: the plan that puts the bases of drifted slots back."""
     items = {item.key: _back(item, actual) for item in plan_.items if _may_go_back(item)}
-    desired = desired_state(specs)
-    items.update((refusal.key, refusal) for refusal in _emptying_production(items, desired, actual))
-    return Plan(tuple(item for _, item in sorted(hang_together(items, specs, actual).items())))
+    items.update((refusal.key, refusal) for refusal in _emptying_production(items, desired_state(specs), actual))
+    untold = {refusal.key: refusal for refusal in plan_.refusals if refusal.guard != "hangs-on-refused"}
+    whole = hang_together({**untold, **items}, specs, actual)
+    return Plan(tuple(item for key, item in sorted(whole.items()) if key in items))
 
 
 def _may_go_back(item: Item) -> bool:
@@ -277,20 +286,12 @@ def _emptying_production(
             yield Refusal(
                 item.key,
                 "empties-production",
-                f"{_named(item.after)} is in Production, which {model}'s file does not manage: moving it empties that",
+                f"{named(item.after)} is in Production, which {model}'s file does not manage: moving it empties that",
                 "Manage Production in the model's file first, with the version that it should hold or null.",
                 before=item.before,
                 after=item.after,
                 kind=item.kind,
             )
-
-
-def _named(identity: Identity | None) -> str:
-    return f"version {identity.version}" if identity else "nothing"
-
-
-def _all(holding: tuple[Identity, ...]) -> str:
-    return " and ".join(_named(identity) for identity in holding) or "nothing"
 
 
 def hang_together(
@@ -428,10 +429,10 @@ def settle(
 
 def _outcome(intent: Entry, holding: tuple[Identity, ...], desired: int | str | None) -> Settled | None:
     after, before = intent.identity_after, intent.identity_before
-    if holding == (() if after is None else (after,)):
+    if holding == holding_of(after):
         return Settled(intent, "applied", "completed after an interrupted run: the registry holds it")
-    if holding != (() if before is None else (before,)):
-        return Settled(intent, "failed", f"interrupted, and the registry now holds {_all(holding)}")
+    if holding != holding_of(before):
+        return Settled(intent, "failed", f"interrupted, and the registry now holds {named(*holding)}")
     if desired != (after.version if after else None):
         return Settled(intent, "failed", "interrupted before it was written, and Git has moved on")
     return None

@@ -29,7 +29,7 @@ from bot.core.comparison import Comparison, Measured, Verdict, compare, measured
 from bot.core.evidence import Circumstances, Evidence, OtherCandidate, freeze, pair_name
 from bot.core.holds import held_versions
 from bot.core.spec import Follows, FromStage, ModelSpec, NewerThan, Promotion, PromotionPolicy, WithAlias
-from bot.core.state import Digest, Identity, ModelVersion, RegisteredModel, Run, is_stage
+from bot.core.state import Digest, Identity, ModelVersion, RegisteredModel, Run, section_of
 
 BRANCH_ROOT: Final = "stagewright"
 
@@ -194,8 +194,7 @@ def _unfit_slot(spec: ModelSpec, slot: str) -> str | None:
     if isinstance(follows, Follows):
         return f"{slot} follows {follows.follows}: set promotion.slot to {follows.follows}"
     if slot not in spec.desired():
-        where = "stages" if is_stage(slot) else "aliases"
-        return f"{slot} is not managed: add it to `{where}`, with the version that it holds or null"
+        return f"{slot} is not managed: add it to `{section_of(slot)}`, with the version that it holds or null"
     return None
 
 
@@ -325,8 +324,7 @@ def _proposal(best: Comparison, others: tuple[Examined, ...], evidence: Evidence
 
 
 def _edits(evidence: Evidence, *, leaves_staging: bool) -> Edits:
-    section = "stages" if is_stage(evidence.slot) else "aliases"
-    edit: dict[tuple[str, ...], int | None] = {(section, evidence.slot): evidence.candidate.version}
+    edit: dict[tuple[str, ...], int | None] = {(section_of(evidence.slot), evidence.slot): evidence.candidate.version}
     return {**edit, ("stages", "Staging"): None} if leaves_staging else edit
 
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from typing import Final, Literal, TypeAlias
 
 from bot.core.approval import Requirements
@@ -33,7 +34,7 @@ from bot.core.holds import held_versions
 from bot.core.plan import Plan, Refusal, plan, settle, writes
 from bot.core.proposal import Edits, branch_folder, followers, short_digest
 from bot.core.spec import Follows, ModelSpec, PromotionPolicy, desired_state, followed_stages
-from bot.core.state import Digest, Identity, RegistryState, SlotKey, Write, is_stage
+from bot.core.state import Digest, Identity, RegistryState, SlotKey, Write, holding_of, section_of
 
 ROLLBACK_ROOT: Final = "rollback"
 LONGEST_REASON: Final = 1_000
@@ -58,6 +59,16 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
+class Recorded:
+    """What the log's entries come to, for every slot: what was left there, intended, ever seen there, and is held."""
+
+    bases: Mapping[SlotKey, Identity | None]
+    intents: Mapping[SlotKey, Entry]
+    seen: Mapping[SlotKey, frozenset[Identity]]
+    held: Mapping[SlotKey, Mapping[Identity, str]]
+
+
+@dataclass(frozen=True)
 class RollbackFacts:
     """What a rollback rests on: the documents of the base, the registry, and the log with what will be settled.
 
@@ -70,6 +81,11 @@ class RollbackFacts:
     policy: PromotionPolicy
     today: date
     repository: str | None = None
+
+    @cached_property
+    def recorded(self) -> Recorded:
+        """Read off the entries once: every version that was in the slot is tried, and a log may be long."""
+        return Recorded(bases(self.entries), open_intents(self.entries), seen(self.entries), held(self.entries))
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,7 +185,7 @@ def slot_to_roll_back(spec: ModelSpec, asked: str | None) -> str | None:
 def roll_back(model: str, slot: str, to: int | None, facts: RollbackFacts) -> Outcome:
     """What going back would be, for a slot with a value of its own; `to` is the version to go back to."""
     key = model, slot
-    known = bases(facts.entries)
+    known = facts.recorded.bases
     if key not in known:
         return NoRollback(
             model,
@@ -179,7 +195,7 @@ def roll_back(model: str, slot: str, to: int | None, facts: RollbackFacts) -> Ou
             " before that is a promotion.",
         )
     live = known[key]
-    if facts.actual.holding(key) != _expected(live):
+    if facts.actual.holding(key) != holding_of(live):
         return _moved_outside(key, live, facts)
     past = tuple(period for period in periods(facts.entries) if period.key == key)
     identities = tuple(dict.fromkeys(period.identity for period in reversed(past) if period.identity))
@@ -197,10 +213,6 @@ def roll_back(model: str, slot: str, to: int | None, facts: RollbackFacts) -> Ou
     if isinstance(attempt, NoRollback):
         return _instead(attempt, could)
     return _rollback(key, live, attempt, past, passed_over, facts)
-
-
-def _expected(identity: Identity | None) -> tuple[Identity, ...]:
-    return () if identity is None else (identity,)
 
 
 def _number(identity: Identity | None) -> int | None:
@@ -262,7 +274,7 @@ def _chosen(
 
 def _held_by_log(key: SlotKey, identity: Identity, facts: RollbackFacts) -> str | None:
     """Why an identity is held since it left the slot by rollback; None when it is not, or its hold was lifted."""
-    reasons = held(facts.entries).get(key, {})
+    reasons = facts.recorded.held.get(key, {})
     if identity not in reasons:
         return None
     by_log = {identity.version: reasons[identity]}
@@ -287,17 +299,18 @@ def _nothing_before(key: SlotKey, live: Identity | None, passed_over: Sequence[P
             f"of the versions that were in {slot} none can be gone back to: {held_ones}",
             f"If one is good after all, merge {lift} under `holds` of the model's file; then roll back.",
         )
+    never = f"no other version in {slot} than {_named(_number(live))}" if live else f"no version in {slot} before"
     return NoRollback(
         model,
         slot,
-        f"the audit log saw no other version in {slot} than {_named(_number(live))}",
+        f"the audit log saw {never}",
         "A version that was never there is a promotion: let `stagewright propose` open it.",
     )
 
 
 def _pending(key: SlotKey, wanted: int | None, live: Identity | None, could: Sequence[Identity]) -> NoRollback:
     model, slot = key
-    there = (*_expected(live), *could)
+    there = (*holding_of(live), *could)
     return NoRollback(
         model,
         slot,
@@ -351,7 +364,7 @@ def _attempted(key: SlotKey, target: Identity, facts: RollbackFacts) -> _Attempt
 
 
 def _edits(spec: ModelSpec, slot: str, number: int) -> Edits:
-    edit: dict[tuple[str, ...], int | None] = {("stages" if is_stage(slot) else "aliases", slot): number}
+    edit: dict[tuple[str, ...], int | None] = {(section_of(slot), slot): number}
     leaves_staging = slot == "Production" and spec.stages.get("Staging") == number
     return {**edit, ("stages", "Staging"): None} if leaves_staging else edit
 
@@ -365,12 +378,12 @@ def _with(spec: ModelSpec, edits: Edits) -> ModelSpec:
 
 def _planned(specs: Mapping[str, ModelSpec], facts: RollbackFacts, *, force: bool) -> Plan:
     """What apply would do with these models once they are merged; who approves them is not known yet."""
-    known = {key: base for key, base in bases(facts.entries).items() if key[0] in specs}
-    intents = {key: intent for key, intent in open_intents(facts.entries).items() if key[0] in specs}
+    recorded = facts.recorded
+    known = {key: base for key, base in recorded.bases.items() if key[0] in specs}
+    intents = {key: intent for key, intent in recorded.intents.items() if key[0] in specs}
     resumable = settle(intents, facts.actual, desired_state(specs)).resumable
-    was_there = seen(facts.entries)
     return guarded(
-        plan(specs, facts.actual, known, was_there, resumable),
+        plan(specs, facts.actual, known, recorded.seen, resumable),
         GuardFacts(
             actual=facts.actual,
             specs=specs,
@@ -378,8 +391,8 @@ def _planned(specs: Mapping[str, ModelSpec], facts: RollbackFacts, *, force: boo
             mandates=None,
             evidence={},
             runs={},
-            seen=was_there,
-            held=held(facts.entries),
+            seen=recorded.seen,
+            held=recorded.held,
             today=facts.today,
             force=force,
             repository=facts.repository,
@@ -451,7 +464,7 @@ def _value(spec: ModelSpec, path: tuple[str, ...]) -> int | None:
 def _aftermath(key: SlotKey, live: Identity | None, attempt: _Attempt, facts: RollbackFacts) -> Aftermath:
     if live is None or live == attempt.target:
         return "nothing left"
-    if attempt.target in held(facts.entries).get(key, {}):
+    if attempt.target in facts.recorded.held.get(key, {}):
         return "forward"
     will_be = {live.version: "left by rollback"}
     return "held" if live.version in held_versions(attempt.spec, key[1], will_be, facts.today) else "lifted"

@@ -23,6 +23,11 @@ def is_stage(slot: str) -> bool:
     return slot in STAGES
 
 
+def section_of(slot: str) -> Literal["stages", "aliases"]:
+    """The section of a model's file that a slot stands in."""
+    return "stages" if is_stage(slot) else "aliases"
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Identity:
     """One version, told apart from another version of the same number in a re-created model.
@@ -34,6 +39,16 @@ class Identity:
     version: int
     run_id: str | None
     created_at: int
+
+
+def holding_of(identity: Identity | None) -> tuple[Identity, ...]:
+    """What `RegistryState.holding` answers of a slot that holds this and nothing else; None is an empty slot."""
+    return () if identity is None else (identity,)
+
+
+def named(*identities: Identity | None) -> str:
+    """`version 3`, `version 3 and version 5`, `nothing`; a None names nothing."""
+    return " and ".join(f"version {identity.version}" for identity in identities if identity) or "nothing"
 
 
 @dataclass(frozen=True, slots=True)

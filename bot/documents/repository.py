@@ -129,7 +129,8 @@ def _unexpected(files: Sequence[str]) -> Iterator[Finding]:
     for path in files:
         if len(_below(path).parts) == 1 and not _is_model_file(path):
             name = _below(path)
-            message = f"Found {shown(name.name)} in {MODELS_FOLDER}/; expected files that end in `.yaml`."
+            message = f"Found {shown(name.name)} in {MODELS_FOLDER}/; expected files that end in `.yaml`, named in"
+            message += " characters that can be seen."
             yield Finding(_printable(path), 1, 1, "unexpected-file", message, _rename(name))
 
 
@@ -138,9 +139,9 @@ def _printable(path: str) -> str:
 
 
 def _rename(name: PurePosixPath) -> str:
-    if name.suffix.lower() in (".yml", ".yaml"):
+    if name.suffix.lower() in (".yml", ".yaml") and name.name.isprintable():
         return f"Rename it to {shown(name.stem + '.yaml', 255)}."
-    return "Move it out of the folder, or delete it."
+    return "Rename it, move it out of the folder, or delete it."
 
 
 def _read(tree: Files, commit: str | None, file: str, parse: Callable[[str, bytes], Parsed[T]]) -> Parsed[T]:

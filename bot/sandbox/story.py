@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final, Literal
 
 from bot.errors import Refused
@@ -71,6 +72,10 @@ class Story:
         """Something that a person sees, as it is."""
         for line in text.strip("\n").splitlines():
             self.echo(f"    {line}")
+
+    def show_wrapped(self, line: str) -> None:
+        """A line that may be longer than a terminal is wide."""
+        self.show(textwrap.fill(line, 76, subsequent_indent="    "))
 
     def expect(self, what: str, holds: object, seen: object = "") -> None:
         """Stop the story unless it holds."""
@@ -151,7 +156,8 @@ class Story:
         """The comparison table of a pull request's body."""
         body = str(self.team.read(f"pulls/{number}")["body"])
         lines = [line for line in body.splitlines() if line.startswith("|")]
-        return "\n".join(lines[: next((i for i, line in enumerate(lines) if i > 1 and "---" in line), len(lines))])
+        heads = [number for number, line in enumerate(lines) if line.startswith("|---")]
+        return "\n".join(lines[: heads[1] - 1 if len(heads) > 1 else None])
 
 
 def tell(story: Story) -> None:
@@ -181,7 +187,7 @@ def prepare(story: Story) -> None:
     with story.step("a team trains models and begins to manage them in Git"):
         commit = team.found_repository()
         if story.trained is None:
-            story.trained = train_samples(team.mlflow.url, git_commit=commit, progress=story.show)
+            story.trained = train_samples(team.mlflow.url, git_commit=commit, progress=story.show_wrapped)
             if story.snapshot:
                 team.mlflow.copy_to(story.snapshot)
         said = team.stagewright("ada", "audit", "init")
@@ -195,7 +201,7 @@ def prepare(story: Story) -> None:
         story.show(log_of(run))
         adopted = story.last_entry(CANCER, "adopted")
         story.expect(
-            "it adopts what the registry holds, and writes nothing to it",
+            "it adopts what the registry holds, and moves nothing there",
             adopted.get("after", {}).get("version") == 1,
             adopted,
         )
@@ -261,7 +267,17 @@ def hand_over(story: Story) -> None:
         )
         story.say("2. Act as bob and approve, then as carol: the check `stagewright/approvals: main` turns green.")
         story.say("3. Merge. The apply workflow moves version 2 to Production; its log and result appear on the page.")
+        story.say("4. Go on in another terminal, as alice:")
+        story.show(f". {quote(_from_here(team.terminal('alice')))}")
+        story.show(f"stagewright history {CANCER}")
+        story.show(f'stagewright rollback {CANCER} --reason "wrong scores" --dry-run')
         story.say(f"People: {', '.join(f'{login} ({role})' for login, role in PEOPLE)}. Ctrl+C stops everything.")
+
+
+def _from_here(file: Path) -> str:
+    """As short as a person here can type it; a shell looks for a bare name elsewhere."""
+    here = Path.cwd()
+    return f"./{file.relative_to(here)}" if file.is_relative_to(here) else str(file)
 
 
 def decline(story: Story) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
@@ -228,8 +229,8 @@ class Team:
         ours = [one for one in self.read(f"commits/{sha}/statuses") if one["context"] == STATUS]
         return (ours[0]["state"], ours[0]["description"]) if ours else ("missing", "")
 
-    def stagewright(self, login: str, *arguments: str, with_github: bool = True) -> Said:
-        """Run the command line in a person's clone, as that person."""
+    def settings(self, login: str, *, with_github: bool = True) -> dict[str, str]:
+        """What the command line reads from its environment, for a person and with a fresh token."""
         github = {
             "GITHUB_TOKEN": self.forge.issue_token(login),
             "GITHUB_REPOSITORY": self.forge.repository,
@@ -237,14 +238,29 @@ class Team:
             "GITHUB_SERVER_URL": self.forge.server_url,
             "GITHUB_ACTOR": login,
         }
+        return {
+            "MLFLOW_TRACKING_URI": self.mlflow.url,
+            "STAGEWRIGHT_ALIAS_ONLY": str(self.alias_only).lower(),
+            **(github if with_github else {}),
+        }
+
+    def terminal(self, login: str) -> Path:
+        """A file for a shell to source: it goes to a person's clone, with `stagewright` and its settings at hand."""
+        exports = {**self.settings(login), "PATH": f"{Path(sys.prefix) / 'bin'}:{os.environ.get('PATH', '')}"}
+        lines = [f"cd {quote(str(self.clone(login)))}", *(f"export {name}={quote(exports[name])}" for name in exports)]
+        file = self.directory / f"{login}.sh"
+        file.touch(mode=0o600)
+        file.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+        return file
+
+    def stagewright(self, login: str, *arguments: str, with_github: bool = True) -> Said:
+        """Run the command line in a person's clone, as that person."""
         environment = {
             "PATH": os.environ.get("PATH", ""),
             "HOME": str(self.directory),
             "LANG": "C.UTF-8",
             "PYTHONPATH": str(SOURCE),
-            "MLFLOW_TRACKING_URI": self.mlflow.url,
-            "STAGEWRIGHT_ALIAS_ONLY": str(self.alias_only).lower(),
-            **(github if with_github else {}),
+            **self.settings(login, with_github=with_github),
         }
         folder = self.directory / "clones" / login
         if not folder.exists():

@@ -31,7 +31,7 @@ from mlflow.data.pandas_dataset import PandasDataset, from_pandas
 from mlflow.entities import Metric
 from mlflow.models import infer_signature
 from mlflow.models.model import ModelInfo
-from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE
+from mlflow.utils.mlflow_tags import MLFLOW_GIT_COMMIT, MLFLOW_SOURCE_NAME, MLFLOW_SOURCE_TYPE, MLFLOW_USER
 from sklearn.base import clone
 from sklearn.compose import make_column_transformer
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_digits
@@ -51,6 +51,7 @@ from bot.errors import Misuse
 
 FOLDS = 10
 SEED = 7
+DATA_SCIENTIST: Final = "dana"
 LATENCY_ROWS = 20
 LATENCY_REPEATS = 3
 VALIDATED: Mapping[str, str] = {"validation": "passed"}
@@ -406,7 +407,12 @@ def _timed_ms(estimator: Estimator, one_row: Array) -> float:
 def _create_run(client: MlflowClient, sample: Sample, candidate: Candidate, git_commit: str) -> str:
     experiment = client.get_experiment_by_name(sample.name)
     experiment_id = experiment.experiment_id if experiment else client.create_experiment(sample.name)
-    tags = {MLFLOW_GIT_COMMIT: git_commit, MLFLOW_SOURCE_NAME: "training.py", MLFLOW_SOURCE_TYPE: "LOCAL"}
+    tags = {
+        MLFLOW_USER: DATA_SCIENTIST,
+        MLFLOW_GIT_COMMIT: git_commit,
+        MLFLOW_SOURCE_NAME: "training.py",
+        MLFLOW_SOURCE_TYPE: "LOCAL",
+    }
     run = client.create_run(experiment_id, tags=tags, run_name=candidate.summary.split(":")[0].rstrip("."))
     return str(run.info.run_id)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from bot.core.adoption import Adopting
 from bot.core.approval import RuleResult
@@ -13,12 +13,10 @@ from bot.core.results import ApplyResult, DriftResult, PlanResult
 from bot.core.spec import APPROVAL_POLICY, file_of_model
 from bot.core.state import Identity
 from bot.views import answers, words
-from bot.views.escape import Markdown, code, inert, prose, reference
-from bot.views.markdown import BODY_BUDGET, PATH, filled, limited
+from bot.views.escape import Markdown, inert, prose, reference
+from bot.views.markdown import BODY_BUDGET, LINES, PATH, capped, could_approve, filled
 
-LINES: Final = 200
 _LENGTHS: Final = (LINES, 50, 10, 3)
-_PEOPLE: Final = 20
 _STILL_DRIFT: Final = "refused: drift"
 PENDING: Final = "Not drift, but pending; the next apply does it, or says why not:"
 
@@ -130,7 +128,7 @@ def next_step(result: DriftResult) -> str:
         return "Follow the way out of each. `--dry-run` with `--revert` or `--adopt` shows what they would do."
     if result.remains:
         return "Follow the way out of what is left."
-    return "That is all of it."
+    return "There is no other drift."
 
 
 def adoption_title(wanted: Adopting) -> str:
@@ -155,7 +153,7 @@ def _adoption_body(wanted: Adopting, registry: str, most: int) -> Markdown:
         evidence=evidence_text(wanted),
         policy_file=APPROVAL_POLICY,
         ungoverned=[prose(problem, PATH) for problem in wanted.needs.ungoverned[:most]],
-        **_capped(
+        **capped(
             most,
             slots=[_adopted_row(one) for one in wanted.slots],
             followers=wanted.followers,
@@ -191,8 +189,8 @@ def _left(one: Drift) -> Markdown:
 
 
 def _rule(rule: RuleResult) -> dict[str, object]:
-    could = limited([code(login) for login in rule.could_approve], _PEOPLE)
-    return {"name": rule.name, "needed": words.counted(rule.needed, "approval"), "could": could}
+    needed = words.counted(rule.needed, "approval")
+    return {"name": rule.name, "needed": needed, "could": could_approve(rule.could_approve)}
 
 
 def issue_body(result: DriftResult) -> Markdown:
@@ -215,7 +213,7 @@ def drift_page(result: DriftResult, most: int = LINES, *, is_issue: bool = False
         posted="" if is_issue else posted_text(result),
         pending_heading=PENDING,
         next="" if is_issue else next_step(result),
-        **_capped(
+        **capped(
             most,
             found=found_texts(result.report.found),
             pending=[] if is_issue else pending_texts(result.report.pending),
@@ -235,9 +233,3 @@ def reverted_texts(result: DriftResult) -> list[words.SlotText]:
     else:
         texts = ()
     return [text for text in texts if text.result != _STILL_DRIFT]
-
-
-def _capped(most: int, **lists: Sequence[Any]) -> dict[str, Any]:
-    """The first of each list, and as `more_<name>` how many are left out."""
-    shown: dict[str, Any] = {name: items[:most] for name, items in lists.items()}
-    return shown | {f"more_{name}": max(0, len(items) - most) for name, items in lists.items()}

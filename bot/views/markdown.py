@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 from bot.core.audit import Entry, Link
 from bot.core.comparison import Comparison
@@ -20,6 +20,9 @@ from bot.views.escape import Markdown, cell, code, inert, joined, link, prose
 BODY_BUDGET: Final = 60_000
 """Characters; GitHub refuses a body of more than 65,536."""
 PATH: Final = 300
+LINES: Final = 200
+"""Of a long list in the answer of a command; the job summary has 1 MiB."""
+PEOPLE: Final = 20
 _FOLLOWERS: Final = 20
 _DATA_DIGESTS: Final = 3
 _OPEN_OTHERS: Final = 10
@@ -215,6 +218,23 @@ def limited(parts: Sequence[Markdown], limit: int) -> Markdown:
     return joined([*parts[:limit], *more])
 
 
+def people(logins: Sequence[str], form: Callable[[str], Markdown] = code) -> Markdown:
+    """Logins in code spans, so that nobody is notified; in a table their form is `cell`. Nothing for nobody."""
+    return limited([form(login) for login in logins], PEOPLE) if logins else Markdown("")
+
+
+def could_approve(logins: Sequence[str]) -> Markdown:
+    """Whom to ask for an approval, or what to do where there is nobody."""
+    nobody = "nobody could approve: give somebody the permission that the rule asks for"
+    return Markdown(f"could approve: {people(logins)}") if logins else prose(nobody)
+
+
+def capped(most: int, **lists: Sequence[Any]) -> dict[str, Any]:
+    """The first of each list, and as `more_<name>` how many are left out."""
+    shown: dict[str, Any] = {name: items[:most] for name, items in lists.items()}
+    return shown | {f"more_{name}": max(0, len(items) - most) for name, items in lists.items()}
+
+
 def _side_by_side(sides: Sequence[Identity], registry: str) -> Markdown | str:
     address = side_by_side_address(registry, *sides) if len(sides) == 2 else None
     return link(prose("Both side by side in MLflow"), address) if address else ""
@@ -244,5 +264,6 @@ def _approval(entries: Sequence[Entry]) -> Markdown | str:
 
 def _runs_of(entries: Sequence[Entry]) -> Markdown | str:
     """Links to the workflow runs that wrote these entries."""
-    addresses = list(dict.fromkeys(entry.run for entry in entries if entry.run))
-    return joined([link(prose(f"run {number}"), run) for number, run in enumerate(addresses[-3:], 1)])
+    addresses = list(dict.fromkeys(entry.run for entry in entries if entry.run))[-3:]
+    names = ["this run"] if len(addresses) == 1 else [f"run {number}" for number in range(1, len(addresses) + 1)]
+    return joined([link(prose(name), run) for name, run in zip(names, addresses, strict=True)])

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
 from bot.core.approval import RuleResult
@@ -13,10 +13,9 @@ from bot.core.rollback import LONGEST_REASON, NoRollback, PassedOver, Rollback, 
 from bot.core.spec import APPROVAL_POLICY, file_of_model
 from bot.core.state import is_stage
 from bot.views import answers, words
-from bot.views.escape import Markdown, code, exact, inert, link, printable, prose, reference
-from bot.views.markdown import BODY_BUDGET, PATH, filled, limited
+from bot.views.escape import Markdown, exact, inert, link, printable, prose, reference
+from bot.views.markdown import BODY_BUDGET, PATH, PEOPLE, capped, could_approve, filled, limited, people
 
-_PEOPLE: Final = 20
 _LENGTHS: Final = (50, 10, 3)
 FORCE: Final = (
     "Together with what else is to be done now, apply will refuse this as `too-many`: run the workflow `apply` with"
@@ -55,7 +54,7 @@ def _values(case: RollbackCase) -> dict[str, object]:
         "slot": rollback.slot,
         "target": words.version_text(rollback.target),
         "left": left_text(rollback),
-        "requesters": _people(wish.requesters),
+        "requesters": people(wish.requesters),
         "follower": follower(case),
         "reason": prose(wish.reason, LONGEST_REASON),
         "live": _period(rollback.since) if rollback.since and rollback.live else None,
@@ -74,27 +73,15 @@ def _values(case: RollbackCase) -> dict[str, object]:
 
 
 def _lists(case: RollbackCase, most: int) -> dict[str, object]:
-    """The first of each list, and as `more_<name>` how many are left out."""
     rollback, needs = case.rollback, case.needs
-    lists = {
-        "passed_over": rollback.passed_over,
-        "slots": words.items_to_show(rollback.plan.items),
-        "writes": rollback.writes,
-        "rules": needs.rules,
-        "ungoverned": needs.ungoverned,
-    }
-    more = {f"more_{name}": max(0, len(items) - most) for name, items in lists.items()}
-    return more | {
-        "passed_over": [passed_over_text(one) for one in rollback.passed_over[:most]],
-        "slots": slot_texts(rollback)[:most],
-        "writes": [words.write_text(write) for write in rollback.writes[:most]],
-        "rules": [_rule(rule, most) for rule in needs.rules[:most]],
-        "ungoverned": needs.ungoverned[:most],
-    }
-
-
-def _people(logins: Sequence[str]) -> Markdown:
-    return limited([code(login) for login in logins], _PEOPLE) if logins else Markdown("")
+    return capped(
+        most,
+        passed_over=[passed_over_text(one) for one in rollback.passed_over],
+        slots=slot_texts(rollback),
+        writes=[words.write_text(write) for write in rollback.writes],
+        rules=[_rule(rule, most) for rule in needs.rules],
+        ungoverned=needs.ungoverned,
+    )
 
 
 def _period(period: Period) -> dict[str, object]:
@@ -106,7 +93,7 @@ def _period(period: Period) -> dict[str, object]:
         "until": text.until,
         "found": period.adopted,
         "pull": link(reference(text.pull_request), url) if text.pull_request else "",
-        "approvers": _people(text.approvers),
+        "approvers": people(text.approvers),
     }
 
 
@@ -115,7 +102,7 @@ def _rule(rule: RuleResult, most: int) -> dict[str, object]:
         "name": rule.name,
         "count": words.counted(rule.needed, "approval"),
         "governs": limited([prose(text, PATH) for text in rule.governs], most),
-        "could": _people(rule.could_approve),
+        "could": could_approve(rule.could_approve),
     }
 
 
@@ -139,31 +126,12 @@ def slot_texts(rollback: Rollback) -> list[words.SlotText]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class EditText:
-    """One value of the model's file that changes: where it is, and both values as YAML."""
-
-    section: str
-    slot: str
-    before: str
-    after: str
-
-    @property
-    def undone(self) -> EditText:
-        """The edit that takes this one back."""
-        return EditText(self.section, self.slot, self.after, self.before)
-
-
-def edit_texts(rollback: Rollback) -> tuple[EditText, ...]:
+def edit_texts(rollback: Rollback) -> tuple[words.EditText, ...]:
     """The edits of a rollback."""
     return tuple(
-        EditText(section, slot, _yaml(rollback.undo[section, slot]), _yaml(value))
+        words.EditText(section, slot, words.yaml_text(rollback.undo[section, slot]), words.yaml_text(value))
         for (section, slot), value in rollback.edits.items()
     )
-
-
-def _yaml(value: int | None) -> str:
-    return "null" if value is None else str(value)
 
 
 def pending_text(rollback: Rollback) -> str:
@@ -191,17 +159,17 @@ def aftermath_text(rollback: Rollback) -> str:
     match rollback.aftermath:
         case "held":
             return (
-                f"{left} is held then: it is not proposed for {slot} again until `holds` in {file} says"
+                f"{left} is held: it is not proposed for {slot} again until `holds` in {file} says"
                 f" `{lift_text(rollback)}`."
             )
         case "lifted":
             return (
-                f"{left} is not held then, since `holds` in {file} lifts that: it may be proposed for {slot} again."
+                f"{left} is not held, since `holds` in {file} lifts that: it may be proposed for {slot} again."
                 " To keep it out, take that line out by another pull request."
             )
         case "forward":
             return (
-                f"{left} is not held then, since {words.version_text(rollback.target)} was rolled back itself before:"
+                f"{left} is not held, since {words.version_text(rollback.target)} was rolled back itself before:"
                 f" this goes forward. To keep {left} out, add it to `holds` in {file}."
             )
         case _:
@@ -219,7 +187,8 @@ def undo_text(rollback: Rollback) -> str:
 def facts_texts(case: RollbackCase) -> Iterator[tuple[str, str]]:
     """What a rollback rests on, each with its name: who, why, what is live, what was before."""
     rollback, wish = case.rollback, case.wish
-    yield "asked for by", ", ".join(map(exact, wish.requesters)) or "the author of the pull request"
+    author = "the author of the pull request, whose approval does not count"
+    yield "asked for by", ", ".join(map(exact, wish.requesters)) or author
     yield "reason", printable(wish.reason, LONGEST_REASON)
     if follower(case):
         yield "slot", f"{follower(case)} follows {rollback.slot}, so the stage goes back"
@@ -295,7 +264,7 @@ def next_step(case: RollbackCase, author: str) -> str:
     could = [login for login in rule.could_approve if login.lower() != author.lower()]
     if len(could) < rule.needed:
         return f"Too few people can approve it by rule '{rule.name}': give somebody the permission that it asks for."
-    who = ", ".join(map(exact, could[:_PEOPLE]))
+    who = ", ".join(map(exact, could[:PEOPLE]))
     return f"Get {words.counted(rule.needed, 'approval')} for rule '{rule.name}', from: {who}. Then merge it."
 
 

@@ -4,7 +4,7 @@ summary of more than 1 MiB, and `--format json` has everything.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import fields
 from functools import singledispatch
 from typing import Any, Final
@@ -31,13 +31,11 @@ from bot.core.results import (
 )
 from bot.core.rollback import RollbackCase
 from bot.views import answers, drift, importing, rollback, words
-from bot.views.escape import Markdown, cell, code, joined, link, prose, reference
-from bot.views.markdown import PATH, comparison_table, filled, other_row
+from bot.views.escape import Markdown, cell, joined, link, prose, reference
+from bot.views.markdown import LINES, PATH, PEOPLE, capped, comparison_table, filled, other_row, people
 
-LINES: Final = 200
 _ROWS: Final = 50
 _TABLES: Final = 10
-_PEOPLE: Final = 20
 
 
 @singledispatch
@@ -46,10 +44,8 @@ def summarised(result: object) -> str:
     raise TypeError(f"expected the result of a command, got {type(result).__name__}")
 
 
-def _capped(**lists: Sequence[Any]) -> dict[str, object]:
-    """Each list with at most LINES items, and as `more_<name>` how many are left out."""
-    shown: dict[str, object] = {name: items[:LINES] for name, items in lists.items()}
-    return shown | {f"more_{name}": max(0, len(items) - LINES) for name, items in lists.items()}
+def _capped(**lists: Sequence[Any]) -> dict[str, Any]:
+    return capped(LINES, **lists)
 
 
 @summarised.register
@@ -131,17 +127,11 @@ def _rule(rule: RuleResult) -> dict[str, object]:
         "name": rule.name,
         "state": rule.state,
         "count": answers.count_text(rule),
-        "governs": joined([prose(text, PATH) for text in rule.governs[:_PEOPLE]]),
-        "more_governs": max(0, len(rule.governs) - _PEOPLE),
+        "governs": joined([prose(text, PATH) for text in rule.governs[:PEOPLE]]),
+        "more_governs": max(0, len(rule.governs) - PEOPLE),
         "approvers": people(rule.approvers),
         "could": people(rule.could_approve) if rule.missing else "",
     }
-
-
-def people(logins: Sequence[str], form: Callable[[str], Markdown] = code) -> Markdown:
-    """Logins in code spans, so that nobody is notified; in a table their form is `cell`."""
-    more = [prose(f"and {len(logins) - _PEOPLE} more")] if len(logins) > _PEOPLE else []
-    return joined([*(form(login) for login in logins[:_PEOPLE]), *more])
 
 
 @summarised.register
@@ -190,7 +180,7 @@ def _(result: RollbackResult) -> str:
         what=what,
         why=why,
         pull=pull_link(result.pull),
-        others=joined([link(reference(pull.number), pull.url) for pull in result.others[:_PEOPLE]]),
+        others=joined([link(reference(pull.number), pull.url) for pull in result.others[:PEOPLE]]),
         new=result.new if would_open else None,
         body=rollback.rollback_body(outcome) if isinstance(outcome, RollbackCase) else "",
     )

@@ -165,12 +165,17 @@ def compared_count(examined: Sequence[Examined]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class EditText:
-    """One value of a model's file that a proposal changes: where it is, and both values as YAML."""
+    """One value of a model's file that a pull request changes: where it is, and both values as YAML."""
 
     section: str
     slot: str
     before: str
     after: str
+
+    @property
+    def undone(self) -> EditText:
+        """The edit that takes this one back."""
+        return EditText(self.section, self.slot, self.after, self.before)
 
 
 def edit_texts(proposal: Proposal) -> tuple[EditText, ...]:
@@ -180,8 +185,8 @@ def edit_texts(proposal: Proposal) -> tuple[EditText, ...]:
         EditText(
             section=section,
             slot=slot,
-            before=_yaml(_number_of(before.get(slot, proposal.candidate))),
-            after=_yaml(value),
+            before=yaml_text(_number_of(before.get(slot, proposal.candidate))),
+            after=yaml_text(value),
         )
         for (section, slot), value in proposal.edits.items()
     )
@@ -191,7 +196,8 @@ def _number_of(identity: Identity | None) -> int | None:
     return identity.version if identity else None
 
 
-def _yaml(value: int | None) -> str:
+def yaml_text(value: int | None) -> str:
+    """A slot's value as a model's file has it."""
     return "null" if value is None else str(value)
 
 

@@ -57,6 +57,14 @@ def test_an_issue_is_opened_found_edited_and_closed(forge: Forge) -> None:
     assert comments(forge, issue.number) == [f"{MARKER}\nClean again."]
 
 
+def test_what_a_person_edited_in_githubs_form_is_still_ours_and_reads_as_something_else(forge: Forge) -> None:
+    issues = issues_of(forge)
+    issue = issues.open_issue(MARKER, LABEL, "Drift", "Two slots")
+    ask(forge, "alice", "PATCH", f"/issues/{issue.number}", {"body": f"{MARKER}\r\nTwo slots"})
+    (found,) = issues.open_ours(MARKER, LABEL)
+    assert (found.number, found.body != "Two slots") == (issue.number, True)
+
+
 def test_what_is_sent_again_reads_as_what_was_kept(forge: Forge) -> None:
     """Else the issue would be edited on every schedule."""
     issues = issues_of(forge)

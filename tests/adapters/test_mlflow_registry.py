@@ -341,18 +341,24 @@ def test_a_name_that_an_old_server_cannot_be_asked_for_is_told_not_shown_empty(
 
 
 class UnityCatalogClient(MlflowClient):
-    """Searches as Unity Catalog does (by MLflow's own store for it): one name at a time, no tags, no run lists."""
+    """Searches as MLflow's own store for Unity Catalog does: one name at a time; no order, no tags, no run lists."""
 
-    def search_registered_models(self, *args: object, **kwargs: object) -> NoReturn:
-        raise AssertionError("Unity Catalog has no filter for models")
+    def search_registered_models(
+        self, filter_string: str | None = None, max_results: int = 100, order_by: Any = None, page_token: Any = None
+    ) -> PagedList[Any]:
+        assert (filter_string, order_by) == (None, None)
+        return super().search_registered_models(None, max_results, None, page_token)
 
     def search_experiments(self, *args: object, **kwargs: object) -> NoReturn:
         raise AssertionError("a Databricks workspace has too many experiments")
 
-    def search_model_versions(self, filter_string: str | None = None, *args: Any, **kwargs: Any) -> PagedList[Any]:
+    def search_model_versions(
+        self, filter_string: str | None = None, max_results: int = 100, order_by: Any = None, page_token: Any = None
+    ) -> PagedList[Any]:
         assert filter_string is not None
         assert filter_string.startswith("name = ")
-        found = super().search_model_versions(filter_string, *args, **kwargs)
+        assert order_by is None
+        found = super().search_model_versions(filter_string, max_results, None, page_token)
         return PagedList([_without_tags(version) for version in found], found.token)
 
 
@@ -373,6 +379,7 @@ def test_unity_catalog_is_read_one_by_one_with_tags_and_aliases(
     catalog = MlflowRegistry(UnityCatalogClient(mlflow_server.url), address, address.capabilities)
     assert catalog.state([name, "main.default.missing"]) == registry.state([name])
     assert catalog.runs([run_id, "0" * 32]) == registry.runs([run_id])
+    assert name in [model.name for model in catalog.models()]
 
 
 def test_fifty_models_take_three_requests_or_fewer(client: MlflowClient, relay: HttpRelay) -> None:

@@ -30,10 +30,10 @@ HOSTILE = "Reading [red]mo\x1b]0;owned\x07dels[/red]\r\n\u202e::error::x"
 WORK = """
 import logging, os, sys, time
 from pathlib import Path
-from bot.cli import _log_to_stderr
+from bot.cli.session import log_to_stderr
 from bot.wiring import Connections
 
-_log_to_stderr(str, verbose=True)
+log_to_stderr(str, verbose=True)
 progress = Connections(os.environ, Path()).progress
 with progress.task({what!r}, 3) as advance, progress.task("Within") as within:
     for _ in range(3):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bot.adapters.working_files import WorkingFiles
-from bot.errors import Refused
+from bot.errors import CouldNotTell, Refused
 
 
 @pytest.fixture
@@ -83,10 +83,17 @@ def test_a_failure_half_way_leaves_the_old_file_and_no_other(top: Path) -> None:
     """A folder cannot be replaced by a file, so the last step fails."""
     (top / "policies/audit.yaml").unlink()
     (top / "policies/audit.yaml").mkdir()
-    with pytest.raises(OSError, match="audit"):
+    with pytest.raises(CouldNotTell, match=r"^policies/audit.yaml could not be written: Is a directory\."):
         WorkingFiles(top).write("policies/audit.yaml", b"new\n")
     assert os.listdir(top / "policies") == ["audit.yaml"]
     assert (top / "policies/audit.yaml").is_dir()
+
+
+def test_a_file_where_the_folder_should_be_is_told(top: Path) -> None:
+    (top / "models").write_bytes(b"a file\n")
+    with pytest.raises(CouldNotTell, match=r"run the command again, which goes on\."):
+        WorkingFiles(top).write("models/churn.yaml", b"new\n")
+    assert (top / "models").read_bytes() == b"a file\n"
 
 
 def test_makes_a_file_that_everybody_may_read_and_its_folder(top: Path) -> None:

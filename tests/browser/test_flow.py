@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -56,9 +57,21 @@ def test_a_person_approves_and_merges_in_the_browser_and_stops_the_demo(
             window.page.goto(address[1])
             _review_and_merge(Person(window))
         assert window.trespasses == []
+        assert "bob, carol" in _history_in_a_terminal(told)
         versions = MlflowClient(mlflow[1]).search_model_versions(f"name='{CANCER}'")
         assert [v.version for v in versions if v.current_stage == "Production"] == ["2"]
         assert served.ends(signal.SIGINT) == 0
+
+
+def _history_in_a_terminal(told: str) -> str:
+    """What a person sees who types what the demo said, in a shell of their own."""
+    file = re.search(r"^ +\. (\S+\.sh)$", told, re.MULTILINE)
+    assert file, told
+    lines = f". {file[1]} && stagewright history {CANCER} && stagewright audit verify"
+    home = {"PATH": "/usr/bin:/bin", "HOME": str(Path(file[1]).parent)}
+    done = subprocess.run(["sh", "-c", lines], env=home, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
 def _review_and_merge(person: Person) -> None:

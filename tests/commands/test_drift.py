@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -197,6 +198,32 @@ class TestAdopting:
         assert again.pull == first.pull
         assert len(scene.pulls.opened) == 1
 
+    @pytest.mark.parametrize(
+        "opened",
+        [{"labels": ()}, {"author": "alice", "author_is_bot": False}],
+        ids=["by a run that was cut off before it labelled it", "by somebody with a token of their own"],
+    )
+    def test_the_same_is_open_once_however_it_was_opened(self, scene: Scene, opened: Mapping[str, Any]) -> None:
+        move(scene, "demand", 3)
+        first = adopt(scene).adopted
+        assert first
+        assert first.pull
+        scene.pulls.pulls[first.pull.number] = replace(first.pull, **opened)
+        again = adopt(scene).adopted
+        assert again
+        assert (again.new, len(scene.pulls.opened)) == (None, 1)
+
+    def test_one_that_was_never_labelled_is_out_of_date_too(self, scene: Scene) -> None:
+        move(scene, "demand", 3)
+        first = adopt(scene).adopted
+        assert first
+        assert first.pull
+        scene.pulls.pulls[first.pull.number] = replace(first.pull, labels=())
+        move(scene, "demand", 4)
+        second = adopt(scene).adopted
+        assert second
+        assert [pull.number for pull in second.replaces] == [first.pull.number]
+
     def test_one_that_was_closed_is_opened_again_on_another_branch(self, scene: Scene) -> None:
         move(scene, "demand", 3)
         first = adopt(scene).adopted
@@ -331,6 +358,20 @@ class TestReverting:
         assert not scene.apply().refused
         assert scene.held()[("demand", "Production")] == (5,)
         assert scene.entries()[-1].reason == "reverted drift: the registry held version 4"
+
+    def test_killed_before_the_write_another_revert_goes_on_as_well(self, scene: Scene) -> None:
+        move(scene, "demand", 4)
+        scene.registry.before_write = _killed
+        with pytest.raises(Killed):
+            revert(scene)
+        scene.registry.before_write = None
+        ports = scene.tree, ReadOnlyRegistry(scene.registry), ReadOnlyPullRequests(scene.pulls), ReadOnlyLog(scene.log)
+        would = command.preview_revert(look(scene), *ports, scene.occasion, force=False).reverted
+        assert isinstance(would, PlanResult)
+        assert [change.key for change in would.plan.changes] == [("demand", "Production")]
+        assert not revert(scene).remains
+        assert scene.held()[("demand", "Production")] == (5,)
+        assert scene.events(-1) == ["applied demand Production 5"]
 
     def test_killed_after_the_write_the_next_run_says_that_it_was_done(self, scene: Scene) -> None:
         move(scene, "demand", 4)

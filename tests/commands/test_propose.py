@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from bot.commands.propose import SUPERSEDED, Request, propose_models
+from bot.commands.opening import SUPERSEDED
+from bot.commands.propose import Request, propose_models
 from bot.core.evidence import Evidence, parse
 from bot.core.proposal import NothingToPropose
 from bot.core.results import Opened, ProposeResult, Skipped

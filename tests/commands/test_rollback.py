@@ -119,7 +119,7 @@ class TestOpening:
             "| `champion` | v5 → v3 | rollback, follows Production |",
             "rule `production`: 2 approvals, for rollback of demand Production, rollback of demand champion;",
             "could approve: `bob`, `carol`, `dave`",
-            "v5 is held then",
+            "v5 is held",
         ):
             assert says in body
 

@@ -96,3 +96,18 @@ def test_the_changes_lead_from_the_one_desired_state_to_the_other(
         assert reached.get(change.key, "unmanaged") == change.before != change.after
         reached[change.key] = change.after
     assert {key: value for key, value in reached.items() if value != "unmanaged"} == after
+
+
+_SEEN = st.dictionaries(st.sampled_from([PRODUCTION, CHAMPION]), st.frozensets(st.integers(1, 4)))
+
+
+@given(_DESIRED, _VALUES, _SEEN)
+def test_rule_6_an_alias_goes_back_by_what_its_stage_saw_only_where_the_stage_goes_back(
+    before: dict[tuple[str, str], int | None],
+    value: int | None,
+    seen: dict[tuple[str, str], frozenset[int]],
+) -> None:
+    changes = changes_between(before, {PRODUCTION: value, CHAMPION: value}, seen, FOLLOWS)
+    kinds = {change.key: change.kind for change in changes}
+    if kinds.get(CHAMPION) == "rollback" and value not in seen.get(CHAMPION, ()):
+        assert kinds[PRODUCTION] == "rollback"

@@ -36,6 +36,7 @@ from tests.core.builders import (
     holding,
     identity,
     intended,
+    mandate,
     planned,
     policy,
     registered,
@@ -149,7 +150,7 @@ def test_two_versions_in_a_stage() -> None:
     assert (one.code, one.holds, one.base) == ("two-versions", (V3, V4), V3)
     at_once = "the registry holds version 3 and version 4 at once"
     assert one.sentence == f"{at_once}; it was left with version 3, as Git wants it"
-    assert "`stagewright drift --revert` puts version 3 back" in one.way_out
+    assert "`stagewright drift --revert` puts version 3 back, if an approved pull request brought" in one.way_out
     assert (one.adoptable, one.revertable) == (False, True)
 
 
@@ -200,7 +201,10 @@ def test_an_alias_that_began_to_follow_is_not_drift_before_it_was_applied() -> N
 
 
 def test_the_wrong_version() -> None:
-    drafts = applied(after=V3, time="2026-11-01T08:00:00Z", pull_request=12), adopted(CHAMPION, V4)
+    drafts = (
+        applied(after=V3, time="2026-11-01T08:00:00Z", pull_request=12, mandate=mandate()),
+        adopted(CHAMPION, V4),
+    )
     one = the(found(holding({3: "None", 4: "Production"}, {"champion": 4}), *drafts))
     assert one == Drift(
         key=PRODUCTION,
@@ -343,6 +347,24 @@ def test_a_model_of_another_repository_and_one_that_was_unmanaged_by_approval_ar
     assert [one.key[0] for one in found(here, listed=(owned, left)).found] == ["left", "theirs"]
 
 
+# Rule 10
+
+
+def test_a_managed_model_that_another_repository_owns_is_neither_reverted_nor_adopted() -> None:
+    moved = replace(
+        registered({3: "None", 4: "Production"}, {"champion": 3}), tags={"stagewright.owner": "acme/others"}
+    )
+    drafts = *ADOPTED, applied(after=V4), applied(before=V4, after=V3, kind="rollback")
+    theirs = the(found(registry(moved), *drafts, repository="acme/models"))
+    assert (theirs.code, theirs.revertable, theirs.adoptable) == ("wrong-version", False, False)
+    assert theirs.way_out == (
+        "The repository 'acme/others' owns it. Delete its file here if it is managed there. If it moved here, or this"
+        " repository was renamed, run `stagewright apply --take-over churn`."
+    )
+    ours = the(found(registry(moved), *drafts, repository="acme/others"))
+    assert (ours.code, ours.revertable, ours.adoptable) == ("wrong-version", True, True)
+
+
 # Rule 9
 
 
@@ -424,6 +446,16 @@ def test_what_git_wants_otherwise_stays_refused_and_so_does_what_hangs_on_it() -
     hanging = items[CHAMPION]
     assert isinstance(hanging, Refusal)
     assert (hanging.guard, hanging.after) == ("hangs-on-refused", V5)
+
+
+def test_reverting_takes_no_version_out_of_a_slot_that_is_refused() -> None:
+    actual = holding({3: "Staging", 4: "Production", 5: "None"})
+    files = spec({"Production": 3, "Staging": 5})
+    items = back(actual, adopted(after=V3), files=files)
+    assert items.keys() == {PRODUCTION}
+    hanging = items[PRODUCTION]
+    assert isinstance(hanging, Refusal)
+    assert (hanging.guard, hanging.way_out) == ("hangs-on-refused", "See Staging.")
 
 
 def test_reverting_takes_no_version_out_of_a_production_that_git_does_not_manage() -> None:

@@ -233,6 +233,14 @@ def test_rule_6_git_can_follow_only_to_a_version_that_needs_no_evidence(
     assert (refusal.guard, refusal.way_out) == ("drift", way_out)
 
 
+@pytest.mark.parametrize("base", [3, None])
+def test_rule_6_where_git_wants_what_was_left_a_command_puts_it_back(base: int | None) -> None:
+    log = entries(adopted(after=identity(base) if base else None))
+    refusal = one(planned(spec({"Production": base}), holding({3: "None", 5: "Production"}), log))
+    assert isinstance(refusal, Refusal)
+    assert " by hand or with `stagewright drift --revert` and run `stagewright apply` again" in refusal.way_out
+
+
 def test_rule_6_a_version_of_the_same_number_is_drift_when_it_is_another() -> None:
     log = entries(adopted(after=identity(3, run="of the old model")))
     found = planned(spec({"Production": 4}), holding({3: "Production", 4: "None"}), log)

@@ -1,5 +1,6 @@
 """The forge's pages, without a browser: that each address leads somewhere, and who may press the buttons."""
 
+import http.client
 import re
 from typing import Any
 
@@ -50,6 +51,21 @@ def test_names_appear_as_they_were_written(forge: Forge) -> None:
     page = str(Markup(get(forge, paths["pull"]).text).unescape())
     for written in (NAME, BRANCH, FILE):
         assert written.replace(RLO, "[U+202E]") in page
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/tree/%00", "/tree/main/%00", "/commits/%00", "/commit/%00", "/compare/%00...main"),
+        *("/blob/main/%2E%2E/etc", "/raw/main/models/../../x", "/tree/" + "x/" * 20_000),
+    ],
+    ids=lambda path: path[:30],
+)
+def test_an_address_that_git_would_not_take_is_not_found(forge: Forge, path: str) -> None:
+    connection = http.client.HTTPConnection(forge.server_url.removeprefix("http://"), timeout=10)
+    connection.request("GET", f"/{forge.repository}{path}")  # as it is: `requests` would resolve the dots
+    assert connection.getresponse().status == 404
+    connection.close()
 
 
 def _addresses(value: Any) -> set[str]:

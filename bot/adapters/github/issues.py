@@ -61,7 +61,8 @@ class GitHubIssues:
         self._client.accepted(calls.EDIT_ISSUE, answers.Accepted, closed, number=issue.number)
 
     def _is_ours(self, issue: answers.Issue, marker: str) -> bool:
-        marked = (issue.body or "").startswith(f"{marker}\n")
+        # GitHub's own form ends the lines of what a person edited with CR and LF.
+        marked = (issue.body or "").startswith((f"{marker}\n", f"{marker}\r\n"))
         return issue.pull_request is None and marked and self._client.is_ours(issue.user, self._login)
 
 

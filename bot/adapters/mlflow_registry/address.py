@@ -67,6 +67,11 @@ class RegistryAddress:
         return _scheme(self.tracking) in _WEB
 
     @property
+    def orders_searches(self) -> bool:
+        """Whether a search may name an order. MLflow's own store for Unity Catalog refuses one."""
+        return _scheme(self.registry) != _UNITY_CATALOG
+
+    @property
     def searches_omit_tags(self) -> bool:
         """Unity Catalog's searches carry no tags: each version has to be read."""
         return _scheme(self.registry) == _UNITY_CATALOG

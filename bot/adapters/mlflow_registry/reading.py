@@ -204,13 +204,18 @@ class MlflowRegistry:
         return []
 
     def _search_models(self, condition: str | None, advance: Advance | None = None) -> list[MlflowModel]:
-        search = partial(self._client.search_registered_models, condition, _MODELS_PER_PAGE, ["name ASC"])
+        order = self._ordered("name ASC")
+        search = partial(self._client.search_registered_models, condition, _MODELS_PER_PAGE, order)
         return _all_pages(lambda token: search(page_token=token), advance)
 
     def _search_versions(self, condition: str) -> list[MlflowVersion]:
-        order = ["name ASC", "version_number DESC"]
+        order = self._ordered("name ASC", "version_number DESC")
         search = partial(self._client.search_model_versions, condition, _VERSIONS_PER_PAGE, order)
         return _all_pages(lambda token: search(page_token=token))
+
+    def _ordered(self, *columns: str) -> list[str] | None:
+        """An order that keeps the pages of one search apart, where the server takes one."""
+        return list(columns) if self._address.orders_searches else None
 
     def _get_model(self, name: str) -> MlflowModel | None:
         """A database that ignores case may answer a model of another name; a foreign server one without a name."""

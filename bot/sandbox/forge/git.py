@@ -122,7 +122,7 @@ class Git:
     def resolve(self, name: str) -> str | None:
         """The commit that a branch, tag, full ref or SHA names, in GitHub's order; None when there is none."""
         for candidate in (f"refs/heads/{name}", f"refs/tags/{name}", name):
-            if not candidate.startswith("-") and "@{" not in candidate:
+            if not candidate.startswith("-") and "@{" not in candidate and "\0" not in candidate:
                 found = self._call(("rev-parse", "--verify", "--quiet", candidate + "^{commit}"), b"", None)
                 if found.returncode == 0:
                     return found.stdout.decode().strip()

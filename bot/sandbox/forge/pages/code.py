@@ -1,5 +1,6 @@
 """The pages of what is in the repository: trees, files, commits, comparisons; and of people."""
 
+from itertools import accumulate, takewhile
 from typing import Final
 
 from werkzeug.utils import redirect
@@ -12,6 +13,8 @@ from bot.sandbox.forge.pages.page import Addresses, Page
 
 addresses = Addresses()
 _LARGEST_SHOWN: Final = 1_000_000
+_LONGEST_REF: Final = 255
+"""GitHub takes no longer one. An address may have thousands of slashes, and every beginning is looked up."""
 
 
 @addresses.on("/", in_repository=False)
@@ -47,11 +50,17 @@ def tree(page: Page, rest: str) -> Response:
 def _split(page: Page, rest: str) -> tuple[str, str]:
     """Ref and path of an address that joins them by a slash, as both may have slashes. Raises the 404 of GitHub."""
     parts = rest.strip("/").split("/")
-    for count in range(1, len(parts) + 1):
-        name = "/".join(parts[:count])
+    if "\0" in rest or {".", ".."} & set(parts):
+        raise not_found()
+    names = takewhile(_may_be_ref, accumulate(parts, "{}/{}".format))
+    for count, name in enumerate(names, 1):
         if page.store.git.resolve(name) is not None:
             return name, "/".join(parts[count:])
     raise not_found()
+
+
+def _may_be_ref(name: str) -> bool:
+    return len(name) <= _LONGEST_REF
 
 
 def _tree_page(page: Page, ref: str, path: str) -> Response:

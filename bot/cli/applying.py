@@ -1,0 +1,86 @@
+"""The commands that may write to the registry: `apply`, `drift`."""
+
+from __future__ import annotations
+
+import click
+
+from bot.cli.completing import models
+from bot.cli.session import Session
+from bot.errors import Misuse
+
+
+@click.command(
+    short_help="Make the registry what the default branch says, and log it.",
+    epilog="Example: stagewright apply --dry-run",
+)
+@click.option("--dry-run", is_flag=True, help="Print exactly what would happen; change nothing.")
+@click.option("--force", is_flag=True, help="Allow an unusually large change. Logged with your name.")
+@click.option(
+    "--take-over",
+    "model",
+    multiple=True,
+    metavar="MODEL",
+    shell_complete=models,
+    help="Manage MODEL (or a glob) from here, though another repository owns it. May be given again. Logged.",
+)
+@click.pass_obj
+def apply(session: Session, model: tuple[str, ...], *, dry_run: bool, force: bool) -> None:
+    """Make the registry what the default branch says, and write the audit log."""
+    from bot.commands.apply import Occasion, Ports, preview
+    from bot.commands.apply import apply as command
+    from bot.views.markdown import apply_comment
+
+    links = session.connections
+    occasion = Occasion(links.actor, links.run_url, links.now, model, progress=links.progress)
+    if dry_run:
+        planned = preview(links.tree, links.registry, links.pulls, links.log, occasion, force=force)
+        session.show(planned, 1 if planned.plan.refusals else 0)
+        return
+    ports = Ports(links.tree, links.registry_writer, links.pulls, links.log_writer)
+    result = command(ports, occasion, apply_comment, force=force)
+    links.actions.outputs(result.step_outputs())
+    session.show(result, 3 if result.untold else int(result.refused))
+
+
+@click.command(
+    short_help="Find what was moved in the registry outside of Git.",
+    epilog="Example: stagewright drift --revert --dry-run",
+)
+@click.option("--adopt", is_flag=True, help="Open a pull request that makes the YAML say what the registry holds.")
+@click.option("--revert", is_flag=True, help="Put back in the registry what Git approved, and log it.")
+@click.option("--post", is_flag=True, help="Keep one issue up to date: open, edit or close it.")
+@click.option("--dry-run", is_flag=True, help="Print what --adopt, --revert and --post would do; do nothing.")
+@click.option("--force", is_flag=True, help="With --revert: allow an unusually large change. Logged with your name.")
+@click.pass_obj
+def drift(session: Session, *, adopt: bool, revert: bool, post: bool, dry_run: bool, force: bool) -> None:
+    """Find what somebody moved in the registry outside of Git, what is lost there, and what Git does not manage.
+
+    Exits 1 when there is drift; with --adopt or --revert, when some of it is left.
+    """
+    from bot.commands import drift as command
+    from bot.commands.apply import Occasion, Ports
+    from bot.views.drift import adoption_body, adoption_title, issue_body
+    from bot.views.markdown import apply_comment
+
+    if adopt and revert:
+        raise Misuse("--adopt and --revert are opposite ways out.", fix="Choose one.")
+    if force and not revert:
+        raise Misuse("--force goes with --revert.", fix="Leave it out, or add --revert.")
+    links = session.connections
+    occasion = Occasion(links.actor, links.run_url, links.now)
+    repository = links.repository_if_known
+    registry = links.registry_writer if revert and not dry_run else links.registry
+    found = command.look(links.tree, registry, links.log, links.now(), repository)
+    result = command.result_of(found)
+    if adopt:
+        wording = command.AdoptionWording(adoption_title, adoption_body)
+        result = command.adopt(found, links.pulls, links.requesters, wording, dry_run=dry_run)
+    elif revert and dry_run:
+        reads = links.tree, links.registry, links.pulls, links.log
+        result = command.preview_revert(found, *reads, occasion, force=force)
+    elif revert:
+        ports = Ports(links.tree, links.registry_writer, links.pulls, links.log_writer)
+        result = command.revert(found, ports, occasion, apply_comment, force=force, repository=repository)
+    if post:
+        result = command.post(links.issues, result, issue_body, dry_run=dry_run)
+    session.show(result, int(result.remains) if result.is_an_answer else 3)

@@ -1,0 +1,70 @@
+"""The commands about the audit log: `history`, `audit init`, `audit verify`."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import click
+
+from bot.cli.completing import models
+from bot.cli.session import Session
+from bot.errors import Misuse
+
+
+@click.command(
+    short_help="Show what was in each slot, from when to when.",
+    epilog="Example: stagewright history churn_classifier --at 2026-11-01T12:00:00Z",
+)
+@click.argument("model", required=False, shell_complete=models)
+@click.option("--at", "moment", metavar="MOMENT", help="A moment, ISO 8601; UTC where no zone is given.")
+@click.pass_obj
+def history(session: Session, model: str | None, moment: str | None) -> None:
+    """Show what was in each slot of MODEL (of all models) from when to when, and by whose approval."""
+    from bot.commands.history import history as command
+
+    links = session.connections
+    session.show(command(links.tree, links.log, model, _moment(moment)), 0)
+
+
+def _moment(text: str | None) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+    except (ValueError, OverflowError) as error:
+        raise Misuse(f"{text!r} is not a moment.", fix="Write it as 2026-11-01T12:00:00Z.") from error
+
+
+@click.group(epilog="Example: stagewright audit verify")
+def audit() -> None:
+    """Begin and check the audit log."""
+
+
+@audit.command("init", short_help="Begin the audit log on its branch.", epilog="Example: stagewright audit init")
+@click.pass_obj
+def audit_init(session: Session) -> None:
+    """Begin the audit log on the branch audit-log, and name its genesis in policies/audit.yaml."""
+    from bot.commands.audit import audit_init as command
+
+    links = session.connections
+    session.show(
+        command(links.tree, links.working_tree, links.log_writer, links.repository, links.actor, links.now()), 0
+    )
+
+
+@audit.command(
+    "verify",
+    short_help="Check every entry, and the anchors in the registry.",
+    epilog="Example: stagewright audit verify",
+)
+@click.option("--no-registry", is_flag=True, help="Check the chain alone; a cut tail would not show.")
+@click.pass_obj
+def audit_verify(session: Session, *, no_registry: bool) -> None:
+    """Check every entry of the audit log, and the anchors in the registry. Names each problem."""
+    from bot.commands.audit import audit_verify as command
+
+    links = session.connections
+    registry = links.registry if links.has_registry and not no_registry else None
+    result = command(links.tree, links.log, registry, without_registry=no_registry, progress=links.progress)
+    session.show(result, 1 if result.problems else 3 if result.incomplete else 0)

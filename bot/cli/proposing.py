@@ -1,0 +1,121 @@
+"""The commands around pull requests, and what is to become one: `propose`, `rollback`, `import`, `approvals`."""
+
+from __future__ import annotations
+
+import click
+
+from bot.cli.completing import models, slots
+from bot.cli.session import Session
+from bot.errors import Misuse
+
+
+@click.command(
+    short_help="Open a pull request for each model with a better candidate.",
+    epilog="Example: stagewright propose --dry-run",
+)
+@click.argument("models", nargs=-1, shell_complete=models)
+@click.option("--dry-run", is_flag=True, help="Print what would be opened; open nothing.")
+@click.option("--again", is_flag=True, help="Propose even what a person declined by closing its pull request.")
+@click.pass_obj
+def propose(session: Session, models: tuple[str, ...], *, dry_run: bool, again: bool) -> None:
+    """Open a pull request for each of MODELS (all when none is named) that has a better candidate."""
+    from bot.commands.propose import Request, Wording, propose_models
+    from bot.views.markdown import proposal_body, proposal_title
+
+    links = session.connections
+    pulls = links.pulls
+    request = Request(models, again, dry_run, links.requesters, links.now())
+    wording = Wording(proposal_title, proposal_body)
+    session.show(propose_models(links.tree, links.registry, links.log, pulls, request, wording, links.progress), 0)
+
+
+@click.command(
+    short_help="Open a pull request that brings a model's version back.",
+    epilog="Example: stagewright rollback churn --reason 'wrong scores' --dry-run",
+)
+@click.argument("model", shell_complete=models)
+@click.option(
+    "--to", type=click.IntRange(min=1), metavar="VERSION", help="The version to go back to; without it, the one before."
+)
+@click.option(
+    "--slot",
+    metavar="SLOT",
+    shell_complete=slots,
+    help="The slot; without it promotion.slot, else Production, else the only one.",
+)
+@click.option("--reason", required=True, help="Why, in at most 1,000 characters: for the reviewers, and for later.")
+@click.option("--dry-run", is_flag=True, help="Print what would be opened; open nothing.")
+@click.pass_obj
+def rollback(session: Session, model: str, to: int | None, slot: str | None, reason: str, *, dry_run: bool) -> None:
+    """Open a pull request that brings MODEL back to the version that was in its slot before.
+
+    What was there is read from the audit log. It needs the approvals that the policy asks for, and no evidence.
+    """
+    from bot.commands.rollback import RollbackWording, open_rollback
+    from bot.core.rollback import Wish
+    from bot.views.rollback import rollback_body, rollback_title, rollback_why
+
+    links = session.connections
+    wish = Wish(model, slot, to, reason, links.requesters)
+    wording = RollbackWording(rollback_title, rollback_body, rollback_why)
+    ports = links.tree, links.registry, links.log, links.pulls
+    result = open_rollback(*ports, wish, links.now(), wording, dry_run=dry_run)
+    session.show(result, int(result.refused))
+
+
+@click.command(
+    "import",
+    short_help="Write models/ from what the registry holds now.",
+    epilog="Example: stagewright import 'churn_*' --dry-run",
+)
+@click.argument("glob", required=False)
+@click.option("--dry-run", is_flag=True, help="Print what would be written; write nothing.")
+@click.option(
+    "--follow",
+    "alias",
+    multiple=True,
+    metavar="ALIAS",
+    help="Let ALIAS follow Production where both agree. May be given again.",
+)
+@click.pass_obj
+def import_(session: Session, glob: str | None, alias: tuple[str, ...], *, dry_run: bool) -> None:
+    """Write models/ from what the registry holds now: a file per model that GLOB matches (all without it).
+
+    Files that exist are left alone. Merging what it wrote moves nothing: apply records each slot as adopted.
+    """
+    from bot.commands.import_models import ImportRequest, import_models
+
+    links = session.connections
+    request = ImportRequest(glob, alias, dry_run, links.repository_if_known)
+    result = import_models(links.tree, links.working_tree, links.registry, request, links.progress)
+    session.show(result, int(bool(result.refused)))
+
+
+@click.command(
+    short_help="Say whether the policy approves a pull request, and why.",
+    epilog="Example: stagewright approvals 42",
+)
+@click.argument("pull_request", type=click.IntRange(min=1), required=False, metavar="[PR]")
+@click.option("--post", is_flag=True, help="Post the answer as a commit status.")
+@click.pass_obj
+def approvals(session: Session, pull_request: int | None, *, post: bool) -> None:
+    """Say whether the policy approves pull request PR, and what it still needs.
+
+    In a workflow, PR may be left out: it is read from the event that started it.
+    """
+    from bot.commands import approvals as command
+
+    links = session.connections
+    ports = links.pulls, links.tree, links.log
+    asked = pull_request or command.asked_by(links.event())
+    run_url = links.run_url or ""
+    match asked:
+        case int():
+            result = command.approvals_of_number(*ports, asked, post=post, run_url=run_url)
+        case str():
+            result = command.approvals_of_head(*ports, asked, post=post, run_url=run_url)
+        case command.Queued():
+            result = command.approvals_of_queued(*ports, asked, post=post, run_url=run_url)
+        case _:
+            raise Misuse("Which pull request?", fix="Name its number, e.g. `stagewright approvals 42`.")
+    session.show(result, 0 if result.approved else 1)

@@ -1,0 +1,61 @@
+"""The commands that only look: `validate`, `compare`, `plan`."""
+
+from __future__ import annotations
+
+import click
+
+from bot.cli.completing import models
+from bot.cli.session import Session
+
+
+@click.command(epilog="Example: stagewright validate")
+@click.pass_obj
+def validate(session: Session) -> None:
+    """Check models/ and policies/ as they lie on disk. Talks to nobody."""
+    from bot.commands.validate import validate as command
+
+    result = command(session.connections.tree)
+    for line in session.connections.actions.annotations(result.findings):
+        click.echo(line, err=True)
+    session.show(result, 0 if result.is_valid else 1)
+
+
+@click.command(epilog="Example: stagewright compare churn_classifier --exit-code")
+@click.argument("model", shell_complete=models)
+@click.option("--exit-code", is_flag=True, help="Exit 1 when no candidate wins.")
+@click.pass_obj
+def compare(session: Session, model: str, *, exit_code: bool) -> None:
+    """Compare the candidates of MODEL with its incumbent."""
+    from bot.commands.compare import compare_model
+
+    links = session.connections
+    result = compare_model(links.tree, links.registry, links.log, model, links.now())
+    session.show(result, int(exit_code and not result.has_winner))
+
+
+@click.command(epilog="Example: stagewright plan --exit-code")
+@click.option(
+    "--pull", "number", type=click.IntRange(min=1), metavar="PR", help="Plan what merging this pull request would give."
+)
+@click.option("--exit-code", is_flag=True, help="Exit 1 when apply would do or refuse something.")
+@click.pass_obj
+def plan(session: Session, number: int | None, *, exit_code: bool) -> None:
+    """Show what apply would do with the files as they lie on disk. Changes nothing.
+
+    With --pull, with what merging a pull request would give, which is read and never checked out. Then it exits 1 for
+    findings, a conflict, and a slot of the changed files that apply would refuse.
+    """
+    from bot.commands.plan import plan_pull_request, plan_working_tree
+    from bot.core.results import PlanResult
+    from bot.views.notes import notes_of
+
+    links = session.connections
+    if number:
+        result = plan_pull_request(links.tree, links.registry, links.log, links.pulls, number, links.now())
+    else:
+        result = plan_working_tree(links.tree, links.registry, links.log, links.now(), links.repository_if_known)
+    for line in links.actions.annotations(notes_of(result)):
+        click.echo(links.masked(line), err=True)
+    if isinstance(result, PlanResult):
+        session.show(result, int(result.refuses_the_pull_request or (exit_code and result.has_changes)))
+    session.show(result, 1)
