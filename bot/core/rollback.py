@@ -225,6 +225,8 @@ def _number(identity: Identity | None) -> int | None:
 def _moved_outside(key: SlotKey, live: Identity | None, facts: RollbackFacts) -> NoRollback:
     model, slot = key
     holding = facts.actual.holding(key)
+    if live and any(identity.version == live.version and identity != live for identity in holding):
+        return _recreated(key, live)
     held_now = " and ".join(f"v{identity.version}" for identity in holding) or "nothing"
     wanted = facts.specs[model].desired()[slot]
     agrees_with_git = [identity.version for identity in holding] == ([] if wanted is None else [wanted])
@@ -238,6 +240,16 @@ def _moved_outside(key: SlotKey, live: Identity | None, facts: RollbackFacts) ->
         "Run `stagewright apply`, which writes into the log what the registry holds; then roll back."
         if agrees_with_git
         else f"{back}, or run `stagewright drift --revert`; then roll back.",
+    )
+
+
+def _recreated(key: SlotKey, live: Identity) -> NoRollback:
+    return NoRollback(
+        *key,
+        f"the v{live.version} that {key[1]} holds is not the one of that number that the audit log left there: the"
+        " model was re-created or the registry was restored",
+        "Find out which; `stagewright drift` says what differs. Then promote the version that you want by a new pull"
+        " request.",
     )
 
 

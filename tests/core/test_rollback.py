@@ -106,6 +106,13 @@ def test_a_long_log_is_gone_through_as_often_for_many_versions_as_for_few() -> N
     assert walks(40) == walks(3)
 
 
+def test_rule_2_a_model_that_was_recreated_is_not_told_to_apply_which_would_refuse_it() -> None:
+    recreated = version(5, "Production", identity=identity(5, run="another"))
+    answer = impossible(facts(actual=registry(replace(registered({}), versions={5: recreated}))))
+    assert "not the one of that number" in answer.reason
+    assert "stagewright apply" not in answer.way_out
+
+
 # Rule 1: which slot
 
 
