@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import AbstractContextManager, nullcontext
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
+from bot.core.details import Details, Questions
 from bot.core.log import LogContent
 from bot.core.pulls import Issue, NewPull, PullCommit, PullRequest, Review, TreeCommit
 from bot.core.state import (
     Artifacts,
     Capabilities,
+    Experiment,
     Identity,
     ModelVersion,
     RegisteredModel,
@@ -54,6 +56,14 @@ class Registry(Protocol):
 
         A listing that fails answers `unknown` for that version and raises nothing.
         """
+        ...
+
+    def runs_of(self, experiment: str) -> Experiment | None:
+        """The newest runs of an experiment, at most 1,000, deleted ones excluded. None when there is no such name."""
+        ...
+
+    def details(self, questions: Questions) -> Details:
+        """What costs a request of its own: asked only for candidates that would win. What is not known is absent."""
         ...
 
 

@@ -133,6 +133,12 @@ class Connections:
         return self._environment.get("GITHUB_REPOSITORY") or None
 
     @property
+    def repository_page(self) -> str:
+        """The page of the repository, empty where the environment does not name one."""
+        repository = self._environment.get("GITHUB_REPOSITORY")
+        return f"{self._server_url}/{repository}" if repository else ""
+
+    @property
     def has_github(self) -> bool:
         """Whether the environment names a GitHub repository and a token."""
         return bool(self._environment.get("GITHUB_TOKEN") and self._environment.get("GITHUB_REPOSITORY"))

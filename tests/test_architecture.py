@@ -71,6 +71,7 @@ ONE_ROOM = {
     "jinja2": ("bot/views/",),
     "click": ("bot/cli/",),
     "rich": ("bot/adapters/progress.py",),
+    "matplotlib": ("bot/views/picture.py", "bot/sandbox/"),
 }
 
 

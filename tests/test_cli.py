@@ -15,12 +15,13 @@ from bot.cli import cli
 from bot.cli.ending import guarded
 from bot.cli.session import Session
 from bot.core.ownership import OWNER_TAG
+from bot.core.results import Opened
 from bot.core.state import Artifacts, TransitionStage
 from bot.errors import Misuse, Refused, RegistryUnavailable
 from bot.ports import SILENT
 from tests.commands.scene import NOON, RUN_URL, ReadOnlyPullRequests, Scene, identity_of, model_of
 from tests.fakes.issues import FakeIssues
-from tests.fakes.registry import ModelTag
+from tests.fakes.registry import FakeRegistry, ModelTag
 
 GROUP: dict[str, Any] = dict(cli.commands)
 
@@ -368,3 +369,57 @@ class TestVerbose:
             guarded(lambda: cli.main(["--repo", str(tmp_path), *arguments], standalone_mode=False))  # noqa: B023 - called at once
             logging.getLogger("bot.adapters.github").debug("asked for a page")
             assert ("bot.adapters.github: asked for a page" in capsys.readouterr().err) is shown
+
+
+class TestCompare:
+    def evidence(self, scene: Scene, folder: Path, old: bytes = b"", new: bytes = b"") -> str:
+        (outcome,) = scene.propose("demand", dry_run=True).outcomes
+        assert isinstance(outcome, Opened)
+        file = folder / "evidence.json"
+        file.write_bytes(outcome.proposal.evidence.to_bytes().replace(old, new))
+        return str(file)
+
+    def test_evidence_needs_neither_registry_nor_repository(self, scene: Scene, tmp_path: Path) -> None:
+        offline: Any = SceneConnections(scene)
+        file = self.evidence(scene, tmp_path)
+        del offline.registry, offline.log, offline.tree, offline.pulls
+        said = run(offline, "compare", "demand", "--from-evidence", file, "--exit-code")
+        assert said.exit_code == 0
+        assert "The evidence says the same." in said.output
+
+    def test_evidence_that_says_otherwise_than_it_decides_is_a_no(self, scene: Scene, tmp_path: Path) -> None:
+        file = self.evidence(scene, tmp_path, b'"candidate":0.18', b'"candidate":0.25')
+        said = run(SceneConnections(scene), "compare", "demand", "--from-evidence", file)
+        assert said.exit_code == 1
+        assert "The evidence says otherwise (promote)" in said.output
+
+    def test_a_file_that_is_no_evidence_is_refused(self, scene: Scene, tmp_path: Path) -> None:
+        (tmp_path / "other.json").write_text("[]")
+        said = run(SceneConnections(scene), "compare", "demand", "--from-evidence", str(tmp_path / "other.json"))
+        assert isinstance(said.exception, Refused)
+        assert "other.json is no evidence" in str(said.exception)
+        missing = run(SceneConnections(scene), "compare", "demand", "--from-evidence", str(tmp_path / "none.json"))
+        assert missing.exit_code == 2
+
+    def test_an_experiment(self, scene: Scene) -> None:
+        runs = scene.registry.runs(["demand-run3", "demand-run4"])
+        links = SceneConnections(scene)
+        links.registry = FakeRegistry(scene.state(), runs, experiments={"tuning": "1"})
+        said = run(links, "compare", "demand", "--experiment", "tuning", "--rank-by", "val_rmse")
+        assert (said.exit_code, "2 runs of the experiment 'tuning'" in said.output) == (0, True)
+        assert run(links, "compare", "demand", "--experiment", "tuning", "--exit-code").exit_code == 1
+        said = run(links, "compare", "demand", "--experiment", "other")
+        assert "MLflow has no experiment 'other'" in str(said.exception)
+
+    @pytest.mark.parametrize(
+        ("options", "why"),
+        [
+            (("--rank-by", "auc"), "Name it with --experiment"),
+            (("--lowest-first",), "Name it with --experiment"),
+            (("--experiment", "x", "--from-evidence", "-"), "two questions"),
+        ],
+    )
+    def test_options_that_do_not_go_together(self, scene: Scene, options: tuple[str, ...], why: str) -> None:
+        said = run(SceneConnections(scene), "compare", "demand", *options)
+        assert isinstance(said.exception, Misuse)
+        assert why in str(said.exception)

@@ -82,7 +82,7 @@ def register(client: MlflowClient, name: str, production: str | None, count: int
     for version in range(1, count + 1):
         run = client.create_run("0").info.run_id
         client.log_metric(run, "val_auc", 0.8 + version / 100)
-        client.create_model_version(name, "s3://bucket/model", run, await_creation_for=0)
+        client.create_model_version(name, "s3://bucket/model", run, description="made for this", await_creation_for=0)
     if production:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)

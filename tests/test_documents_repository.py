@@ -144,3 +144,29 @@ def test_rules_are_not_held_against_models_that_could_not_be_read() -> None:
     files = {**POLICIES, "policies/approvals.yaml": POLICY_WITH_A_TYPO, "models/x.yaml": MODEL % b"y"}
     assert codes(files) == [("models/x.yaml", "name-differs-from-file")]
     assert codes({**POLICIES, "policies/approvals.yaml": POLICY_WITH_A_TYPO}) == []
+
+
+def test_a_models_file_that_is_weaker_than_the_policy() -> None:
+    policy = b"schema_version: 1\nnoise: {unknown: forbid}\neligibility: {tags: {validation: passed}}\n"
+    promotion = b"""stages: {Production: 1}
+promotion:
+  slot: Production
+  criteria: [{metric: auc, goal: maximize, min_gain: 0}]
+  noise: {unknown: show, confidence: 0.9}
+  eligibility:
+    tags:
+      validation: failed
+"""
+    model = b"schema_version: 1\nname: x\n" + promotion
+    files = {**POLICIES, "policies/promotion.yaml": policy, "models/x.yaml": model}
+    repository = read_repository(FilesInMemory(files), "c0ffee")
+    found = [(one.file, one.line, one.column, one.code, one.severity) for one in repository.findings]
+    assert found == [
+        ("models/x.yaml", 7, 20, "weaker-than-policy", "error"),
+        ("models/x.yaml", 7, 38, "weaker-than-policy", "error"),
+        ("models/x.yaml", 10, 19, "weaker-than-policy", "error"),
+    ]
+    assert sorted(repository.models) == ["x"]
+    assert codes({**files, "policies/promotion.yaml": b"schema_version: 2\n"}) == [
+        ("policies/promotion.yaml", "unknown-value")
+    ]

@@ -26,7 +26,7 @@ from bot.core.results import Opened
 from bot.core.spec import file_of_model
 from bot.core.state import RegistryState
 from bot.errors import Finding
-from bot.views.markdown import proposal_body, proposal_title
+from bot.views.proposal import proposal_body, proposal_title
 from bot.views.words import shell_word
 from tests.commands.scene import DEMAND, NOON, Scene, model_of, run_of
 from tests.fakes.registry import FakeRegistry

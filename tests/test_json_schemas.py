@@ -78,7 +78,7 @@ def test_an_editor_can_explain_every_key_and_knows_all_of_them(kind: str) -> Non
     found = list(objects(SCHEMAS[kind]))
     assert found
     for one in found:
-        assert one["additionalProperties"] is False or one["title"] == "tags"
+        assert one["additionalProperties"] is False or one["title"] in ("tags", "metrics")
         for key, value in one.get("properties", {}).items():
             assert value["title"] == key
             assert value["description"]
@@ -174,9 +174,17 @@ INVALID = [
     ("model", "unknown-candidates", CANDIDATES % "{}"),
     ("model", "criterion-without-bound", PROMOTION.replace(", %s", "")),
     ("model", "criterion-without-bound", PROMOTION % "min_gain: null, at_most: null"),
+    ("model", "wrong-slices", PROMOTION % "min_gain: 0, slices: a/region"),
+    (
+        "model",
+        "wrong-expression",
+        PROMOTION.replace("slot", "eligibility: {name: '*x'}, slot") % "min_gain: 0",
+    ),
     ("model", "hold-without-reason", f"{MODEL}holds: [{{version: 4}}]\n"),
     ("model", "hold-without-reason", HOLDS % "lift: false, reason: ''"),
     ("promotion", "out-of-range", "schema_version: 1\nmax_open_proposals: 0\n"),
+    ("promotion", "wrong-noise-name", "schema_version: 1\nnoise: {folds: fold}\n"),
+    ("promotion", "wrong-expression", "schema_version: 1\neligibility: {name: +}\n"),
     ("promotion", "unknown-value", "schema_version: 1\nevaluation_data: whatever\n"),
     ("promotion", "unknown-value", "schema_version: 2\n"),
     ("approvals", "rule-governs-nothing", RULE % ("", "approvals: 1")),
@@ -209,6 +217,7 @@ BEYOND_A_SCHEMA = [
     ("model", "wrong-type", f"{MODEL}stages: {{Production: 3.0}}\n", "3.0 is a whole number"),
     ("model", "refused-alias", f"{MODEL}aliases: {{a—b: 3}}\n", "letters beyond ASCII are not told from other signs"),
     ("model", "refused-alias", f"{MODEL}aliases: {{late\u017ft: 3}}\n", "letter case beyond ASCII"),
+    ("promotion", "wrong-expression", "schema_version: 1\neligibility: {name: (a+)+}\n", "what takes forever"),
     ("model", "yaml-anchor", f"{MODEL}owners: &a []\n", "the schema sees values, not YAML"),
     ("model", "number-form", f"{MODEL}promotion: 0x0\n", "the schema sees values, not how they are written"),
     ("model", "control-character", f'{MODEL}owners: ["\\e"]\n', "no pattern on every text"),

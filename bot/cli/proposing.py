@@ -20,12 +20,13 @@ from bot.errors import Misuse
 def propose(session: Session, models: tuple[str, ...], *, dry_run: bool, again: bool) -> None:
     """Open a pull request for each of MODELS (all when none is named) that has a better candidate."""
     from bot.commands.propose import Request, Wording, propose_models
-    from bot.views.markdown import proposal_body, proposal_title
+    from bot.views.picture import picture
+    from bot.views.proposal import proposal_body, proposal_title
 
     links = session.connections
     pulls = links.pulls
-    request = Request(models, again, dry_run, links.requesters, links.now())
-    wording = Wording(proposal_title, proposal_body)
+    request = Request(models, again, dry_run, links.requesters, links.now(), links.repository_page)
+    wording = Wording(proposal_title, proposal_body, picture)
     session.show(propose_models(links.tree, links.registry, links.log, pulls, request, wording, links.progress), 0)
 
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import BinaryIO
+
 import click
 
 from bot.cli.completing import models
 from bot.cli.session import Session
+from bot.errors import Misuse
 
 
 @click.command(epilog="Example: stagewright validate")
@@ -23,14 +26,40 @@ def validate(session: Session) -> None:
 @click.command(epilog="Example: stagewright compare churn_classifier --exit-code")
 @click.argument("model", shell_complete=models)
 @click.option("--exit-code", is_flag=True, help="Exit 1 when no candidate wins.")
+@click.option("--experiment", metavar="NAME", help="Compare the runs of this experiment, registered or not.")
+@click.option("--rank-by", metavar="METRIC", help="With --experiment: the metric to rank by (the first criterion's).")
+@click.option("--lowest-first", is_flag=True, help="With --rank-by: a lower value is better.")
+@click.option(
+    "--from-evidence", type=click.File("rb"), metavar="FILE", help="Decide again on this evidence file alone, offline."
+)
 @click.pass_obj
-def compare(session: Session, model: str, *, exit_code: bool) -> None:
+def compare(
+    session: Session,
+    model: str,
+    experiment: str | None,
+    rank_by: str | None,
+    from_evidence: BinaryIO | None,
+    *,
+    exit_code: bool,
+    lowest_first: bool,
+) -> None:
     """Compare the candidates of MODEL with its incumbent."""
-    from bot.commands.compare import compare_model
+    from bot.commands.compare import compare_evidence, compare_experiment, compare_model
 
+    if from_evidence and experiment is not None:
+        raise Misuse("--from-evidence and --experiment are two questions.", fix="Ask one at a time.")
+    if experiment is None and (rank_by is not None or lowest_first):
+        raise Misuse("--rank-by and --lowest-first rank the runs of an experiment.", fix="Name it with --experiment.")
     links = session.connections
-    result = compare_model(links.tree, links.registry, links.log, model, links.now())
-    session.show(result, int(exit_code and not result.has_winner))
+    if from_evidence:
+        decided = compare_evidence(model, from_evidence.name, from_evidence.read())
+        session.show(decided, int(bool(decided.unlike) or (exit_code and not decided.has_winner)))
+    elif experiment is not None:
+        ranked = compare_experiment(links.tree, links.registry, model, experiment, rank_by, lowest_first=lowest_first)
+        session.show(ranked, int(exit_code and not ranked.has_winner))
+    else:
+        result = compare_model(links.tree, links.registry, links.log, model, links.now())
+        session.show(result, int(exit_code and not result.has_winner))
 
 
 @click.command(epilog="Example: stagewright plan --exit-code")

@@ -10,11 +10,13 @@ from datetime import datetime
 from bot.commands.gathering import Desired, entries_of, read_desired, read_log, refuse_unsupported
 from bot.core.audit import Entry, held
 from bot.core.checks import shown
+from bot.core.details import Details, together
+from bot.core.examination import candidates, questions
 from bot.core.holds import still_held
 from bot.core.ownership import other_owner
-from bot.core.proposal import NothingToPropose, Proposal, candidates, propose
+from bot.core.proposal import NothingToPropose, Proposal, propose
 from bot.core.spec import ModelSpec
-from bot.core.state import ModelVersion, RegisteredModel, RegistryState, Run
+from bot.core.state import Identity, ModelVersion, RegisteredModel, RegistryState, Run, SlotKey
 from bot.errors import Misuse
 from bot.ports import AuditLog, Registry, Tree
 
@@ -28,6 +30,7 @@ class Scan:
     outcomes: tuple[Proposal | NothingToPropose, ...]
     runs: Mapping[str, Run]
     entries: tuple[Entry, ...]
+    actual: RegistryState
 
 
 def scan(
@@ -44,23 +47,30 @@ def scan(
     With `repository`, this one, there is nothing to propose for a model that another repository owns.
     """
     desired = read_desired(tree, commit)
-    _refuse_unknown(models, desired.specs)
+    refuse_unknown(models, desired.specs)
     refuse_unsupported(desired, registry.capabilities)
     specs = {name: spec for name, spec in sorted(desired.specs.items()) if not models or name in models}
     state = registry.state([name for name, spec in specs.items() if spec.promotion])
     runs = registry.runs(set(_run_ids(specs, state)))
     entries = entries_of(read_log(log, desired.audit))
-    by_log = held(entries)
-    outcomes: list[Proposal | NothingToPropose] = []
-    for name, spec in specs.items():
-        slot = spec.promotion.slot if spec.promotion else ""
-        kept = still_held(by_log.get((name, slot), {}), state)
-        found = state.models.get(name)
-        if owner := other_owner(found, repository):
-            outcomes.append(_owned_by(name, owner))
-            continue
-        outcomes.append(propose(spec, found, runs, desired.promotion, held=kept, registry=registry.address, now=now))
-    return Scan(desired, registry.address, tuple(outcomes), runs, entries)
+    kept = {name: _kept(spec, held(entries), state) for name, spec in specs.items()}
+    owners = {name: other_owner(state.models.get(name), repository) for name in specs}
+    models, policy = state.models, desired.promotion
+    asked = together(
+        questions(spec, models.get(name), runs, policy, held=kept[name], now=now)
+        for name, spec in specs.items()
+        if not owners[name]
+    )
+    details = registry.details(asked) if asked else Details()
+    outcomes = [
+        _owned_by(name, owner)
+        if (owner := owners[name])
+        else propose(
+            spec, models.get(name), runs, policy, held=kept[name], registry=registry.address, now=now, details=details
+        )
+        for name, spec in specs.items()
+    ]
+    return Scan(desired, registry.address, tuple(outcomes), runs, entries, state)
 
 
 def _owned_by(model: str, owner: str) -> NothingToPropose:
@@ -71,7 +81,14 @@ def _owned_by(model: str, owner: str) -> NothingToPropose:
     )
 
 
-def _refuse_unknown(models: Collection[str], specs: Mapping[str, ModelSpec]) -> None:
+def _kept(spec: ModelSpec, by_log: Mapping[SlotKey, Mapping[Identity, str]], state: RegistryState) -> Mapping[int, str]:
+    """The versions that the log keeps out of the slot that a winner goes to."""
+    slot = spec.promotion.slot if spec.promotion else ""
+    return still_held(by_log.get((spec.name, slot), {}), state)
+
+
+def refuse_unknown(models: Collection[str], specs: Mapping[str, ModelSpec]) -> None:
+    """Raise Misuse when no file is for one of the models."""
     unknown = sorted(set(models) - specs.keys())
     if unknown:
         known = ", ".join(sorted(specs)) or "none"

@@ -15,13 +15,13 @@ from bot.core.mandate import MergedRange, NoMandate, ValueAt, attributed, judged
 from bot.core.pulls import PullCommit, PullRequest, TreeCommit
 from bot.core.spec import (
     APPROVAL_POLICY,
-    EVIDENCE_FOLDER,
     MODELS_FOLDER,
     ApprovalPolicy,
     ModelSpec,
     desired_state,
     file_of_model,
     followed_stages,
+    is_evidence,
 )
 from bot.core.state import SlotKey
 from bot.documents import parse_approval_policy, parse_model
@@ -89,20 +89,21 @@ class Judge:
             commits=tuple(commits),
             changes=self._changes(before, after, models),
             paths=paths,
-            people=self._permissions(),
+            people=self.people(),
             evidence=dict(self._evidence(after, paths)),
             unreadable=tuple(str(finding) for finding in broken_documents(self.tree, after, paths)),
             policy_commit=policy_commit,
         )
 
-    def _permissions(self) -> Mapping[str, str]:
+    def people(self) -> Mapping[str, str]:
+        """Every person with access: login to role."""
         if "all" not in self._people:
             self._people["all"] = self.pulls.permissions()
         return self._people["all"]
 
     def _evidence(self, commit: str, paths: Collection[str]) -> Iterator[tuple[str, bytes]]:
         for path in paths:
-            if path.startswith(f"{EVIDENCE_FOLDER}/"):
+            if is_evidence(path):
                 content = self.tree.read(commit, path)
                 if content is not None:
                     yield path, content

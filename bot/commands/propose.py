@@ -9,39 +9,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 from bot.commands.comparing import Scan, scan
 from bot.commands.judging import Judge
 from bot.commands.opening import LABEL, SUPERSEDED, commit_message, edited_file, free_branch, has_content
 from bot.core.approval import EVIDENCE_TRAILER
 from bot.core.audit import seen_versions
+from bot.core.merging import MergingFacts, ProposalCase, merging, picture_path
 from bot.core.proposal import BRANCH_ROOT, NothingToPropose, Proposal, branch_prefix
 from bot.core.pulls import NewPull, PullRequest
 from bot.core.results import Opened, ProposeResult, Skipped
-from bot.core.state import Run
 from bot.ports import SILENT, AuditLog, Progress, PullRequests, Registry, Tree
+
+KIND_LABEL = "promotion"
+_OWNER = re.compile(r"@[\w.-]+(/[\w.-]+)?", re.ASCII)
+
+
+def _no_picture(_: Proposal) -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """Renders a proposal's pull request: title, and body from its runs and the registry's address."""
+    """Renders a proposal's pull request: title, body, and a picture (SVG), None where nothing can draw it."""
 
     title: Callable[[Proposal], str]
-    body: Callable[[Proposal, Mapping[str, Run], str], str]
+    body: Callable[[ProposalCase], str]
+    picture: Callable[[Proposal], bytes | None] = _no_picture
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for, and by whom: `requesters` are the logins that made the bot run, none for a schedule."""
+    """What was asked for, and by whom: `requesters` are the logins that made the bot run, none for a schedule.
+
+    `repository` is the page of this repository, for links; empty where it is not known.
+    """
 
     models: tuple[str, ...]
     again: bool
     dry_run: bool
     requesters: tuple[str, ...]
     now: datetime
+    repository: str = ""
 
 
 def propose_models(
@@ -104,7 +117,7 @@ def _one(
         return Skipped(proposal, "declined", last)
     if not has_room and not replaced:
         return Skipped(proposal, "limit", None)
-    new = _new_pull(proposal, found, base, branch, request, wording, replaced)
+    new = _new_pull(proposal, found, judge, base, branch, request, wording, replaced)
     if request.dry_run:
         return Opened(proposal, new, None, replaced)
     opened = pulls.open_pull(new)
@@ -121,27 +134,61 @@ def _close(pulls: PullRequests, replaced: Collection[PullRequest], by: PullReque
 def _new_pull(
     proposal: Proposal,
     found: Scan,
+    judge: Judge,
     base: str,
     branch: str,
     request: Request,
     wording: Wording,
     replaced: Sequence[PullRequest],
 ) -> NewPull:
-    title = wording.title(proposal)
+    title, picture = wording.title(proposal), wording.picture(proposal)
     document = found.desired.repository.models[proposal.model]
+    added = {proposal.evidence.path: proposal.evidence.to_bytes()}
+    if picture is not None:
+        added[picture_path(proposal)] = picture
     return NewPull(
         branch=branch,
         base="main",
         base_sha=base,
         message=commit_message(title, request.requesters, trailers=[f"{EVIDENCE_TRAILER}: {proposal.evidence.digest}"]),
-        files={
-            document.file: edited_file(document, proposal.edits),
-            proposal.evidence.path: proposal.evidence.to_bytes(),
-        },
+        files={document.file: edited_file(document, proposal.edits), **added},
         title=title,
-        body=_replacing(replaced) + wording.body(proposal, found.runs, found.registry),
-        labels=(LABEL,),
+        body=_replacing(replaced) + wording.body(_case(proposal, found, judge, base, request, tuple(added))),
+        labels=(LABEL, KIND_LABEL),
+        reviewers=_reviewers(document.value.owners),
     )
+
+
+def _case(
+    proposal: Proposal, found: Scan, judge: Judge, base: str, request: Request, added: tuple[str, ...]
+) -> ProposalCase:
+    facts = MergingFacts(
+        specs=found.desired.specs,
+        actual=found.actual,
+        entries=found.entries,
+        policy=found.desired.promotion,
+        repository=judge.pulls.repository,
+        approvals=found.desired.approvals,
+        people=judge.people(),
+        requesters=request.requesters,
+        today=request.now.astimezone(UTC).date(),
+    )
+    return ProposalCase(
+        proposal=proposal,
+        owners=found.desired.specs[proposal.model].owners,
+        requesters=request.requesters,
+        merging=merging(proposal, facts, added),
+        policy_commit=base,
+        runs=found.runs,
+        registry=found.registry,
+        repository=request.repository,
+        picture=picture_path(proposal) if picture_path(proposal) in added else None,
+    )
+
+
+def _reviewers(owners: Sequence[str]) -> tuple[str, ...]:
+    """Those of the owners that GitHub can ask for a review: users and teams, and no e-mail addresses."""
+    return tuple(dict.fromkeys(owner[1:] for owner in owners if _OWNER.fullmatch(owner)))
 
 
 def _replacing(replaced: Sequence[PullRequest]) -> str:

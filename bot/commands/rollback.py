@@ -16,6 +16,7 @@ from bot.commands.gathering import Desired, read_desired
 from bot.commands.opening import LABEL, commit_message, edited_file, free_branch, has_content
 from bot.commands.situation import Situation, situation
 from bot.core.approval import Scope, requirements
+from bot.core.foresight import Standing
 from bot.core.proposal import branch_folder
 from bot.core.pulls import NewPull
 from bot.core.results import RollbackResult
@@ -24,7 +25,6 @@ from bot.core.rollback import (
     ROLLBACK_ROOT,
     Rollback,
     RollbackCase,
-    RollbackFacts,
     Wish,
     own_slots,
     roll_back,
@@ -107,8 +107,8 @@ def _no_slot(spec: ModelSpec, asked: str | None) -> Misuse:
     return Misuse(what, fix=f"Name one with --slot: {managed}.")
 
 
-def _facts(found: Situation, pulls: PullRequests, now: datetime) -> RollbackFacts:
-    return RollbackFacts(
+def _facts(found: Situation, pulls: PullRequests, now: datetime) -> Standing:
+    return Standing(
         specs=found.desired.specs,
         actual=found.actual,
         entries=found.entries,

@@ -32,7 +32,7 @@ from bot.core.changes import SlotChange
 from bot.core.evidence import Evidence, contradictions, parse
 from bot.core.globs import matches
 from bot.core.pulls import PullCommit, PullRequest, Review
-from bot.core.spec import ApprovalPolicy, ApprovalRule, file_of_model
+from bot.core.spec import ApprovalPolicy, ApprovalRule, file_of_model, is_evidence
 from bot.core.state import Digest, SlotKey
 
 REQUESTER_TRAILER: Final = "Stagewright-Requested-By"
@@ -380,7 +380,7 @@ def _evidence(policy: ApprovalPolicy, facts: PullFacts) -> tuple[Mapping[SlotKey
 def _evidence_for(change: SlotChange, files: Mapping[str, bytes], vouched: set[str]) -> tuple[Digest | None, str]:
     missing = "a promotion needs evidence that the bot committed; let `stagewright propose` open the pull request"
     for path, content in sorted(files.items()):
-        evidence = parse(content)
+        evidence = parse(content) if is_evidence(path) else ()
         if not isinstance(evidence, Evidence) or evidence.model != change.model:
             continue
         against = contradictions(evidence, change.model, change.slot, change.after, change.before)

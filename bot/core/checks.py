@@ -8,15 +8,19 @@ In a model's file
 5. Candidates do not come from the slot that they would go to.
 6. A hold names a managed slot (a warning: the hold may outlive the slot).
 7. No metric and goal is given twice in the criteria (a warning: both hold).
+8. Some criterion is required: with none, nothing would be judged.
+9. `slices` is a pattern beside the metric, not the metric itself, and `max_gain` is not below `min_gain`.
+10. What is acknowledged is the gain of a metric that has a `max_gain` (a warning: it outlives the criterion).
 In the policies
-8. Some rule governs every path (a warning: what nothing governs is never approved).
-9. A rule names at least as many users as it wants approvals; as many exactly leaves nobody for a user's own change.
-10. The names of rules differ (a warning: the evaluation speaks of rules by name).
+11. Some rule governs every path (a warning: what nothing governs is never approved).
+12. A rule names at least as many users as it wants approvals; as many exactly leaves nobody for a user's own change.
+13. The names of rules differ (a warning: the evaluation speaks of rules by name).
 Across files and against a registry
-11. File names differ in more than case, since some file systems see no difference.
-12. A registry without stages has no `stages:`, one without aliases no `aliases:`.
-13. A slot that a rule governs is a stage or is managed by some model, and a rule's glob matches some model (warnings:
+14. File names differ in more than case, since some file systems see no difference.
+15. A registry without stages has no `stages:`, one without aliases no `aliases:`.
+16. A slot that a rule governs is a stage or is managed by some model, and a rule's glob matches some model (warnings:
     a typo there governs nothing, and a rule may come before its model). Nothing is said while there is no model.
+17. A model's file asks for no less than `policies/promotion.yaml`: see `bot.core.strictness`.
 """
 
 from __future__ import annotations
@@ -28,16 +32,20 @@ from typing import Literal, TypeAlias
 
 from bot.core.globs import matches
 from bot.core.spec import (
+    PROMOTION_POLICY,
     ApprovalPolicy,
     ApprovalRule,
+    Criterion,
     Follows,
     FromStage,
     ModelSpec,
     Promotion,
+    PromotionPolicy,
     WithAlias,
     file_of_model,
 )
 from bot.core.state import STAGES, Capabilities, section_of
+from bot.core.strictness import Weaker, weaker
 
 Path: TypeAlias = tuple[str | int, ...]
 """Keys and indexes from the top of a document to a value."""
@@ -57,7 +65,7 @@ class Problem:
 
 
 def problems_of_model(file: str, spec: ModelSpec) -> tuple[Problem, ...]:
-    """Rules 1 to 7 on one model's file."""
+    """Rules 1 to 10 on one model's file."""
     return (
         *_name_and_file(file, spec),
         *_versions_in_two_stages(spec),
@@ -68,7 +76,7 @@ def problems_of_model(file: str, spec: ModelSpec) -> tuple[Problem, ...]:
 
 
 def problems_of_approvals(policy: ApprovalPolicy) -> tuple[Problem, ...]:
-    """Rules 8 to 10 on the approval policy."""
+    """Rules 11 to 13 on the approval policy."""
     return (
         *_ungoverned_paths(policy),
         *(problem for index, rule in enumerate(policy.rules) for problem in _users(index, rule)),
@@ -77,7 +85,7 @@ def problems_of_approvals(policy: ApprovalPolicy) -> tuple[Problem, ...]:
 
 
 def colliding_files(files: Iterable[str]) -> tuple[tuple[str, Problem], ...]:
-    """Rule 11: each file whose path an earlier one has in other letter case, with the problem."""
+    """Rule 14: each file whose path an earlier one has in other letter case, with the problem."""
     first: dict[str, str] = {}
     return tuple(
         (file, _collision(file, first[file.casefold()]))
@@ -87,7 +95,7 @@ def colliding_files(files: Iterable[str]) -> tuple[tuple[str, Problem], ...]:
 
 
 def unsupported_slots(spec: ModelSpec, capabilities: Capabilities) -> tuple[Problem, ...]:
-    """Rule 12: what a model's file asks of a registry that cannot do it."""
+    """Rule 15: what a model's file asks of a registry that cannot do it."""
     return (
         *(() if capabilities.stages else _without_stages(spec)),
         *(() if capabilities.aliases else _without_aliases(spec)),
@@ -95,7 +103,7 @@ def unsupported_slots(spec: ModelSpec, capabilities: Capabilities) -> tuple[Prob
 
 
 def idle_rules(policy: ApprovalPolicy, models: Collection[ModelSpec]) -> tuple[Problem, ...]:
-    """Rule 13: what the approval policy names and no model has. `models` are all models of the repository."""
+    """Rule 16: what the approval policy names and no model has. `models` are all models of the repository."""
     if not models:
         return ()
     slots = {slot for spec in models for slot in spec.desired()} | set(STAGES)
@@ -104,6 +112,20 @@ def idle_rules(policy: ApprovalPolicy, models: Collection[ModelSpec]) -> tuple[P
         problem
         for index, rule in enumerate(policy.rules)
         for problem in (*_slots_of_no_model(index, rule, slots), *_globs_of_no_model(index, rule, names))
+    )
+
+
+def weaker_than_policy(policy: PromotionPolicy, spec: ModelSpec) -> tuple[Problem, ...]:
+    """Rule 17: what a model's file asks for less strictly than the policy does."""
+    return tuple(_weaker(one) for one in weaker(policy, spec.promotion)) if spec.promotion else ()
+
+
+def _weaker(one: Weaker) -> Problem:
+    return Problem(
+        ("promotion", *one.path),
+        "weaker-than-policy",
+        f"Found {shown(one.found)}, weaker than {PROMOTION_POLICY}, which counts; expected {shown(one.expected)}.",
+        "Remove the key, or make it stricter than the policy.",
     )
 
 
@@ -148,6 +170,9 @@ def _promotion(spec: ModelSpec) -> Iterator[Problem]:
         yield from _promotion_slot(spec, spec.promotion)
         yield from _candidates_in_slot(spec, spec.promotion)
         yield from _repeated_criteria(spec.promotion)
+        yield from _nothing_required(spec.promotion)
+        yield from _impossible_criteria(spec.promotion)
+        yield from _acknowledged_nothing(spec.promotion)
 
 
 def _promotion_slot(spec: ModelSpec, promotion: Promotion) -> Iterator[Problem]:
@@ -188,7 +213,7 @@ def _candidates_in_slot(spec: ModelSpec, promotion: Promotion) -> Iterator[Probl
 def _repeated_criteria(promotion: Promotion) -> Iterator[Problem]:
     seen = set()
     for index, criterion in enumerate(promotion.criteria):
-        rule = (criterion.metric, criterion.goal)
+        rule = (criterion.metric, criterion.goal, criterion.source)
         if rule in seen:
             yield Problem(
                 ("promotion", "criteria", index),
@@ -198,6 +223,52 @@ def _repeated_criteria(promotion: Promotion) -> Iterator[Problem]:
                 "warning",
             )
         seen.add(rule)
+
+
+def _nothing_required(promotion: Promotion) -> Iterator[Problem]:
+    if not any(criterion.required for criterion in promotion.criteria):
+        yield Problem(
+            ("promotion", "criteria"),
+            "nothing-required",
+            "Found `required: false` in every criterion; expected one that is required, or nothing would be judged.",
+            "Remove `required: false` from the criterion that decides.",
+        )
+
+
+def _impossible_criteria(promotion: Promotion) -> Iterator[Problem]:
+    for index, criterion in enumerate(promotion.criteria):
+        if criterion.slices == criterion.metric:
+            yield Problem(
+                ("promotion", "criteria", index, "slices"),
+                "slices-equal-metric",
+                f"Found {shown(criterion.metric)} as the metric and as the pattern of its slices.",
+                "Write the metric over all examples as `metric`, for example `val_auc`, and the pattern as `slices`.",
+            )
+        least, most = criterion.min_gain, criterion.max_gain
+        if least and most and least.relative == most.relative and most.amount < least.amount:
+            yield Problem(
+                ("promotion", "criteria", index, "max_gain"),
+                "max-gain-below-min-gain",
+                f"Found {most}, below the min_gain of {least}: every gain that is enough would be too good.",
+                "Raise `max_gain` to a gain that nobody would believe, or remove it.",
+            )
+
+
+def _acknowledged_nothing(promotion: Promotion) -> Iterator[Problem]:
+    limited = [criterion for criterion in promotion.criteria if criterion.max_gain is not None]
+    for index, one in enumerate(promotion.acknowledged):
+        if not any(_is_judged_for(criterion, one.metric) for criterion in limited):
+            yield Problem(
+                ("promotion", "acknowledged", index, "metric"),
+                "acknowledged-nothing",
+                f"Found {shown(one.metric)}, which no criterion with `max_gain` names.",
+                _meant(one.metric, {criterion.metric for criterion in limited}, "Correct the metric, or remove this."),
+                "warning",
+            )
+
+
+def _is_judged_for(criterion: Criterion, metric: str) -> bool:
+    return metric == criterion.metric or (criterion.slices is not None and matches(criterion.slices, metric))
 
 
 def _holds(spec: ModelSpec) -> Iterator[Problem]:

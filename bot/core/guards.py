@@ -33,8 +33,9 @@ from bot.core.holds import held_versions, still_held
 from bot.core.mandate import NoMandate
 from bot.core.ownership import OWNER_TAG, other_owner, ways_out
 from bot.core.plan import Adoption, Change, InSync, Plan, Refusal, Unmanagement, without
-from bot.core.spec import Follows, ModelSpec, PromotionPolicy
+from bot.core.spec import Follows, ModelSpec, Promotion, PromotionPolicy
 from bot.core.state import Identity, RegistryState, Run, SlotKey
+from bot.core.strictness import effective
 
 MANY_SHARE: Final = 0.3
 MANY_COUNT: Final = 5
@@ -146,7 +147,7 @@ def _evidence_changed(facts: GuardFacts, item: Guarded) -> No | None:
     if item.key not in facts.evidence:
         return _evidence_lost(facts, item)
     evidence, promotion = facts.evidence[item.key], facts.specs[item.key[0]].promotion
-    rules = changed_rules(evidence, promotion.criteria if promotion else (), facts.policy)
+    rules = _rules_changed(evidence, promotion, facts.policy)
     reasons = (*rules, *recheck(evidence, facts.actual, facts.runs))
     if not reasons:
         return None
@@ -154,6 +155,12 @@ def _evidence_changed(facts: GuardFacts, item: Guarded) -> No | None:
         f"the registry no longer shows what was approved: {reasons[0]}",
         "`git revert` the commit and let `stagewright propose` compare again.",
     )
+
+
+def _rules_changed(evidence: Evidence, promotion: Promotion | None, policy: PromotionPolicy) -> tuple[str, ...]:
+    if promotion is None:
+        return changed_rules(evidence, (), policy)
+    return changed_rules(evidence, promotion.criteria, effective(policy, promotion), promotion.acknowledged)
 
 
 def _evidence_lost(facts: GuardFacts, change: Change | Adoption) -> No | None:

@@ -1,35 +1,33 @@
 """Whether one model has a version that should replace the incumbent, and the edits that would say so.
 
-1. Candidates come from the source that the model's file names, newest first, the incumbent itself excepted.
+1. Who is compared, and who is the best, says `bot.core.examination`.
 2. Nothing is proposed for a slot that is not in agreement: Git's desired version is the one and only version that the
    registry holds there. The same goes for a managed Staging that the winner would leave.
-3. A candidate is not compared when its status is not READY, when it is held, when its run is gone, or when it is in
-   Production while the slot is Staging: a version has one stage, so the move would empty Production.
-4. Of several winners the best on the first criterion is proposed; equally good ones yield to the newest. Every other
-   candidate is listed with its verdict and why not.
-5. The edits set the slot's version. A winner that leaves a managed Staging also empties Staging. Aliases that follow
+3. The edits set the slot's version. A winner that leaves a managed Staging also empties Staging. Aliases that follow
    the slot need no edit.
-6. The same identities, slot and criteria have the same content digest and the same branch, so that a proposal that
+4. The same identities, slot and criteria have the same content digest and the same branch, so that a proposal that
    was declined is recognised; what runs measured since is not part of it.
-7. A branch has four segments whatever the names hold. A name that is not plain is shortened, and gets a dot and a
+5. A branch has four segments whatever the names hold. A name that is not plain is shortened, and gets a dot and a
    digest of the whole name; no plain name has a dot, so two models never share a branch.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from fractions import Fraction
 from typing import Final, TypeAlias
 
 from bot.core.canonical import canonical, digest
-from bot.core.comparison import Comparison, Measured, Verdict, compare, measured, signed
+from bot.core.comparison import Comparison
+from bot.core.details import Details
 from bot.core.evidence import Circumstances, Evidence, OtherCandidate, freeze, pair_name
+from bot.core.examination import Examined, best_of, examine, incumbent_of
 from bot.core.holds import held_versions
 from bot.core.spec import Follows, FromStage, ModelSpec, NewerThan, Promotion, PromotionPolicy, WithAlias
 from bot.core.state import Digest, Identity, ModelVersion, RegisteredModel, Run, section_of
+from bot.core.strictness import effective
 
 BRANCH_ROOT: Final = "stagewright"
 
@@ -38,23 +36,10 @@ Edits: TypeAlias = Mapping[tuple[str, ...], int | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Examined:
-    """One candidate that was looked at. `verdict` and `comparison` are None when it was not compared (rule 3).
-
-    `why` says why it is not the one that is proposed, or for the winner why it is.
-    """
-
-    identity: Identity
-    verdict: Verdict | None
-    why: str
-    comparison: Comparison | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Proposal:
     """What one pull request would say. `others` are the candidates that were not chosen, newest first.
 
-    `content_digest` is that of rule 6, not the evidence's.
+    `content_digest` is that of rule 4, not the evidence's.
     """
 
     model: str
@@ -78,14 +63,6 @@ class NothingToPropose:
     examined: tuple[Examined, ...] = ()
 
 
-def candidates(spec: ModelSpec, model: RegisteredModel, incumbent: ModelVersion | None) -> tuple[ModelVersion, ...]:
-    """The versions that might replace the incumbent, newest first (rule 1). None without a promotion section."""
-    if spec.promotion is None:
-        return ()
-    found = (version for version in _from_source(spec.promotion, model, incumbent) if version != incumbent)
-    return tuple(sorted(found, key=lambda version: version.identity.version, reverse=True))
-
-
 def propose(
     spec: ModelSpec,
     model: RegisteredModel | None,
@@ -95,13 +72,15 @@ def propose(
     held: Mapping[int, str],
     registry: str,
     now: datetime,
+    details: Details | None = None,
 ) -> Proposal | NothingToPropose:
     """What to propose for one model, or why nothing.
 
     `model` is None when the registry does not have it; it comes with all its versions. `runs` maps run ids to the runs
     of the incumbent and of the candidates; one that is absent does not exist. `held` maps the versions that the audit
     log keeps out of the slot to why; the holds of the model's file count on the day of `now` in UTC. `registry` is an
-    address without credentials. Raises ValueError when `now` has no time zone.
+    address without credentials. `details` answers what `questions` asked. Raises ValueError when `now` has no time
+    zone.
     """
     if now.tzinfo is None:
         raise ValueError("expected a moment with a time zone")
@@ -114,76 +93,38 @@ def propose(
     if problem:
         return NothingToPropose(spec.name, problem)
     holds = held_versions(spec, slot, held, now.astimezone(UTC).date())
-    examined = examine(spec, model, runs, policy, holds)
-    best = _best(examined)
-    if best is None:
-        return NothingToPropose(spec.name, _nothing(spec.promotion, _incumbent(model, slot), examined), examined)
+    policy = effective(policy, spec.promotion)
+    examined = examine(spec, model, runs, policy, holds, now, details or Details())
+    winner = best_of(examined)
+    best = winner.comparison if winner else None
+    if winner is None or best is None:
+        return NothingToPropose(spec.name, _nothing(spec.promotion, incumbent_of(model, slot), examined), examined)
     leaves_staging = _leaves_staging(spec, slot, model.versions[best.candidate.identity.version])
     if leaves_staging and (problem := _disagreement(spec, model, "Staging")):
         return NothingToPropose(spec.name, problem, examined)
     others = tuple(one for one in examined if one.identity != best.candidate.identity)
-    circumstances = Circumstances(slot, followers(spec, slot), registry, now, policy, runs, tuple(map(_other, others)))
+    circumstances = Circumstances(
+        slot=slot,
+        followers=followers(spec, slot),
+        registry=registry,
+        decided_at=now,
+        policy=policy,
+        runs=runs,
+        others=tuple(map(_other, others)),
+        acknowledged=spec.promotion.acknowledged,
+        family=winner.family,
+    )
     return _proposal(best, others, freeze(best, circumstances), leaves_staging=leaves_staging)
 
 
-def examine(
-    spec: ModelSpec,
-    model: RegisteredModel,
-    runs: Mapping[str, Run],
-    policy: PromotionPolicy,
-    held: Mapping[int, str],
-) -> tuple[Examined, ...]:
-    """Every candidate for a slot that holds at most one version, newest first, compared or with why not.
-
-    `held` are all holds for the slot, those of the file included. Empty without a promotion section.
-    """
-    if spec.promotion is None:
-        return ()
-    incumbent = _incumbent(model, spec.promotion.slot)
-    criteria = spec.promotion.criteria
-    against = measured(incumbent, _run_of(incumbent, runs), policy) if incumbent else None
-    examined = []
-    for version in candidates(spec, model, incumbent):
-        candidate = measured(version, _run_of(version, runs), policy)
-        obstacles = tuple(_obstacles(spec, spec.promotion.slot, version, candidate, held))
-        comparison = None if obstacles else compare(criteria, against, candidate, policy)
-        examined.append(_examined(version.identity, obstacles, comparison))
-    return tuple(_explained(one, _best(examined)) for one in examined)
-
-
 def branch_prefix(model: str, slot: str) -> str:
-    """What the branches of all proposals for a slot begin with, and no other branches do (rule 7)."""
+    """What the branches of all proposals for a slot begin with, and no other branches do (rule 5)."""
     return branch_folder(BRANCH_ROOT, model, slot)
 
 
 def branch_folder(root: str, model: str, slot: str) -> str:
-    """What the branches below a root begin with that are about a slot, and no others (rule 7)."""
+    """What the branches below a root begin with that are about a slot, and no others (rule 5)."""
     return f"{root}/{_segment(model)}/{_segment(slot)}/"
-
-
-def _incumbent(model: RegisteredModel, slot: str) -> ModelVersion | None:
-    """The version in a slot of which `_disagreement` found that it holds at most one."""
-    return next(iter(model.holding(slot)), None)
-
-
-# Rule 1
-
-
-def _from_source(
-    promotion: Promotion, model: RegisteredModel, incumbent: ModelVersion | None
-) -> Iterator[ModelVersion]:
-    source = promotion.candidates
-    match source:
-        case FromStage():
-            yield from model.holding(source.from_)
-        case NewerThan():
-            floor = incumbent.identity.version if incumbent else 0
-            yield from (version for number, version in model.versions.items() if number > floor)
-        case WithAlias():
-            yield from model.holding(source.alias)
-        case _:
-            wanted = source.tags.items()
-            yield from (version for version in model.versions.values() if wanted <= version.tags.items())
 
 
 # Rule 2
@@ -215,63 +156,6 @@ def _leaves_staging(spec: ModelSpec, slot: str, winner: ModelVersion) -> bool:
     return winner.stage == "Staging" or spec.stages["Staging"] == winner.identity.version
 
 
-# Rule 3
-
-
-def _run_of(version: ModelVersion, runs: Mapping[str, Run]) -> Run | None:
-    return runs.get(version.identity.run_id or "")
-
-
-def _obstacles(
-    spec: ModelSpec, slot: str, version: ModelVersion, candidate: Measured, held: Mapping[int, str]
-) -> Iterator[str]:
-    number = version.identity.version
-    if version.status != "READY":
-        yield f"its status is {version.status}, not READY"
-    if number in held:
-        yield held[number]
-    if candidate.unreadable is not None:
-        yield candidate.unreadable
-    if slot == "Staging" and (version.stage == "Production" or spec.stages.get("Production") == number):
-        yield "it is in Production, which a move to Staging would empty"
-
-
-def _examined(identity: Identity, obstacles: Sequence[str], comparison: Comparison | None) -> Examined:
-    if comparison is None:
-        return Examined(identity, None, f"not compared: {'; '.join(obstacles)}")
-    return Examined(identity, comparison.verdict, "; ".join(comparison.reasons), comparison)
-
-
-# Rule 4
-
-
-def _best(examined: Sequence[Examined]) -> Comparison | None:
-    winners = [one.comparison for one in examined if one.comparison and one.verdict == "promote"]
-    return max(winners, key=lambda one: (_merit(one), one.candidate.identity.version), default=None)
-
-
-def _merit(comparison: Comparison) -> Fraction:
-    """The value on the first criterion. All gains are over the same incumbent, so the order of values is theirs."""
-    first = comparison.rows[0].criterion
-    return signed(first, comparison.candidate.metrics[first.metric])
-
-
-def _explained(one: Examined, best: Comparison | None) -> Examined:
-    """A candidate that could be promoted, with why it is or is not the one."""
-    if best is None or one.comparison is None or one.verdict != "promote":
-        return one
-    first = best.rows[0].criterion.metric
-    ours, theirs = (winner.candidate.metrics[first] for winner in (one.comparison, best))
-    number = best.candidate.identity.version
-    if one.comparison is best:
-        why = f"the best on {first} ({ours:.6g}): {one.why}"
-    elif _merit(one.comparison) == _merit(best):
-        why = f"also better, and as good on {first} ({ours:.6g}) as v{number}, which is newer"
-    else:
-        why = f"also better, but less good on {first} ({ours:.6g}) than v{number} ({theirs:.6g})"
-    return replace(one, why=why)
-
-
 def _nothing(promotion: Promotion, incumbent: ModelVersion | None, examined: Sequence[Examined]) -> str:
     if not examined:
         return f"no candidate: {_why_no_candidate(promotion, incumbent)}"
@@ -293,7 +177,7 @@ def _why_no_candidate(promotion: Promotion, incumbent: ModelVersion | None) -> s
             return f"no version{but} has the tags {', '.join(f'{key}={value}' for key, value in source.tags.items())}"
 
 
-# Rules 5 and 6
+# Rules 3 and 4
 
 
 def followers(spec: ModelSpec, slot: str) -> tuple[str, ...]:
@@ -333,7 +217,7 @@ def _content_digest(evidence: Evidence) -> Digest:
     return digest(canonical(content))
 
 
-# Rule 7
+# Rule 5
 
 _PLAIN: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,49}")
 _NOT_PLAIN: Final = re.compile(r"[^A-Za-z0-9_]+")

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
+
+UNMADE: Final = "0" * 40
+"""The SHA of a commit that is not made yet, as git writes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,9 @@ class TreeCommit:
 class NewPull:
     """A pull request to open: one commit with these files on a new branch from `base_sha`.
 
-    `files` maps a repository path to its whole new content.
+    `files` maps a repository path to its whole new content. Where the body links a file of that commit, as
+    `blob/<SHA>/<path>`, its SHA is UNMADE until the commit is made. `reviewers` are asked for a review, as far as
+    GitHub lets them be asked: `login` or `organization/team`.
     """
 
     branch: str
@@ -88,3 +93,8 @@ class NewPull:
     title: str
     body: str
     labels: tuple[str, ...]
+    reviewers: tuple[str, ...] = ()
+
+    def body_at(self, sha: str) -> str:
+        """The body, now that the commit is made."""
+        return self.body.replace(f"/blob/{UNMADE}/", f"/blob/{sha}/")

@@ -9,14 +9,17 @@ from typing import Literal
 from bot.core.adoption import Adopting
 from bot.core.approval import Evaluation
 from bot.core.audit import Entry
+from bot.core.comparison import Comparison
 from bot.core.drift import Drift, DriftReport
+from bot.core.evidence import Evidence
+from bot.core.experiment import ExaminedRun, Ranking
 from bot.core.history import Period
 from bot.core.importing import LeftOut, NewFile, Passed
 from bot.core.plan import Plan, Settled
 from bot.core.proposal import NothingToPropose, Proposal
 from bot.core.pulls import Issue, NewPull, PullRequest
 from bot.core.rollback import AlreadyWanted, NoRollback, RollbackCase, Wish
-from bot.core.state import Digest, SlotKey, Write
+from bot.core.state import Digest, Identity, SlotKey, Write
 from bot.errors import Finding
 
 
@@ -44,6 +47,43 @@ class CompareResult:
     def has_winner(self) -> bool:
         """True when a candidate is better."""
         return isinstance(self.outcome, Proposal)
+
+
+@dataclass(frozen=True, slots=True)
+class EvidenceResult:
+    """Evidence, decided again on nothing but itself. `unlike`: where that differs from what the file says."""
+
+    evidence: Evidence
+    digest: Digest
+    again: Comparison
+    unlike: tuple[str, ...]
+
+    @property
+    def has_winner(self) -> bool:
+        """True when the candidate is better, as the file says."""
+        return self.again.verdict == "promote" and not self.unlike
+
+
+@dataclass(frozen=True, slots=True)
+class ExperimentResult:
+    """The runs of an experiment, ranked, each compared with the incumbent of a slot.
+
+    `cut`: older runs were left out. `registry` is the address without credentials.
+    """
+
+    registry: str
+    model: str
+    slot: str
+    experiment: str
+    incumbent: Identity | None
+    ranking: Ranking
+    runs: tuple[ExaminedRun, ...]
+    cut: bool
+
+    @property
+    def has_winner(self) -> bool:
+        """True when a run is better."""
+        return any(one.verdict == "promote" for one in self.runs)
 
 
 @dataclass(frozen=True, slots=True)

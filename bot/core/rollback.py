@@ -18,23 +18,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from functools import cached_property
 from typing import Final, Literal, TypeAlias
 
 from bot.core.approval import Requirements
-from bot.core.audit import Entry, bases, held, open_intents, record, seen, seen_versions
+from bot.core.audit import record, seen_versions
 from bot.core.canonical import canonical, digest
 from bot.core.changes import SlotChange, changes_between
-from bot.core.guards import GuardFacts, guarded
+from bot.core.foresight import Standing, foreseen, with_edits
 from bot.core.history import Period, periods
 from bot.core.holds import held_versions
-from bot.core.plan import Plan, Refusal, plan, settle, writes
+from bot.core.plan import Plan, Refusal, writes
 from bot.core.proposal import Edits, branch_folder, followers, short_digest
-from bot.core.spec import Follows, ModelSpec, PromotionPolicy, desired_state, followed_stages
-from bot.core.state import Digest, Identity, RegistryState, SlotKey, Write, holding_of, section_of
+from bot.core.spec import Follows, ModelSpec, desired_state, followed_stages
+from bot.core.state import Digest, Identity, SlotKey, Write, holding_of, section_of
 
 ROLLBACK_ROOT: Final = "rollback"
 LONGEST_REASON: Final = 1_000
@@ -56,36 +54,6 @@ class Wish:
     to: int | None
     reason: str
     requesters: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What the log's entries come to, for every slot: what was left there, intended, ever seen there, and is held."""
-
-    bases: Mapping[SlotKey, Identity | None]
-    intents: Mapping[SlotKey, Entry]
-    seen: Mapping[SlotKey, frozenset[Identity]]
-    held: Mapping[SlotKey, Mapping[Identity, str]]
-
-
-@dataclass(frozen=True)
-class RollbackFacts:
-    """What a rollback rests on: the documents of the base, the registry, and the log with what will be settled.
-
-    `repository` is this one, `owner/name`; None where it is not known.
-    """
-
-    specs: Mapping[str, ModelSpec]
-    actual: RegistryState
-    entries: tuple[Entry, ...]
-    policy: PromotionPolicy
-    today: date
-    repository: str | None = None
-
-    @cached_property
-    def recorded(self) -> Recorded:
-        """Read off the entries once: every version that was in the slot is tried, and a log may be long."""
-        return Recorded(bases(self.entries), open_intents(self.entries), seen(self.entries), held(self.entries))
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +150,7 @@ def slot_to_roll_back(spec: ModelSpec, asked: str | None) -> str | None:
     return next((slot for slot in usual if slot in own), None)
 
 
-def roll_back(model: str, slot: str, to: int | None, facts: RollbackFacts) -> Outcome:
+def roll_back(model: str, slot: str, to: int | None, facts: Standing) -> Outcome:
     """What going back would be, for a slot with a value of its own; `to` is the version to go back to."""
     key = model, slot
     known = facts.recorded.bases
@@ -222,7 +190,7 @@ def _number(identity: Identity | None) -> int | None:
 # Rule 2
 
 
-def _moved_outside(key: SlotKey, live: Identity | None, facts: RollbackFacts) -> NoRollback:
+def _moved_outside(key: SlotKey, live: Identity | None, facts: Standing) -> NoRollback:
     model, slot = key
     holding = facts.actual.holding(key)
     if live and any(identity.version == live.version and identity != live for identity in holding):
@@ -266,7 +234,7 @@ def _chosen(
     live: Identity | None,
     identities: Sequence[Identity],
     could: Sequence[Identity],
-    facts: RollbackFacts,
+    facts: Standing,
 ) -> tuple[Identity, tuple[PassedOver, ...]] | NoRollback:
     """`identities` are those that were in the slot, the last one first; so is `could`."""
     if to is not None:
@@ -284,7 +252,7 @@ def _chosen(
     return _nothing_before(key, live, passed_over)
 
 
-def _held_by_log(key: SlotKey, identity: Identity, facts: RollbackFacts) -> str | None:
+def _held_by_log(key: SlotKey, identity: Identity, facts: Standing) -> str | None:
     """Why an identity is held since it left the slot by rollback; None when it is not, or its hold was lifted."""
     reasons = facts.recorded.held.get(key, {})
     if identity not in reasons:
@@ -351,7 +319,7 @@ class _Attempt:
     plan: Plan
 
 
-def _attempted(key: SlotKey, target: Identity, facts: RollbackFacts) -> _Attempt | NoRollback:
+def _attempted(key: SlotKey, target: Identity, facts: Standing) -> _Attempt | NoRollback:
     """The edit, tried on the model alone; `too-many` is left out, since it says nothing of the target."""
     model, slot = key
     found = facts.actual.version(model, target.version)
@@ -369,8 +337,8 @@ def _attempted(key: SlotKey, target: Identity, facts: RollbackFacts) -> _Attempt
     if slot == "Staging" and spec.stages.get("Production") == target.version:
         return NoRollback(model, slot, f"v{target.version} is in Production, which a move to Staging would empty", "")
     edits = _edits(spec, slot, target.version)
-    after = _with(spec, edits)
-    planned = _planned({model: after}, facts, force=True)
+    after = with_edits(spec, edits)
+    planned = foreseen({model: after}, facts, force=True)
     refusal = next((item for item in planned.refusals if item.key == key), None)
     return _refused(key, target, refusal, planned) if refusal else _Attempt(target, edits, after, planned)
 
@@ -379,37 +347,6 @@ def _edits(spec: ModelSpec, slot: str, number: int) -> Edits:
     edit: dict[tuple[str, ...], int | None] = {(section_of(slot), slot): number}
     leaves_staging = slot == "Production" and spec.stages.get("Staging") == number
     return {**edit, ("stages", "Staging"): None} if leaves_staging else edit
-
-
-def _with(spec: ModelSpec, edits: Edits) -> ModelSpec:
-    sections = {"stages": dict(spec.stages), "aliases": dict(spec.aliases)}
-    for (section, slot), value in edits.items():
-        sections[section][slot] = value  # type: ignore[index]  # a slot's name is a key of its own section
-    return spec.model_copy(update=sections)
-
-
-def _planned(specs: Mapping[str, ModelSpec], facts: RollbackFacts, *, force: bool) -> Plan:
-    """What apply would do with these models once they are merged; who approves them is not known yet."""
-    recorded = facts.recorded
-    known = {key: base for key, base in recorded.bases.items() if key[0] in specs}
-    intents = {key: intent for key, intent in recorded.intents.items() if key[0] in specs}
-    resumable = settle(intents, facts.actual, desired_state(specs)).resumable
-    return guarded(
-        plan(specs, facts.actual, known, recorded.seen, resumable),
-        GuardFacts(
-            actual=facts.actual,
-            specs=specs,
-            policy=facts.policy,
-            mandates=None,
-            evidence={},
-            runs={},
-            seen=recorded.seen,
-            held=recorded.held,
-            today=facts.today,
-            force=force,
-            repository=facts.repository,
-        ),
-    )
 
 
 def _refused(key: SlotKey, target: Identity, refusal: Refusal, planned: Plan) -> NoRollback:
@@ -435,12 +372,12 @@ def _rollback(
     attempt: _Attempt,
     past: Sequence[Period],
     passed_over: tuple[PassedOver, ...],
-    facts: RollbackFacts,
+    facts: Standing,
 ) -> Rollback:
     model, slot = key
     spec, target = facts.specs[model], attempt.target
     wanted = spec.desired()[slot]
-    everything = _planned({**facts.specs, model: attempt.spec}, facts, force=False)
+    everything = foreseen({**facts.specs, model: attempt.spec}, facts, force=False)
     content = _content_digest(key, wanted, live, target)
     return Rollback(
         model=model,
@@ -473,7 +410,7 @@ def _value(spec: ModelSpec, path: tuple[str, ...]) -> int | None:
     return spec.desired()[path[-1]]
 
 
-def _aftermath(key: SlotKey, live: Identity | None, attempt: _Attempt, facts: RollbackFacts) -> Aftermath:
+def _aftermath(key: SlotKey, live: Identity | None, attempt: _Attempt, facts: Standing) -> Aftermath:
     if live is None or live == attempt.target:
         return "nothing left"
     if attempt.target in facts.recorded.held.get(key, {}):

@@ -32,6 +32,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from bot.core.expressions import why_unfit
 from bot.core.state import STAGES, SlotKey
 
 MODELS_FOLDER = "models"
@@ -65,6 +66,11 @@ def encoded(name: str) -> str:
 def _shortened(segment: str, name: str) -> str:
     ending = f"+{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()}"
     return _PART_OF_AN_ESCAPE.sub("", segment[: _LONGEST_SEGMENT - len(ending)]) + ending
+
+
+def is_evidence(path: str) -> bool:
+    """Whether a path is that of an evidence file. The picture beside it is none: nothing rests on it."""
+    return path.startswith(f"{EVIDENCE_FOLDER}/") and path.endswith(".json")
 
 
 JsonSchema: TypeAlias = dict[str, JsonValue]
@@ -189,12 +195,24 @@ def _given(key: str, bound: JsonSchema) -> JsonSchema:
     return {"required": [key], "properties": {key: bound}}
 
 
+_A_PATTERN: Final = "a pattern with `*` in it, such as `val_auc/region=*`"
+
+
+def _slice_pattern(value: str) -> str:
+    if "*" not in value:
+        raise _unfit("wrong-slices", _A_PATTERN, "Put `*` where the slices differ, or write a criterion per metric.")
+    return value
+
+
 class Criterion(Strict):
-    """One metric rule. At least one of the four bounds is given; several must all hold."""
+    """One metric rule. One that is required has at least one of the first four bounds; several must all hold."""
 
     model_config = ConfigDict(
         json_schema_extra={
-            "anyOf": [_given(key, {"not": {"type": "null"}}) for key in ("min_gain", "max_loss", "at_least", "at_most")]
+            "anyOf": [
+                *(_given(key, {"not": {"type": "null"}}) for key in ("min_gain", "max_loss", "at_least", "at_most")),
+                _given("required", {"const": False}),
+            ]
         }
     )
 
@@ -206,10 +224,24 @@ class Criterion(Strict):
     )
     at_least: Finite | None = Field(None, description="the candidate's value is this or more")
     at_most: Finite | None = Field(None, description="the candidate's value is this or less")
+    max_gain: MarginField | None = Field(
+        None, description="a gain above this is too good to be believed (a leak?) unless `acknowledged` names it"
+    )
+    slices: (
+        Annotated[str, AfterValidator(_slice_pattern), WithJsonSchema({"type": "string", "pattern": r"\*"})] | None
+    ) = Field(
+        None,
+        description="the same rule for every metric that matches too, e.g. `val_auc/region=*`; none may be missing",
+    )
+    source: Literal["run", "version_tag"] = Field(
+        "run", description="where the number stands: a metric of the run, or a tag of the version with the same name"
+    )
+    required: bool = Field(default=True, description="`false`: the row informs, and nothing depends on it")
 
     @model_validator(mode="after")
     def _has_a_bound(self) -> Criterion:
-        if all(bound is None for bound in (self.min_gain, self.max_loss, self.at_least, self.at_most)):
+        bounds = (self.min_gain, self.max_loss, self.at_least, self.at_most)
+        if self.required and all(bound is None for bound in bounds):
             expected = "a criterion with at least one of min_gain, max_loss, at_least, at_most"
             raise _unfit("criterion-without-bound", expected, "Add one, for example `min_gain: 1%`.")
         return self
@@ -268,6 +300,143 @@ CandidateSource: TypeAlias = Annotated[
 ]
 
 
+class Acknowledgement(Strict):
+    """Somebody looked into a gain above `max_gain` and says why it is real."""
+
+    version: Version = Field(description="the candidate whose gain it is")
+    metric: str = Field(min_length=1, description="the metric, or the slice of it")
+    reason: str = Field(min_length=1, description="why the gain is real; the pull request shows it")
+
+
+_METRIC: Final = "{metric}"
+
+
+def _names_the_metric(value: str) -> str:
+    if _METRIC not in value:
+        raise _unfit("wrong-noise-name", "a name with `{metric}` in it", "Write for example `{metric}_fold`.")
+    return value
+
+
+NoiseName: TypeAlias = Annotated[
+    str, AfterValidator(_names_the_metric), WithJsonSchema({"type": "string", "pattern": r"\{metric\}"})
+]
+
+
+class ExampleColumn(Strict):
+    """A column with one score per example."""
+
+    column: str = Field(min_length=1, description="the column with a score per example, e.g. correctness as 0 or 1")
+    root: bool = Field(default=False, description="the metric is the root of the mean, as RMSE is of squared errors")
+
+
+class ExampleTable(Strict):
+    """An artifact of the run with one row per example, as `mlflow.log_table` or an evaluation writes it."""
+
+    artifact: str = Field(min_length=1, description="its path among the artifacts of the run, a JSON table")
+    id: str = Field(min_length=1, description="the column that tells the examples apart")
+    metrics: Mapping[str, ExampleColumn] = Field(min_length=1, description="the column behind each metric")
+
+
+class NoisePolicy(Strict):
+    """How much of a gain chance may explain, and where the noise of a metric is logged."""
+
+    confidence: float = Field(
+        0.95,
+        ge=0.5,
+        lt=1,
+        allow_inf_nan=False,
+        description="at most 1 minus this share of windows may promote a version that is no better",
+    )
+    window_days: int = Field(
+        7, ge=1, le=365, description="versions registered within this many days of each other are one family of looks"
+    )
+    expected_candidates: int = Field(
+        1, ge=1, le=10_000, description="how many candidates such a window brings, if they are judged as they come"
+    )
+    unknown: Literal["show", "forbid"] = Field(
+        "show", description="what of a gain whose noise is unknown: shown as such, or never promoted"
+    )
+    folds: NoiseName | None = Field(
+        "{metric}_fold", description="the metric whose history has one value per fold, the fold as its step"
+    )
+    resampled: bool = Field(
+        default=True, description="the folds share training data, as in cross-validation: the test is corrected for it"
+    )
+    test_train_ratio: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = Field(
+        None, description="n_test / n_train of a fold; null: that of k-fold cross-validation, 1 / (k - 1)"
+    )
+    seeds: NoiseName | None = Field(
+        "{metric}_seed", description="the metric whose history has one value per seed, the repetition as its step"
+    )
+    standard_error: NoiseName | None = Field("{metric}_se", description="the metric that is the standard error")
+    examples: ExampleTable | None = Field(None, description="a table with a score per example")
+
+    def names_for(self, metric: str) -> tuple[str, ...]:
+        """The metrics that hold the noise of a metric: its folds, its seeds, its standard error."""
+        return tuple(self.name_for(metric, pattern) for pattern in (self.folds, self.seeds, self.standard_error))
+
+    @staticmethod
+    def name_for(metric: str, pattern: str | None) -> str:
+        """What a metric's noise is logged as by one of the rules; empty without it, which is no metric's name."""
+        return "" if pattern is None else pattern.replace(_METRIC, metric)
+
+
+class ComparabilityRules(Strict):
+    """Which differences between two versions forbid to compare them. All differences are shown."""
+
+    metric_definition: Literal["must_match", "may_differ"] = Field(
+        "must_match",
+        description="how the metrics are computed, by the tag below; where neither side has the tag, no difference",
+    )
+    metric_definition_tag: str = Field(
+        "metric_definition", min_length=1, description="the tag of the version or of its run that says so"
+    )
+    signature: Literal["must_match", "must_not_narrow", "may_differ"] = Field(
+        "must_not_narrow", description="the input signature; it is narrowed when what was accepted is no longer"
+    )
+    flavour: Literal["must_match", "may_differ"] = Field("may_differ", description="the flavours of the model")
+    requirements: Literal["must_match", "may_differ"] = Field("may_differ", description="the Python requirements")
+
+
+_NO_GLOB: Final[JsonSchema] = {"type": "string", "pattern": "^([^*+?]|$)"}
+"""All that JSON Schema can say here: its expressions have another syntax than Python's."""
+
+
+def _a_regular_expression(value: str) -> str:
+    if fix := why_unfit(value):
+        raise _unfit("wrong-expression", "a regular expression", fix)
+    return value
+
+
+class EligibilityRules(Strict):
+    """What a version must have to be a candidate at all."""
+
+    tags: Mapping[str, str | None] = Field(
+        default_factory=dict, description="tags that the version must carry, with this value; null: with any"
+    )
+    name: Annotated[str, AfterValidator(_a_regular_expression), WithJsonSchema(_NO_GLOB)] | None = Field(
+        None, description="a regular expression that the whole name of the model must match"
+    )
+    description: bool = Field(default=False, description="the version must have a description")
+    artifacts: tuple[str, ...] = Field(
+        (), description="globs; the run must have an artifact for each, e.g. `confusion_matrix.*`"
+    )
+    min_hours_in_staging: float = Field(
+        0,
+        ge=0,
+        le=8760,
+        allow_inf_nan=False,
+        description="so long the version must have been in Staging, unchanged; at most a year",
+    )
+
+
+class StricterNoise(Strict):
+    """What a model's file may ask of noise beyond the policy."""
+
+    confidence: float | None = Field(None, ge=0.5, lt=1, allow_inf_nan=False, description="at least that of the policy")
+    unknown: Literal["show", "forbid"] | None = Field(None, description="`forbid`, if the policy only shows")
+
+
 class Promotion(Strict):
     """Where a winner goes, where candidates come from, and what makes one win."""
 
@@ -276,6 +445,12 @@ class Promotion(Strict):
         NewerThan(newer_than="incumbent"), description="which versions are compared with the one in the slot"
     )
     criteria: tuple[Criterion, ...] = Field(min_length=1, description="all of them must hold")
+    acknowledged: tuple[Acknowledgement, ...] = Field((), description="gains above `max_gain` that were looked into")
+    eligibility: EligibilityRules | None = Field(
+        None, description="what a candidate of this model must have besides what the policy asks for"
+    )
+    comparability: ComparabilityRules | None = Field(None, description="stricter rules than those of the policy")
+    noise: StricterNoise | None = Field(None, description="stricter rules than those of the policy")
 
 
 A_DAY = "a day such as 2026-12-31"
@@ -321,8 +496,8 @@ class ModelSpec(Strict):
     name: str = Field(min_length=1, max_length=256, description="the model's name in the registry")
     owners: tuple[str, ...] = Field(
         (),
-        description="who answers for the model, as in CODEOWNERS. For people: nothing reads it yet, "
-        "and no approval depends on it",
+        description="who answers for the model, as in CODEOWNERS: asked to review its proposals. "
+        "No approval depends on it",
     )
     stages: Mapping[StageName, StageValue] = Field(
         default_factory=dict,
@@ -362,6 +537,13 @@ class PromotionPolicy(Strict):
     )
     evaluation_context: str = Field(
         "evaluation", description="which dataset of a run is its evaluation data: the one logged with this context"
+    )
+    noise: NoisePolicy = Field(NoisePolicy(), description="how much of a gain chance may explain")
+    comparability: ComparabilityRules = Field(
+        ComparabilityRules(), description="which differences between two versions forbid to compare them"
+    )
+    eligibility: EligibilityRules = Field(
+        EligibilityRules(), description="what a version must have to be a candidate at all"
     )
 
 

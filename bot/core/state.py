@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Final, Literal, TypeAlias
 
 STAGES: Final = ("Production", "Staging")
@@ -16,6 +17,15 @@ SlotKey: TypeAlias = tuple[str, str]
 """(model name, slot name)."""
 
 ChangeKind: TypeAlias = Literal["promotion", "rollback", "demotion", "adoption", "unmanage"]
+
+
+_LAST_MOMENT: Final = 250_000_000_000_000
+"""In the year 9892, so that a moment after it is one too."""
+
+
+def moment(milliseconds: int) -> datetime:
+    """A time of the registry, which counts since the epoch. What no calendar holds is the nearest that one does."""
+    return datetime.fromtimestamp(min(max(milliseconds, 0), _LAST_MOMENT) / 1000, UTC)
 
 
 def is_stage(slot: str) -> bool:
@@ -145,6 +155,15 @@ class Artifacts:
     state: Literal["there", "missing", "unknown"]
     why: str = ""
     is_passing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """The active runs of one experiment, newest first. `cut`: as many as are ever read, so that there may be more."""
+
+    name: str
+    runs: tuple[Run, ...]
+    cut: bool = False
 
 
 @dataclass(frozen=True, slots=True)

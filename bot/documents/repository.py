@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol, TypeVar
 
-from bot.core.checks import colliding_files, idle_rules, shown
+from bot.core.checks import colliding_files, idle_rules, shown, weaker_than_policy
 from bot.core.spec import (
     APPROVAL_POLICY,
     AUDIT_ANCHOR,
@@ -77,7 +77,8 @@ def read_repository(tree: Files, commit: str | None) -> Repository:
     approvals = _read(tree, commit, APPROVAL_POLICY, parse_approval_policy)
     audit = _read(tree, commit, AUDIT_ANCHOR, parse_audit_anchor)
     idle = _idle_rules(approvals.document, models)
-    findings = (*models.findings, *promotion.findings, *approvals.findings, *audit.findings, *idle)
+    weak = _weaker(promotion.document, models)
+    findings = (*models.findings, *promotion.findings, *approvals.findings, *audit.findings, *idle, *weak)
     return Repository(models.documents, promotion.document, approvals.document, audit.document, tuple(sorted(findings)))
 
 
@@ -105,6 +106,18 @@ def _idle_rules(approvals: Document[ApprovalPolicy] | None, models: Models) -> t
         return ()
     specs = [document.value for document in models.documents.values()]
     return approvals.findings(idle_rules(approvals.value, specs))
+
+
+def _weaker(promotion: Document[PromotionPolicy] | None, models: Models) -> tuple[Finding, ...]:
+    """What the files of models ask for less strictly than the policy does."""
+    if promotion is None:
+        return ()
+    documents = models.documents.values()
+    return tuple(
+        finding
+        for document in documents
+        for finding in document.findings(weaker_than_policy(promotion.value, document.value))
+    )
 
 
 def _below(path: str) -> PurePosixPath:

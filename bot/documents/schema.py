@@ -169,11 +169,21 @@ _EXPECTED = {
 }
 
 
+_IN_RANGE = {
+    "greater_than": ("gt", "above"),
+    "greater_than_equal": ("ge", "of at least"),
+    "less_than": ("lt", "below"),
+    "less_than_equal": ("le", "of at most"),
+}
+
+
 def _wrong_type(fault: Fault) -> Spot:
     expected = _EXPECTED.get(fault.type) or fault.message
-    in_range = {"greater_than_equal": "at least {ge}", "less_than_equal": "at most {le}"}.get(fault.type)
+    in_range = _IN_RANGE.get(fault.type)
     if in_range:
-        expected = f"a whole number of {in_range.format(**fault.context)}"
+        key, words = in_range
+        limit = fault.context[key]
+        expected = f"a {'' if isinstance(limit, float) else 'whole '}number {words} {limit:.12g}"
     if _is_version(fault.path):
         expected = _expected_version(fault.path)
     message = f"Found {in_words(fault.node)}{_within(fault.path)}; expected {expected}."

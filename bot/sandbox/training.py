@@ -52,6 +52,7 @@ from bot.errors import Misuse
 FOLDS = 10
 SEED = 7
 DATA_SCIENTIST: Final = "dana"
+EXAMPLES = "examples.json"
 LATENCY_ROWS = 20
 LATENCY_REPEATS = 3
 VALIDATED: Mapping[str, str] = {"validation": "passed"}
@@ -129,6 +130,7 @@ class Sample:
     folds: Any
     candidates: tuple[Candidate, ...]
     later: Candidate
+    logs_examples: bool = False  # whether each row's prediction was correct, as `examples.json`
 
     @cached_property
     def data(self) -> tuple[Array, Array]:
@@ -162,6 +164,11 @@ class Evaluation:
             rows += [Metric(name, float(values.mean()), now, 0), Metric(f"{name}_se", float(standard_error), now, 0)]
             rows += [Metric(f"{name}_fold", float(value), now, fold) for fold, value in enumerate(values)]
         return rows
+
+    def examples(self) -> dict[str, list[int]]:
+        """A table with one row per example: its place in the evaluation, and whether the prediction was correct (1)."""
+        correct = (self.labels == self.predictions).astype(int)
+        return {"row": list(range(len(correct))), "correct": correct.tolist()}
 
     def summary(self) -> str:
         """One line: the mean of each metric and the latency."""
@@ -243,6 +250,7 @@ DIGITS = Sample(
         Candidate("not_validated", "Support vector machine on raw pixels.", SVC, {"gamma": 0.001}),
     ),
     later=Candidate("later", "Three nearest neighbours.", KNeighborsClassifier, {"n_neighbors": 3}, VALIDATED),
+    logs_examples=True,
 )
 
 DIABETES = Sample(
@@ -430,6 +438,8 @@ def _log(
     client.log_batch(run_id, metrics=evaluation.metrics())
     mlflow.log_input(sample.dataset, context="evaluation")
     mlflow.log_figure(_plot(sample, evaluation), sample.plot_file)
+    if sample.logs_examples:
+        client.log_table(run_id, evaluation.examples(), EXAMPLES)
     rows, _ = sample.data
     info: ModelInfo = mlflow.sklearn.log_model(
         estimator,

@@ -127,6 +127,12 @@ def link(label: Markdown, address: str) -> Markdown:
     return Markdown(f"[{label}]({target})") if target else label
 
 
+def image(description: str, address: str) -> Markdown:
+    """A picture that leads to itself, by its http(s) address; nothing for any other address."""
+    target = web_address(address)
+    return Markdown(f"[![{_escaped(printable(description))}]({target})]({target})") if target else Markdown("")
+
+
 def reference(pull_request: int) -> Markdown:
     """A pull request of this repository, which GitHub links: `#12`."""
     return Markdown(f"#{pull_request}")

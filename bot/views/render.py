@@ -10,6 +10,8 @@ from bot.core.results import (
     ApprovalsResult,
     CompareResult,
     DriftResult,
+    EvidenceResult,
+    ExperimentResult,
     HistoryResult,
     ImportResult,
     InitResult,
@@ -28,6 +30,8 @@ Result: TypeAlias = (
     | ApprovalsResult
     | CompareResult
     | DriftResult
+    | EvidenceResult
+    | ExperimentResult
     | HistoryResult
     | ImportResult
     | InitResult

@@ -10,14 +10,17 @@ from functools import singledispatch
 from typing import Any, Final
 
 from bot.core.approval import Evaluation, RuleResult
+from bot.core.examination import Examined
 from bot.core.history import Period
-from bot.core.proposal import Examined, NothingToPropose, Proposal
+from bot.core.proposal import NothingToPropose, Proposal
 from bot.core.pulls import PullRequest
 from bot.core.results import (
     ApplyResult,
     ApprovalsResult,
     CompareResult,
     DriftResult,
+    EvidenceResult,
+    ExperimentResult,
     HistoryResult,
     ImportResult,
     InitResult,
@@ -30,7 +33,7 @@ from bot.core.results import (
     VerifyResult,
 )
 from bot.core.rollback import RollbackCase
-from bot.views import answers, drift, importing, rollback, words
+from bot.views import answers, comparisons, drift, importing, rollback, words
 from bot.views.escape import Markdown, cell, joined, link, prose, reference
 from bot.views.markdown import LINES, PATH, PEOPLE, capped, comparison_table, filled, other_row, people
 
@@ -64,7 +67,10 @@ def _(result: CompareResult) -> str:
             outcome=outcome,
             winner=words.winner(outcome),
             decision=words.decision(outcome),
-            noise=words.NOISE,
+            luck=" ".join(words.luck_texts(outcome)),
+            bounds=words.bounds_text(outcome.comparison),
+            acknowledged=list(words.acknowledged_texts(outcome.comparison))[:_ROWS],
+            differences=outcome.comparison.differences,
             tables=[comparison_table(*chosen, limit=_ROWS)],
             more_rows=max(0, len(outcome.comparison.rows) - _ROWS),
             **_examined(outcome.others, result.registry),
@@ -74,9 +80,43 @@ def _(result: CompareResult) -> str:
         "compare.md.j2",
         outcome=outcome,
         winner="",
+        bounds="",
+        acknowledged=(),
+        differences=(),
         tables=[comparison_table("Incumbent", comparison, limit=_ROWS) for comparison in compared[:_TABLES]],
         more_rows=0,
         **_examined(outcome.examined, result.registry),
+    )
+
+
+@summarised.register
+def _(result: ExperimentResult) -> str:
+    best = comparisons.best_run(result)
+    table = comparison_table(result.slot, best.comparison, limit=_ROWS) if best and best.comparison else ""
+    return filled(
+        "experiment.md.j2",
+        model=result.model,
+        title=comparisons.experiment_text(result),
+        ranking=comparisons.ranking_text(result),
+        metric=result.ranking.metric,
+        table=table,
+        next=comparisons.next_step(result),
+        **_capped(runs=list(comparisons.run_texts(result))),
+    )
+
+
+@summarised.register
+def _(result: EvidenceResult) -> str:
+    return filled(
+        "evidence.md.j2",
+        model=result.evidence.model,
+        title=comparisons.evidence_text(result),
+        agreement=comparisons.agreement_text(result),
+        table=comparison_table(result.evidence.slot, result.again, limit=_ROWS),
+        more_rows=max(0, len(result.again.rows) - _ROWS),
+        digest=result.digest,
+        registry=result.evidence.registry,
+        **_capped(unlike=result.unlike, reasons=result.again.reasons),
     )
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from functools import singledispatch
 from itertools import groupby
+from typing import Final
 
 from bot.core.approval import Evaluation, RuleResult
 from bot.core.comparison import Comparison
-from bot.core.proposal import Examined, NothingToPropose, Proposal
+from bot.core.examination import Examined
+from bot.core.proposal import NothingToPropose, Proposal
 from bot.core.pulls import NewPull, PullRequest
 from bot.core.results import (
     Adopted,
@@ -16,6 +18,8 @@ from bot.core.results import (
     ApprovalsResult,
     CompareResult,
     DriftResult,
+    EvidenceResult,
+    ExperimentResult,
     HistoryResult,
     ImportResult,
     InitResult,
@@ -30,9 +34,12 @@ from bot.core.results import (
 from bot.core.rollback import RollbackCase
 from bot.core.spec import APPROVAL_POLICY, file_of_model
 from bot.errors import Finding
-from bot.views import answers, drift, importing, rollback, words
+from bot.views import answers, comparisons, drift, importing, rollback, words
 from bot.views.escape import exact, no_command
 from bot.views.layout import aligned, columns, wrapped
+
+_RUNS: Final = 50
+_NOISES: Final = 10
 
 
 def printed(result: object) -> str:
@@ -77,7 +84,9 @@ def _winner(proposal: Proposal) -> Iterator[str]:
     yield from _table(proposal.slot, proposal.comparison)
     yield ""
     yield from wrapped(words.GAINS if proposal.incumbent else "Only absolute floors (≥, ≤) were checked.")
-    yield from wrapped(f"{words.NOISE}.")
+    yield from _known(proposal.comparison)
+    yield ""
+    yield from wrapped(" ".join(words.luck_texts(proposal)))
     yield from _candidates("Other candidates, and why not:", proposal.others)
     yield from wrapped(f"Next: run {words.propose_command(proposal)} to open a pull request.")
 
@@ -95,12 +104,82 @@ def _no_winner(nothing: NothingToPropose) -> Iterator[str]:
 
 
 def _table(slot: str, comparison: Comparison) -> Iterator[str]:
+    """Two lines per metric: the numbers, and below them what was needed and how sure the gain is."""
     incumbent, candidate = words.headings(slot, comparison)
     rows = words.row_texts(comparison)
-    yield from columns(
-        ("Metric", incumbent, candidate, "Gain", "Needed", "Outcome"),
-        [(f"{r.direction} {r.metric}", r.incumbent, r.candidate, r.gain, r.needed, r.outcome) for r in rows],
-    )
+    cells = [(f"{r.direction} {r.metric}", r.incumbent, r.candidate, r.gain, r.outcome) for r in rows]
+    head, *lines = aligned([("Metric", incumbent, candidate, "Gain", "Outcome"), *cells])
+    yield from head
+    for row, numbers in zip(rows, lines, strict=True):
+        yield from numbers
+        yield from wrapped(_below(row), "    ", "      ")
+
+
+def _below(row: words.RowText) -> str:
+    with_noise = f" (with this noise {row.needed_now})" if row.needed_now else ""
+    needed = f"needed {row.needed}{with_noise}" if row.needed != words.MISSING else ""
+    return "; ".join(filter(None, (", ".join(row.marks), needed, row.interval)))
+
+
+def _known(comparison: Comparison) -> Iterator[str]:
+    """What else is known of the pair, each in lines of its own."""
+    yield from wrapped(words.bounds_text(comparison))
+    for one in words.noise_texts(comparison)[:_NOISES]:
+        yield from wrapped(f"- noise of {words.named(one.metrics)}: {one.noise} (p {one.p})", hanging="  ")
+    for sentence in words.acknowledged_texts(comparison):
+        yield from wrapped(f"! {sentence}", hanging="  ")
+    for difference in comparison.differences:
+        yield from wrapped(f"{'x' if difference.forbidden else '-'} {difference.text}", hanging="  ")
+
+
+@_lines.register
+def _(result: ExperimentResult) -> Iterator[str]:
+    yield from wrapped(f"{result.model}: {comparisons.experiment_text(result)}.")
+    yield from wrapped(comparisons.ranking_text(result))
+    runs = list(comparisons.run_texts(result))
+    cells = [(run.rank, run.run, run.value, run.gain, run.verdict) for run in runs[:_RUNS]]
+    if cells:
+        yield ""
+        yield from columns(("#", "Run", result.ranking.metric, "Gain", "Verdict"), cells)
+    if len(runs) > _RUNS:
+        yield f"{len(runs) - _RUNS:,} more runs are left out here; `--format json` has them."
+    best = comparisons.best_run(result)
+    if best and best.comparison:
+        yield ""
+        yield from _table(result.slot, best.comparison)
+        yield ""
+        yield from wrapped(words.GAINS if result.incumbent else "Only absolute floors (≥, ≤) were checked.")
+        yield from _known(best.comparison)
+    yield from _why_not(runs)
+    yield ""
+    yield from wrapped(comparisons.next_step(result))
+    yield from wrapped(f"Registry: {result.registry}")
+
+
+def _why_not(runs: Sequence[comparisons.RunText]) -> Iterator[str]:
+    others = [run for run in runs[:_RUNS] if run.verdict not in ("promote", "incumbent")]
+    if others:
+        yield ""
+        yield "Why not:"
+    for run in others:
+        yield from wrapped(f"{run.rank}. {run.run} {run.verdict}: {run.why}", "  ", "      ")
+
+
+@_lines.register
+def _(result: EvidenceResult) -> Iterator[str]:
+    yield from wrapped(f"{result.evidence.model}: {comparisons.evidence_text(result)}.")
+    yield ""
+    yield from _table(result.evidence.slot, result.again)
+    yield ""
+    yield from wrapped(words.GAINS if result.evidence.incumbent else "Only absolute floors (≥, ≤) were checked.")
+    yield from _known(result.again)
+    for reason in result.again.reasons:
+        yield from wrapped(f"- {reason}", hanging="  ")
+    yield ""
+    yield from wrapped(comparisons.agreement_text(result))
+    for difference in result.unlike:
+        yield from wrapped(f"- {difference}", hanging="  ")
+    yield from wrapped(f"Evidence {result.digest} from {result.evidence.registry}", hanging="  ")
 
 
 def _candidates(heading: str, examined: Sequence[Examined]) -> Iterator[str]:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import math
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from bot.core.audit import Entry
-from bot.core.comparison import Comparison, Measured, Row, is_known
+from bot.core.comparison import Comparison, Measured, Row, has_margin, is_known, margin_text, name_of
+from bot.core.examination import Examined
+from bot.core.noise import Judged, Unknown
 from bot.core.plan import Adoption, Change, InSync, Item, Refusal, Unmanagement
-from bot.core.proposal import Examined, Proposal
+from bot.core.proposal import Proposal
 from bot.core.state import DeleteAlias, Identity, SetAlias, Write
 from bot.views.escape import exact
 
 MISSING = "–"
 GAINS = "↑ higher is better, ↓ lower is better. A positive gain is better, whichever way the metric counts."
-NOISE = (
-    "Noise is unknown: each side is one number, so luck is not ruled out. "
-    "The more candidates are compared, the likelier one of them looks better by luck alone"
-)
+SLICE = "slice"
+_SHOWN = 5
 
 
 def counted(number: int, noun: str, plural: str = "") -> str:
@@ -31,7 +31,7 @@ def counted(number: int, noun: str, plural: str = "") -> str:
 
 def version_text(identity: Identity | None) -> str:
     """`v3`, or `empty` for a slot that holds nothing."""
-    return f"v{identity.version}" if identity else "empty"
+    return name_of(identity) if identity else "empty"
 
 
 def move_text(before: Identity | None, after: Identity | None) -> str:
@@ -41,16 +41,22 @@ def move_text(before: Identity | None, after: Identity | None) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RowText:
-    """One row of a comparison table, as text."""
+    """One row of a comparison table, as text.
+
+    `interval` is empty where nothing is compared. `needed_now` is the gain that this noise asks for, empty where it is
+    not known. `marks` say what is special: a guardrail, a slice and so on.
+    """
 
     metric: str
     direction: str
     incumbent: str
     candidate: str
     gain: str
+    interval: str
     needed: str
+    needed_now: str
     outcome: str
-    is_guardrail: bool
+    marks: tuple[str, ...]
 
 
 def row_texts(comparison: Comparison, limit: int = sys.maxsize) -> list[RowText]:
@@ -60,32 +66,77 @@ def row_texts(comparison: Comparison, limit: int = sys.maxsize) -> list[RowText]
 
 def _row_text(row: Row, *, compared: bool) -> RowText:
     incumbent, candidate = _told_apart(row.incumbent, row.candidate)
+    judged = row.judged
     return RowText(
-        metric=row.criterion.metric,
+        metric=row.metric,
         direction="↑" if row.criterion.goal == "maximize" else "↓",
         incumbent=incumbent,
         candidate=candidate,
         gain=gain_text(row),
-        needed=row.required,
+        interval=interval_text(row),
+        needed=row.required or MISSING,
+        needed_now=_needed_now(judged) if judged else "",
         outcome=row.outcome if compared or row.outcome != "unknown" else "not compared",
-        is_guardrail=row.criterion.max_loss is not None and row.criterion.min_gain is None,
+        marks=tuple(_marks(row)),
     )
 
 
+def _marks(row: Row) -> Iterator[str]:
+    criterion = row.criterion
+    if criterion.max_loss is not None and criterion.min_gain is None:
+        yield "guardrail"
+    if row.metric != criterion.metric:
+        yield SLICE
+    if criterion.source != "run":
+        yield "from a version tag"
+    if not criterion.required:
+        yield "only informs"
+    if row.acknowledged:
+        yield "acknowledged"
+
+
 def gain_text(row: Row) -> str:
-    """`+1.2%` when a margin of the criterion is relative, `+0.012` otherwise, MISSING when there is none."""
+    """`+1.2%` when it is judged in % of the incumbent, `+0.012` otherwise, MISSING when there is none."""
+    if _in_percent(row) and row.relative_gain is not None:
+        return _signed(row.relative_gain, relative=True)
+    return MISSING if row.gain is None else _signed(row.gain, relative=False)
+
+
+def _in_percent(row: Row) -> bool:
     margins = (row.criterion.min_gain, row.criterion.max_loss)
-    if any(margin and margin.relative for margin in margins) and row.relative_gain is not None:
-        return f"{row.relative_gain * 100 + 0.0:+.4g}%"
-    return MISSING if row.gain is None else f"{row.gain + 0.0:+.4g}"
+    return row.judged.margin.relative if row.judged else any(margin and margin.relative for margin in margins)
+
+
+def _signed(number: float, *, relative: bool) -> str:
+    return f"{number * 100 + 0.0:+.4g}%" if relative else f"{number + 0.0:+.4g}"
+
+
+def interval_text(row: Row) -> str:
+    """`+0.4% to +2.1%`; why there is none where a gain has no interval; empty where nothing was to be tested."""
+    judged = row.judged
+    if judged is None:
+        return "noise unknown" if has_margin(row.criterion) and row.gain is not None else ""
+    lower, upper = (_bound(bound, judged) for bound in (judged.lower, judged.upper))
+    return f"{lower} to {upper}" if judged.lower is not None or judged.upper is not None else "no bounds"
+
+
+def _bound(bound: float | None, judged: Judged) -> str:
+    return "no bound" if bound is None else _signed(bound, relative=judged.margin.relative)
+
+
+def _needed_now(judged: Judged) -> str:
+    return (
+        "no gain is enough" if judged.needed is None else f"≥ {_signed(judged.needed, relative=judged.margin.relative)}"
+    )
 
 
 def _told_apart(one: float | None, other: float | None) -> tuple[str, str]:
-    short = _short(one), _short(other)
+    short = number_text(one), number_text(other)
     return (repr(one), repr(other)) if is_known(one) and one != other and short[0] == short[1] else short
 
 
-def _short(number: float | None) -> str:
+def number_text(number: float | None) -> str:
+    """A number as short as a table needs it."""
     if number is None:
         return MISSING
     if is_known(number):
@@ -111,23 +162,123 @@ def winner(proposal: Proposal) -> str:
 
 def decision(proposal: Proposal) -> str:
     """Why the proposal is made, in one clause."""
-    rows = proposal.comparison.rows
+    rows = [row for row in proposal.comparison.rows if row.criterion.required]
     if proposal.incumbent is None:
         floors = sum(row.outcome == "pass" for row in rows)
         return f"{_all_hold(floors, 'absolute floor')}; nothing was compared, as the slot is empty"
-    holds = f"{_all_hold(len(rows), 'criterion', 'criteria')} against {version_text(proposal.incumbent)}"
+    criteria = len({row.index for row in rows})
+    slices = f" on all {len(rows):,} metrics and slices" if len(rows) > criteria else ""
+    holds = f"{_all_hold(criteria, 'criterion', 'criteria')} against {version_text(proposal.incumbent)}{slices}"
     return holds if rows[0].gain is None else f"{_on_first(rows[0], rows[0].gain)}, and {holds}"
 
 
 def _on_first(row: Row, gain: float) -> str:
     what = "a gain" if gain > 0 else "a loss" if gain < 0 else "a difference"
-    return f"{what} of {gain_text(row).lstrip('+-')} on `{row.criterion.metric}`"
+    said = f"{what} of {gain_text(row).lstrip('+-')} on `{row.metric}`"
+    judged = row.judged
+    if judged is None or judged.lower is None:
+        return said
+    sure = _signed(judged.lower, relative=judged.margin.relative)
+    return f"{said} ({sure} or more with {percent(1 - judged.level)} confidence)"
+
+
+@dataclass(frozen=True, slots=True)
+class NoiseText:
+    """How the noise of some gains is known, or why not, and the p of the least sure of them."""
+
+    metrics: tuple[str, ...]
+    noise: str
+    p: str
+
+
+def noise_texts(comparison: Comparison) -> list[NoiseText]:
+    """How the noise of each gain is known, in the order of the rows, those that share it together."""
+    found: dict[str, list[Row]] = {}
+    for row in comparison.rows:
+        if has_margin(row.criterion) and row.gain is not None:
+            said = row.estimate.reason if isinstance(row.estimate, Unknown) else row.estimate.method
+            found.setdefault(said, []).append(row)
+    return [NoiseText(tuple(row.metric for row in rows), said, _largest_p(rows)) for said, rows in found.items()]
+
+
+def _largest_p(rows: Sequence[Row]) -> str:
+    p_values = [row.judged.p for row in rows if row.judged]
+    return f"{max(p_values):.2g}" if p_values else MISSING
+
+
+def bounds_text(comparison: Comparison) -> str:
+    """What the intervals mean; empty where there is none."""
+    if not any(row.judged for row in comparison.rows):
+        return ""
+    return f"Each bound of an interval holds by itself with {percent(1 - comparison.level)} confidence."
+
+
+def acknowledged_texts(comparison: Comparison) -> Iterator[str]:
+    """Which gains somebody looked into although they seem too good, and what that somebody says."""
+    for row in comparison.rows:
+        if row.acknowledged and row.criterion.max_gain:
+            gain, most = gain_text(row), margin_text(row.criterion.max_gain)
+            yield f"The gain of {gain} on `{row.metric}` (`max_gain` {most}) is acknowledged: {row.acknowledged}"
+
+
+def percent(share: float) -> str:
+    """`95%`, `99.67%`."""
+    return f"{share * 100:.4g}%"
 
 
 def _all_hold(count: int, noun: str, plural: str = "") -> str:
     if count == 1:
         return f"its only {noun} holds"
     return f"{'both' if count == 2 else f'all {count:,}'} {plural or noun + 's'} hold"
+
+
+def luck_texts(proposal: Proposal) -> Iterator[str]:
+    """What luck alone would give, in sentences. Of n equal versions and an equal incumbent each is the best equally
+    often, so that one of the n looks better than the incumbent in n of n + 1 cases.
+    """
+    evidence, comparison = proposal.evidence, proposal.comparison
+    if evidence.incumbent is None:
+        yield "Nothing was compared, so that nothing says whether another version would do better."
+        return
+    count, days = len(evidence.family) + 1, counted(evidence.noise.window_days, "day")
+    theirs = version_text(evidence.incumbent)
+    if count == 1:
+        yield f"This is the only version that was looked at since {days} before it was registered."
+        yield f"Were it exactly as good as {theirs}, it would still look better in 1 of 2 such cases."
+    else:
+        yield f"{count:,} versions were looked at: this one, and what was registered from {days} before it until now."
+        yield (
+            f"Were all of them exactly as good as {theirs}, the best would still look better than {theirs} in "
+            f"{100 * count // (count + 1)} of 100 such cases."
+        )
+    yield from _tested_text(comparison, 1 - evidence.noise.confidence, count)
+    yield from _unknown_noise(comparison)
+
+
+def _tested_text(comparison: Comparison, accepted: float, count: int) -> Iterator[str]:
+    if comparison.p is None:
+        return
+    among = (
+        ""
+        if count == 1
+        else f", its share of the {percent(accepted)} that are accepted for all of them together (Holm)"
+    )
+    yield (
+        f"Tested at {percent(comparison.level)}{among}: so seldom at most would a version pass that is no better than"
+        f" its margins ask. The least sure of its gains has p = {comparison.p:.2g}."
+    )
+
+
+def _unknown_noise(comparison: Comparison) -> Iterator[str]:
+    rows = [row for row in comparison.rows if row.criterion.required and has_margin(row.criterion) and not row.judged]
+    if rows:
+        yield f"Noise is unknown for {named([row.metric for row in rows])}: luck is not ruled out there."
+
+
+def named(metrics: Sequence[str]) -> str:
+    """Metrics by name; of many the first, and how many more there are."""
+    more = f" and {len(metrics) - _SHOWN:,} more" if len(metrics) > _SHOWN else ""
+    return ", ".join(f"`{metric}`" for metric in metrics[:_SHOWN]) + more
 
 
 def propose_command(proposal: Proposal, *options: str) -> str:
@@ -146,6 +297,12 @@ def shell_word(name: str) -> str:
     shown = exact(name, _LONGEST_WORD)
     quoted = shlex.quote(name) if shown == name else "$'{}'".format(shown.replace("'", "\\'"))
     return f"-- {quoted}" if name.startswith("-") else quoted
+
+
+def rollback_command(proposal: Proposal) -> str:
+    """The command that takes the promotion back once it is merged."""
+    model, slot = shlex.quote(proposal.model), shlex.quote(proposal.slot)
+    return f'`stagewright rollback {model} --slot {slot} --reason "..."`'
 
 
 def verdict_text(examined: Examined) -> str:

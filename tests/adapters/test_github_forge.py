@@ -19,7 +19,7 @@ import responses
 from bot.adapters.git_tree import GitTree
 from bot.adapters.github import GitHubAuditLog, GitHubPullRequests, Pace
 from bot.core.log import LogContent, LogSegment
-from bot.core.pulls import NewPull
+from bot.core.pulls import UNMADE, NewPull
 from bot.errors import ForgeForbidden, ForgeUnavailable, LogMoved
 from bot.sandbox.forge import Forge
 from tests.adapters.git_repository import Repository
@@ -115,6 +115,11 @@ def _pass_on(request: requests.PreparedRequest) -> tuple[int, str]:
         return error.code, error.read().decode()
 
 
+def asked_for_review(forge: Forge, number: int) -> list[str]:
+    """The logins that GitHub waits for, in order."""
+    return sorted(user["login"] for user in ask(forge, "alice", "GET", f"/pulls/{number}/requested_reviewers")["users"])
+
+
 class TestOpening:
     def test_takes_five_requests(self, forge: Forge, contract: Contract) -> None:
         new, pulls = new_pull(forge), pulls_of(forge)
@@ -150,6 +155,47 @@ class TestOpening:
         with counting(contract) as asked:
             assert pulls.open_pull(new).labels == ()
         assert sum(asked().values()) == 4
+
+    def test_the_body_links_the_commit_that_was_made(self, forge: Forge) -> None:
+        body = f"![gains](https://github.com/acme/models/blob/{UNMADE}/gains.svg?raw=true) and `{UNMADE}`"
+        new, pulls = new_pull(forge, body=body), pulls_of(forge)
+        pull = pulls.open_pull(new)
+        shown = ask(forge, "alice", "GET", f"/pulls/{pull.number}")["body"]
+        assert (
+            shown == f"![gains](https://github.com/acme/models/blob/{pull.head_sha}/gains.svg?raw=true) and `{UNMADE}`"
+        )
+
+    def test_reviewers_are_asked_with_one_more_request(self, forge: Forge, contract: Contract) -> None:
+        new, pulls = new_pull(forge, reviewers=("alice", "bob")), pulls_of(forge)
+        with counting(contract) as asked:
+            pull = pulls.open_pull(new)
+        assert (asked()["pulls/request-reviewers"], sum(asked().values())) == (1, 6)
+        assert asked_for_review(forge, pull.number) == ["alice", "bob"]
+        assert pulls.open_pull(new) == pull
+
+    def test_whom_github_does_not_ask_fails_nothing(self, forge: Forge, caplog: pytest.LogCaptureFixture) -> None:
+        new = new_pull(forge, reviewers=("alice", "nobody-here", "acme/a-team-without-access", "bob"))
+        pull = pulls_of(forge).open_pull(new)
+        assert asked_for_review(forge, pull.number) == ["alice", "bob"]
+        assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
+            f"GitHub does not ask {one} for a review of #{pull.number}."
+            for one in ("nobody-here", "acme/a-team-without-access")
+        ]
+
+    def test_teams_are_asked_by_the_last_part_of_their_name(self, forge: Forge) -> None:
+        new, sent = new_pull(forge, reviewers=("alice", "acme/ml")), []
+        pull = pulls_of(forge).open_pull(replace(new, reviewers=()))
+        url = f"{forge.api_url}/repos/acme/models/pulls/{pull.number}/requested_reviewers"
+
+        def remember(request: requests.PreparedRequest) -> tuple[int, dict[str, str], str]:
+            sent.append(json.loads(request.body or b""))
+            return 201, {}, "{}"
+
+        with responses.RequestsMock() as mock:
+            mock.add_passthru(forge.api_url)
+            mock.add_callback("POST", url, callback=remember)
+            pulls_of(forge).open_pull(new)
+        assert sent == [{"reviewers": ["alice"], "team_reviewers": ["ml"]}]
 
     @pytest.mark.parametrize("arrives", [True, False])
     @pytest.mark.parametrize("path", ["/git/trees", "/git/commits", "/git/refs", "/pulls", "/issues/1/labels"])

@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -444,6 +445,23 @@ def test_a_hundred_runs_take_three_requests_or_fewer(client: MlflowClient, relay
         client.delete_run(run_id)
     assert set(MlflowRegistry.connect(relay.url).runs(run_ids)) == set(run_ids)
     assert len(relay.asked) <= 3
+
+
+def test_the_runs_of_an_experiment_newest_first(client: MlflowClient, relay: HttpRelay, name: str) -> None:
+    experiment = client.create_experiment(name)
+    older, deleted = a_run(client, experiment, rmse=2.0), a_run(client, experiment)
+    time.sleep(0.005)
+    newer = a_run(client, experiment, rmse=1.0)
+    client.delete_run(deleted)
+    registry = MlflowRegistry.connect(relay.url)
+    found = registry.runs_of(name)
+    assert found is not None
+    assert ([run.run_id for run in found.runs], found.cut) == ([newer, older], False)
+    assert found.runs[0].metrics == {"rmse": 1.0}
+    assert len(relay.asked) <= 2
+    assert registry.runs_of("no such experiment") is None
+    client.delete_experiment(experiment)
+    assert registry.runs_of(name) is None
 
 
 # Writes

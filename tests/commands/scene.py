@@ -11,6 +11,7 @@ from bot.commands.audit import audit_init
 from bot.commands.propose import Request, Wording, propose_models
 from bot.commands.recording import Comment
 from bot.core.audit import Entry, Link, anchor_problems, anchors, read_chain
+from bot.core.details import Details, Questions
 from bot.core.log import LogContent
 from bot.core.pulls import PullRequest
 from bot.core.results import ApplyResult, Opened, ProposeResult
@@ -18,6 +19,7 @@ from bot.core.state import (
     Artifacts,
     Capabilities,
     Dataset,
+    Experiment,
     Identity,
     ModelVersion,
     RegisteredModel,
@@ -132,10 +134,15 @@ class Scene:
         return Occasion("github-actions[bot]", RUN_URL, self.now)
 
     def propose(
-        self, *models: str, again: bool = False, dry_run: bool = False, requester: str | None = None
+        self,
+        *models: str,
+        again: bool = False,
+        dry_run: bool = False,
+        requester: str | None = None,
+        wording: Wording | None = None,
     ) -> ProposeResult:
         request = Request(models, again, dry_run, (requester,) if requester else (), self.now())
-        return propose_models(self.tree, self.registry, self.log, self.pulls, request, WORDING)
+        return propose_models(self.tree, self.registry, self.log, self.pulls, request, wording or WORDING)
 
     def proposed(self, model: str) -> PullRequest:
         """The pull request that `propose` opens for a model."""
@@ -220,7 +227,7 @@ def comment_of(entries: Sequence[Entry], head: Link) -> str:
 
 WORDING = Wording(
     title=lambda proposal: f"Promote {proposal.model} v{proposal.candidate.version}",
-    body=lambda proposal, runs, registry: f"{sorted(runs)} at {registry}",
+    body=lambda case: f"{sorted(case.runs)} at {case.registry} with {case.picture}",
 )
 
 
@@ -249,6 +256,12 @@ class ReadOnlyRegistry:
 
     def runs(self, run_ids: Collection[str]) -> Mapping[str, Run]:
         return self._registry.runs(run_ids)
+
+    def runs_of(self, experiment: str) -> Experiment | None:
+        return self._registry.runs_of(experiment)
+
+    def details(self, questions: Questions) -> Details:
+        return self._registry.details(questions)
 
 
 class ReadOnlyLog:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from bot.commands.opening import SUPERSEDED
 from bot.commands.propose import Request, propose_models
 from bot.core.evidence import Evidence, parse
+from bot.core.merging import ProposalCase
 from bot.core.proposal import NothingToPropose
 from bot.core.results import Opened, ProposeResult, Skipped
 from bot.core.state import Capabilities
@@ -40,7 +42,7 @@ class TestOpening:
         assert set(new.files) == {"models/demand.yaml", path}
         assert new.files["models/demand.yaml"].decode() == DEMAND.replace("Production: 3 #", "Production: 5 #")
         assert isinstance(parse(new.files[path]), Evidence)
-        assert (new.base, new.base_sha, new.labels) == ("main", before, ("stagewright",))
+        assert (new.base, new.base_sha, new.labels) == ("main", before, ("stagewright", "promotion"))
         assert new.title == "Promote demand v5"
 
     def test_one_pull_request_per_model_that_has_a_winner(self) -> None:
@@ -49,7 +51,61 @@ class TestOpening:
     def test_the_body_gets_the_runs_and_the_address(self) -> None:
         scene = Scene()
         scene.proposed("wine")
-        assert scene.pulls.opened[0].body == "['wine-run1', 'wine-run2'] at https://mlflow.example.com"
+        assert scene.pulls.opened[0].body == "['wine-run1', 'wine-run2'] at https://mlflow.example.com with None"
+
+    def test_a_picture_is_committed_beside_the_evidence_and_named_in_the_case(self) -> None:
+        scene = Scene()
+        scene.propose("demand", wording=replace(WORDING, picture=lambda _: b"<svg/>"))
+        (new,) = scene.pulls.opened
+        assert new.files["evidence/demand/v5-vs-v3.svg"] == b"<svg/>"
+        assert new.body.endswith("with evidence/demand/v5-vs-v3.svg")
+
+    def test_the_evidence_is_the_same_with_a_picture_and_without(self) -> None:
+        plain, pictured = Scene(), Scene()
+        plain.propose("demand")
+        pictured.propose("demand", wording=replace(WORDING, picture=lambda _: b"<svg/>"))
+        path = "evidence/demand/v5-vs-v3.json"
+        assert plain.pulls.opened[0].files[path] == pictured.pulls.opened[0].files[path]
+        assert plain.pulls.opened[0].message == pictured.pulls.opened[0].message
+
+    def test_a_proposal_with_a_picture_is_approved_and_applied(self) -> None:
+        scene = Scene()
+        scene.adopted()
+        (outcome,) = scene.propose("demand", wording=replace(WORDING, picture=lambda _: b"<svg/>")).outcomes
+        assert isinstance(outcome, Opened)
+        assert outcome.pull
+        scene.pulls.review(outcome.pull.number, "bob", "carol")
+        scene.pulls.merge(outcome.pull.number)
+        assert not scene.apply().refused
+
+    def test_the_owners_that_can_be_asked_are_asked_for_a_review(self) -> None:
+        owners = 'owners: ["@alice", "@acme/ml", "ops@acme.example", "@alice", "@not a login", "bob"]\n'
+        scene = Scene({"models/demand.yaml": DEMAND + owners})
+        scene.propose("demand")
+        assert scene.pulls.opened[0].reviewers == ("alice", "acme/ml")
+
+    def test_the_case_says_what_merging_does_and_who_has_to_approve(self) -> None:
+        scene = Scene()
+        cases: list[ProposalCase] = []
+
+        def remember(case: ProposalCase) -> str:
+            cases.append(case)
+            return ""
+
+        scene.adopted()
+        scene.propose("demand", requester="alice", wording=replace(WORDING, body=remember))
+        (case,) = cases
+        assert [(item.key[1], type(item).__name__) for item in case.merging.plan.items] == [
+            ("Production", "Change"),
+            ("champion", "Change"),
+        ]
+        assert [rule.could_approve for rule in case.merging.needs.rules] == [("bob", "carol", "dave")] * 2
+        assert (case.requesters, case.policy_commit) == (("alice",), scene.tree.branches["main"])
+
+    def test_who_has_access_is_asked_once_for_all_proposals(self) -> None:
+        scene = Scene()
+        scene.propose()
+        assert (len(scene.pulls.opened), scene.pulls.asked_for_people) == (2, 1)
 
     def test_the_requester_is_a_trailer_beside_the_evidence(self) -> None:
         scene = Scene()

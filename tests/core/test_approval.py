@@ -614,6 +614,16 @@ def test_rule_7_without_evidence_a_promotion_is_not_approved() -> None:
     assert refused_evidence(with_evidence()) == NEEDED
 
 
+def test_rule_7_a_picture_beside_the_evidence_changes_nothing() -> None:
+    own = with_evidence(evidence().to_bytes())
+    files = {**own.evidence, "evidence/churn/v4-vs-v3.svg": b"<svg/>"}
+    pictured = replace(own, evidence=files, paths=(*own.paths, "evidence/churn/v4-vs-v3.svg"))
+    assert judged(pictured).approved
+    assert judged(pictured).evidence == judged(own).evidence
+    disguised = replace(own, evidence={"evidence/churn/v4-vs-v3.svg": evidence().to_bytes()})
+    assert refused_evidence(disguised) == NEEDED
+
+
 def test_rule_7_a_file_that_is_no_evidence_is_none() -> None:
     assert refused_evidence(with_evidence(b"{}", b"\xff")) == NEEDED
 

@@ -13,8 +13,9 @@ from bot.core.checks import (
     problems_of_model,
     shown,
     unsupported_slots,
+    weaker_than_policy,
 )
-from bot.core.spec import ApprovalPolicy, ModelSpec
+from bot.core.spec import ApprovalPolicy, ModelSpec, PromotionPolicy
 from bot.core.state import Capabilities
 
 CRITERION = {"metric": "a", "goal": "maximize", "min_gain": 0}
@@ -124,13 +125,63 @@ def rule(name: str = "r", pattern: str = "**", approvals: int = 1, users: tuple[
     return {"name": name, "when": {"paths": (pattern,)}, "require": {"approvals": approvals, "users": users}}
 
 
-def test_8_a_rule_for_everything() -> None:
+def criteria(*given: dict[str, object], **more: object) -> list[tuple[Path, str, str]]:
+    return of_model(stages={"Production": 3}, promotion=promotion(criteria=given, **more))
+
+
+def test_7_a_tag_and_a_metric_of_one_name_are_two_rules() -> None:
+    assert criteria(CRITERION, {**CRITERION, "source": "version_tag"}) == []
+
+
+def test_8_something_is_required() -> None:
+    informing = {**CRITERION, "required": False}
+    assert criteria(informing, CRITERION | {"metric": "b"}) == []
+    assert criteria(informing) == [(("promotion", "criteria"), "nothing-required", "error")]
+
+
+def test_9_slices_are_beside_the_metric() -> None:
+    path = ("promotion", "criteria", 0, "slices")
+    assert criteria({**CRITERION, "slices": "a/*"}) == []
+    assert criteria({**CRITERION, "metric": "a*", "slices": "a*"}) == [(path, "slices-equal-metric", "error")]
+
+
+@pytest.mark.parametrize(
+    ("least", "most", "wrong"),
+    [
+        ("5%", "1%", True),
+        (0.5, 0.1, True),
+        ("5%", "5%", False),
+        ("5%", 0.01, False),
+        (1, "1%", False),
+        (None, 0, False),
+    ],
+)
+def test_9_max_gain_is_not_below_min_gain(least: object, most: object, wrong: bool) -> None:
+    found = criteria({**CRITERION, "min_gain": least, "max_gain": most, "at_least": 0})
+    path = ("promotion", "criteria", 0, "max_gain")
+    assert found == ([(path, "max-gain-below-min-gain", "error")] if wrong else [])
+
+
+@pytest.mark.parametrize(
+    ("metric", "known"), [("a", True), ("a/EU", True), ("b", False), ("a/EU/x", False), ("c", False)]
+)
+def test_10_what_is_acknowledged_has_a_max_gain(metric: str, known: bool) -> None:
+    limited = {**CRITERION, "slices": "a/*", "max_gain": "20%"}
+    plain = {**CRITERION, "metric": "b"}
+    other = {**CRITERION, "metric": "d", "max_gain": "20%"}
+    one = {"version": 4, "metric": metric, "reason": "r"}
+    path = ("promotion", "acknowledged", 0, "metric")
+    expected = [] if known else [(path, "acknowledged-nothing", "warning")]
+    assert criteria(limited, plain, other, acknowledged=(one,)) == expected
+
+
+def test_11_a_rule_for_everything() -> None:
     assert brief(problems_of_approvals(policy(rule()))) == []
     assert brief(problems_of_approvals(policy(rule(pattern="**/*")))) == []
     assert brief(problems_of_approvals(policy(rule(pattern="bot/**")))) == [(("rules",), "paths-ungoverned", "warning")]
 
 
-def test_9_users_suffice() -> None:
+def test_12_users_suffice() -> None:
     few = policy(rule("a", approvals=2, users=("Ana", "ana")), rule("b", approvals=2, users=("ana", "ben")))
     assert brief(problems_of_approvals(few)) == [
         (("rules", 0, "require", "approvals"), "too-few-users", "error"),
@@ -139,11 +190,11 @@ def test_9_users_suffice() -> None:
     assert brief(problems_of_approvals(policy(rule(approvals=2, users=("ana", "ben", "cho"))))) == []
 
 
-def test_10_names_of_rules() -> None:
+def test_13_names_of_rules() -> None:
     assert brief(problems_of_approvals(policy(rule(), rule()))) == [(("rules", 1, "name"), "rule-repeated", "warning")]
 
 
-def test_11_files_that_differ_by_case() -> None:
+def test_14_files_that_differ_by_case() -> None:
     files = ["models/foo.yaml", "models/Foo.yaml", "models/FOO.yaml", "models/bar.yaml"]
     collisions = colliding_files(files)
     assert [(file, problem.code) for file, problem in collisions] == [
@@ -154,7 +205,7 @@ def test_11_files_that_differ_by_case() -> None:
     assert colliding_files(["a", "b"]) == ()
 
 
-def test_12_a_registry_without_stages_or_aliases() -> None:
+def test_15_a_registry_without_stages_or_aliases() -> None:
     spec = model(
         stages={"Production": 3, "Staging": None},
         aliases={"champion": {"follows": "Production"}, "challenger": 3},
@@ -176,7 +227,7 @@ def test_12_a_registry_without_stages_or_aliases() -> None:
     ]
 
 
-def test_12_candidates_by_alias() -> None:
+def test_15_candidates_by_alias() -> None:
     spec = model(stages={"Production": 3}, promotion=promotion(candidates={"alias": "challenger"}))
     problems = unsupported_slots(spec, Capabilities(aliases=False))
     assert brief(problems) == [(("promotion", "candidates", "alias"), "no-aliases", "error")]
@@ -187,7 +238,7 @@ def governing(**when: object) -> ApprovalPolicy:
     return policy({"name": "r", "when": when, "require": {"approvals": 1}})
 
 
-def test_13_a_rule_for_a_slot_that_no_model_has() -> None:
+def test_16_a_rule_for_a_slot_that_no_model_has() -> None:
     models = [model(stages={"Production": 1}, aliases={"champion": 1})]
     misspelt = idle_rules(governing(slots=("Production", "Prodution", "Champion", "quite_other")), models)
     assert brief(misspelt) == [
@@ -201,7 +252,7 @@ def test_13_a_rule_for_a_slot_that_no_model_has() -> None:
     assert idle_rules(governing(slots=("Production", "Staging", "champion")), models) == ()
 
 
-def test_13_a_rule_for_a_model_that_is_not_there() -> None:
+def test_16_a_rule_for_a_model_that_is_not_there() -> None:
     models = [model(name="churn"), model(name="fraud/cards")]
     unmatched = idle_rules(governing(models=("chrn", "fraud/*", "fraud*")), models)
     assert brief(unmatched) == [
@@ -212,7 +263,7 @@ def test_13_a_rule_for_a_model_that_is_not_there() -> None:
     assert idle_rules(governing(models=("**",)), models) == ()
 
 
-def test_13_nothing_is_said_without_models_or_of_paths() -> None:
+def test_16_nothing_is_said_without_models_or_of_paths() -> None:
     assert idle_rules(governing(slots=("Prodution",)), []) == ()
     assert idle_rules(governing(paths=("no/**",)), [model()]) == ()
 
@@ -222,3 +273,12 @@ def test_shown_text_is_short_and_on_one_line() -> None:
     assert shown("x" * 78) == f"'{'x' * 78}'"
     assert len(shown("x" * 79)) == 80
     assert shown("x" * 79).endswith("…")
+
+
+def test_17_a_models_file_is_no_weaker_than_the_policy() -> None:
+    policy = PromotionPolicy.model_validate({"schema_version": 1, "noise": {"unknown": "forbid"}})
+    assert weaker_than_policy(policy, model()) == ()
+    assert weaker_than_policy(policy, model(promotion=promotion(noise={"unknown": "forbid"}))) == ()
+    (problem,) = weaker_than_policy(policy, model(promotion=promotion(noise={"unknown": "show", "confidence": 0.99})))
+    assert brief((problem,)) == [(("promotion", "noise", "unknown"), "weaker-than-policy", "error")]
+    assert problem.message == ("Found 'show', weaker than policies/promotion.yaml, which counts; expected 'forbid'.")

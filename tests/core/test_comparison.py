@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.comparison import Comparison, Measured, Verdict, compare, margin_text, measured
+from bot.core.noise import Unknown
 from bot.core.spec import Criterion, Margin, PromotionPolicy
 from bot.core.state import Dataset, Identity, ModelVersion, Run
 
@@ -96,7 +97,8 @@ def test_one_criterion(
     (row,) = comparison.rows
     assert row.outcome == {"promote": "pass", "reject": "fail", "incomparable": "unknown"}[verdict]
     assert row.reason
-    assert row.noise == "unknown"
+    assert isinstance(row.estimate, Unknown)
+    assert row.judged is None
 
 
 def test_a_row_shows_signed_gains_and_what_was_needed() -> None:

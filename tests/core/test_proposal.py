@@ -15,15 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bot.core.canonical import digest
+from bot.core.details import Details
 from bot.core.evidence import Evidence, contradictions, parse, recheck
-from bot.core.proposal import (
-    NothingToPropose,
-    Proposal,
-    branch_prefix,
-    candidates,
-    examine,
-    propose,
-)
+from bot.core.examination import candidates, examine
+from bot.core.proposal import NothingToPropose, Proposal, branch_prefix, propose
 from bot.core.spec import ModelSpec, PromotionPolicy
 from bot.core.state import Dataset, Identity, ModelVersion, RegisteredModel, RegistryState, Run
 
@@ -131,7 +126,7 @@ def test_without_an_incumbent_every_version_is_newer() -> None:
 
 def test_without_a_promotion_section_there_are_no_candidates() -> None:
     assert candidates(_unpromoted(), USUAL, IN_PRODUCTION) == ()
-    assert examine(_unpromoted(), USUAL, USUAL_RUNS, POLICY, {}) == ()
+    assert examine(_unpromoted(), USUAL, USUAL_RUNS, POLICY, {}, NOON, Details()) == ()
 
 
 def _unpromoted() -> ModelSpec:
@@ -198,7 +193,7 @@ def test_equally_good_ones_yield_to_the_newest() -> None:
 
 
 def test_examined_tells_which_one_would_win() -> None:
-    found = examine(spec(), USUAL, runs(v3=1.0, v4=0.8, v5=0.9), POLICY, {})
+    found = examine(spec(), USUAL, runs(v3=1.0, v4=0.8, v5=0.9), POLICY, {}, NOON, Details())
     assert [one.identity.version for one in found] == [5, 4]
     assert found[1].why.startswith("the best on rmse (0.8): every criterion holds against v3")
     assert found[0].comparison is not None

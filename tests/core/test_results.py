@@ -10,7 +10,10 @@ import pytest
 
 from bot.core.adoption import AdoptionFacts, adopting
 from bot.core.approval import Evaluation, evaluate
+from bot.core.comparison import Verdict
 from bot.core.drift import Drift, DriftReport
+from bot.core.evidence import decided_again
+from bot.core.experiment import ExaminedRun, Ranking
 from bot.core.plan import Change, InSync, Item, Plan, Refusal, Settled
 from bot.core.proposal import propose
 from bot.core.results import (
@@ -19,6 +22,8 @@ from bot.core.results import (
     ApprovalsResult,
     CompareResult,
     DriftResult,
+    EvidenceResult,
+    ExperimentResult,
     Place,
     PlanResult,
     ValidateResult,
@@ -35,6 +40,7 @@ from tests.core.builders import (
     applied,
     draft,
     entries,
+    evidence,
     facts,
     identity,
     intended,
@@ -174,3 +180,22 @@ def test_what_was_not_looked_at_or_told_is_no_answer() -> None:
     assert drifted(MOVED, whole=False).is_an_answer
     untold = ApplyResult("a" * 40, Plan((IN_SYNC,)), (), 1, "GitHub is away.")
     assert not drifted(reverted=untold).is_an_answer
+
+
+def test_evidence_wins_when_it_says_the_same() -> None:
+    kept = evidence()
+    again = decided_again(kept)
+    assert EvidenceResult(kept, kept.digest, again, ()).has_winner
+    assert not EvidenceResult(kept, kept.digest, again, ("the verdict was reject",)).has_winner
+    worse = decided_again(evidence(candidate=2))
+    assert not EvidenceResult(kept, kept.digest, worse, ()).has_winner
+
+
+def test_an_experiment_has_a_winner_when_a_run_is_better() -> None:
+    def result(*verdicts: Verdict | None) -> ExperimentResult:
+        runs = tuple(ExaminedRun(identity(0), "r", 0.5, verdict, "") for verdict in verdicts)
+        by = Ranking("auc", lowest_first=False)
+        return ExperimentResult("http://mlflow", "churn", "Production", "tuning", None, by, runs, cut=False)
+
+    assert result("reject", "promote", None).has_winner
+    assert not result("reject", "inconclusive", "incomparable", None).has_winner

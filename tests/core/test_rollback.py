@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from bot.core.audit import Draft
 from bot.core.checks import problems_of_model
+from bot.core.foresight import Standing
 from bot.core.holds import held_versions
 from bot.core.results import RollbackResult
 from bot.core.rollback import (
@@ -19,7 +20,6 @@ from bot.core.rollback import (
     NoRollback,
     Outcome,
     Rollback,
-    RollbackFacts,
     Wish,
     own_slots,
     roll_back,
@@ -61,22 +61,22 @@ BACK_AT_3 = holding({2: "None", 3: "Production", 5: "Archived"})
 
 def facts(
     of_models: ModelSpec | None = None, actual: RegistryState = LIVE, past: tuple[Draft, ...] = PAST, **more: Any
-) -> RollbackFacts:
+) -> Standing:
     wanted = of_models or spec({"Production": 5})
-    return RollbackFacts(specs(wanted), actual, entries(*past), PROMOTION_POLICY, NOON.date(), **more)
+    return Standing(specs(wanted), actual, entries(*past), PROMOTION_POLICY, NOON.date(), **more)
 
 
-def gone_back(found: RollbackFacts, to: int | None = None, slot: str = "Production") -> Outcome:
+def gone_back(found: Standing, to: int | None = None, slot: str = "Production") -> Outcome:
     return roll_back(MODEL, slot, to, found)
 
 
-def possible(found: RollbackFacts, to: int | None = None, slot: str = "Production") -> Rollback:
+def possible(found: Standing, to: int | None = None, slot: str = "Production") -> Rollback:
     answer = gone_back(found, to, slot)
     assert isinstance(answer, Rollback), answer
     return answer
 
 
-def impossible(found: RollbackFacts, to: int | None = None, slot: str = "Production") -> NoRollback:
+def impossible(found: Standing, to: int | None = None, slot: str = "Production") -> NoRollback:
     answer = gone_back(found, to, slot)
     assert isinstance(answer, NoRollback), answer
     assert answer.way_out
@@ -515,7 +515,7 @@ _OFTEN = st.sampled_from([True] * 7 + [False])
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> RollbackFacts:
+def histories(draw: st.DrawFn) -> Standing:
     """A slot with an alias that follows, in agreement, after any history; some versions gone, re-created or staged."""
     told: list[Draft] = []
     live: Identity | None = None
@@ -545,7 +545,7 @@ def histories(draw: st.DrawFn) -> RollbackFacts:
     return facts(given, registry(RegisteredModel(MODEL, aliases, versions=versions)), tuple(told))
 
 
-def after_edit(found: RollbackFacts, answer: Rollback) -> ModelSpec:
+def after_edit(found: Standing, answer: Rollback) -> ModelSpec:
     stages: dict[str, int | None] = dict(found.specs[MODEL].stages.items())
     stages.update({slot: value for (_, slot), value in answer.edits.items()})
     return found.specs[MODEL].model_copy(update={"stages": stages})
@@ -553,7 +553,7 @@ def after_edit(found: RollbackFacts, answer: Rollback) -> ModelSpec:
 
 @settings(deadline=None)
 @given(histories(), st.sampled_from([None] * 4 + [1, 2, 3, 4, 5]))
-def test_what_is_offered_is_done_and_what_is_not_says_where_else(found: RollbackFacts, to: int | None) -> None:
+def test_what_is_offered_is_done_and_what_is_not_says_where_else(found: Standing, to: int | None) -> None:
     answer = gone_back(found, to)
     event(type(answer).__name__)
     if isinstance(answer, Rollback):
@@ -571,7 +571,7 @@ def test_what_is_offered_is_done_and_what_is_not_says_where_else(found: Rollback
             assert isinstance(gone_back(found, other.version), Rollback)
 
 
-def assert_log_says_so(found: RollbackFacts, answer: Rollback, edited: ModelSpec) -> None:
+def assert_log_says_so(found: Standing, answer: Rollback, edited: ModelSpec) -> None:
     """What the audit log will hold once apply has written its entry is what the pull request said."""
     from bot.core.audit import chained, held
 

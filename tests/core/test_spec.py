@@ -19,12 +19,14 @@ from bot.core.spec import (
     ApprovalPolicy,
     AuditAnchor,
     Criterion,
+    EligibilityRules,
     Follows,
     FromStage,
     Hold,
     Margin,
     ModelSpec,
     NewerThan,
+    NoisePolicy,
     Promotion,
     PromotionPolicy,
     When,
@@ -225,3 +227,39 @@ def test_documents_are_frozen() -> None:
     document = spec()
     with pytest.raises(ValidationError, match="frozen"):
         document.name = "y"  # type: ignore[misc]  # what the test is about
+
+
+def test_texts_that_would_mean_nothing_are_refused() -> None:
+    criterion = {"metric": "a", "goal": "maximize", "min_gain": 0}
+    assert types_of(Criterion, **criterion, slices="a/region") == ["wrong-slices"]
+    assert read(Criterion, **criterion, slices="a/region=*").slices == "a/region=*"
+    for key in ("folds", "seeds", "standard_error"):
+        assert types_of(NoisePolicy, **{key: "fold"}) == ["wrong-noise-name"]
+        assert read(NoisePolicy, **{key: None}) != NoisePolicy()
+    assert read(NoisePolicy, folds="cv/{metric}/fold").names_for("auc") == ("cv/auc/fold", "auc_seed", "auc_se")
+    assert types_of(EligibilityRules, name="(a+)+") == ["wrong-expression"]
+    assert read(EligibilityRules, name="[a-z]+").name == "[a-z]+"
+
+
+def test_a_row_that_informs_needs_no_bound() -> None:
+    assert types_of(Criterion, metric="a", goal="maximize") == ["criterion-without-bound"]
+    assert types_of(Criterion, metric="a", goal="maximize", max_gain="5%") == ["criterion-without-bound"]
+    assert read(Criterion, metric="a", goal="maximize", required=False).required is False
+
+
+@pytest.mark.parametrize(
+    ("model", "key", "value"),
+    [
+        (NoisePolicy, "confidence", 1),
+        (NoisePolicy, "confidence", 0.49),
+        (NoisePolicy, "confidence", float("nan")),
+        (NoisePolicy, "test_train_ratio", 0),
+        (NoisePolicy, "window_days", 0),
+        (NoisePolicy, "expected_candidates", 10_001),
+        (EligibilityRules, "min_hours_in_staging", -1),
+        (EligibilityRules, "min_hours_in_staging", 8761),
+        (EligibilityRules, "min_hours_in_staging", float("inf")),
+    ],
+)
+def test_numbers_out_of_range_are_refused(model: type[BaseModel], key: str, value: float) -> None:
+    assert len(types_of(model, **{key: value})) == 1

@@ -42,6 +42,7 @@ class FakePullRequests:
         self.opened: list[NewPull] = []
         self.statuses: list[Status] = []
         self.comments: dict[int, dict[str, str]] = defaultdict(dict)
+        self.asked_for_people = 0
         self.before_write: Callable[[str], None] | None = None
         self._reviews: dict[int, list[Review]] = defaultdict(list)
         self._associated: dict[str, list[int]] = defaultdict(list)
@@ -82,6 +83,7 @@ class FakePullRequests:
         ]
 
     def permissions(self) -> Mapping[str, str]:
+        self.asked_for_people += 1
         return dict(self.people)
 
     def open_pull(self, new: NewPull) -> PullRequest:

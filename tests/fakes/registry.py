@@ -6,10 +6,12 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from bot.core.details import Details, Questions
 from bot.core.state import (
     Artifacts,
     Capabilities,
     DeleteAlias,
+    Experiment,
     Identity,
     ModelVersion,
     RegisteredModel,
@@ -21,6 +23,8 @@ from bot.core.state import (
     is_stage,
 )
 from bot.errors import Refused
+
+MOST_RUNS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class FakeRegistry:
     those of `models`; `listed` are the versions whose artifacts were asked for, which are there unless `lost` says
     otherwise.
 
+    `experiments` are the ids of experiments by name.
+
     `before_write` is called before each write and tag, and may raise (then nothing is done) or call `change`, as
     somebody else would who moves a slot at that moment. Like MLflow, it refuses models and versions that do not
     exist and archiving from a stage that is no slot; deleting an alias that is not there is fine.
@@ -65,11 +71,13 @@ class FakeRegistry:
         capabilities: Capabilities | None = None,
         address: str = "https://mlflow.example.com",
         before_write: BeforeWrite | None = None,
+        experiments: Mapping[str, str] | None = None,
     ) -> None:
         self._state = state
         self._runs = dict(runs or {})
         self._capabilities = capabilities or Capabilities()
         self._address = address
+        self._experiments = dict(experiments or {})
         self.before_write = before_write
         self.written: list[Write] = []
         self.tagged: list[VersionTag] = []
@@ -78,6 +86,8 @@ class FakeRegistry:
         self.listings = 0
         self.listed: list[Identity] = []
         self.lost: dict[Identity, Artifacts] = {}
+        self.known = Details()
+        self.asked: list[Questions] = []
 
     @property
     def address(self) -> str:
@@ -106,6 +116,28 @@ class FakeRegistry:
         """Register a model behind the program's back, in place of one of its name, and log runs."""
         self._runs.update((run.run_id, run) for run in runs)
         self._state = RegistryState({**self._state.models, model.name: model})
+
+    def runs_of(self, experiment: str) -> Experiment | None:
+        if experiment not in self._experiments:
+            return None
+        runs = [run for run in self._runs.values() if run.experiment_id == self._experiments[experiment]]
+        newest = sorted((run for run in runs if not run.deleted), key=lambda run: run.started_at, reverse=True)
+        return Experiment(experiment, tuple(newest[:MOST_RUNS]), cut=len(newest) >= MOST_RUNS)
+
+    def details(self, questions: Questions) -> Details:
+        """What of `known` was asked for; `asked` records the questions."""
+        self.asked.append(questions)
+        known = self.known
+        return Details(
+            histories={
+                run_id: {name: known.histories[run_id][name] for name in names if name in known.histories[run_id]}
+                for run_id, names in questions.histories.items()
+                if run_id in known.histories
+            },
+            tables={run_id: known.tables[run_id] for run_id in questions.tables if run_id in known.tables},
+            artifacts={run_id: known.artifacts[run_id] for run_id in questions.artifacts if run_id in known.artifacts},
+            traits={identity: known.traits[identity] for identity in questions.traits if identity in known.traits},
+        )
 
     def change(self, *writes: Write) -> None:
         """Change the registry behind the program's back: not recorded, `before_write` not called."""

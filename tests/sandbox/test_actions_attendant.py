@@ -73,7 +73,11 @@ def test_a_failure_is_told_on_the_terminal_and_the_demo_still_ends_by_a_signal(
             signal.raise_signal(signal.SIGINT)
 
     push(forge, SAY + "echo\n    strategy: {matrix: {n: [1]}}\n")
-    assert isinstance(attend(attendant, echo), UnsupportedWorkflow)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a process in the background ignores it
+    try:
+        assert isinstance(attend(attendant, echo), UnsupportedWorkflow)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert "strategy" in said[0]
     assert said[1] == "\nStopping."
 

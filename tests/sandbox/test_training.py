@@ -22,6 +22,7 @@ from bot.sandbox.training import (
     BREAST_CANCER,
     DIABETES,
     DIGITS,
+    EXAMPLES,
     FOLDS,
     SAMPLES,
     SampleRegistry,
@@ -206,6 +207,17 @@ def test_runs_hold_what_a_reviewer_asks_for(client: MlflowClient, samples: Sampl
             assert run.info.status == "FINISHED"
             plot = client.download_artifacts(run.info.run_id, sample.plot_file, str(tmp_path))
             assert Path(plot).read_bytes().startswith(b"\x89PNG")
+
+
+def test_digits_have_a_score_per_example(client: MlflowClient, samples: SampleRegistry, tmp_path: Path) -> None:
+    for number in (samples.digits.incumbent, samples.digits.winner):
+        run = _run(client, DIGITS.name, number)
+        table = json.loads(Path(client.download_artifacts(run.info.run_id, EXAMPLES, str(tmp_path))).read_text())
+        assert table["columns"] == ["row", "correct"]
+        assert [row for row, _ in table["data"]] == list(range(1797))
+        assert fmean(correct for _, correct in table["data"]) == pytest.approx(
+            run.data.metrics["val_accuracy"], abs=1e-3
+        )
 
 
 def test_a_registered_version_loads_and_predicts(

@@ -11,7 +11,7 @@ import cmarkgfm
 from cmarkgfm.cmark import Options
 
 _BLOCKS = ("p", "h3", "ul", "ol", "li", "details", "summary")
-OURS = frozenset((*_BLOCKS, "table", "thead", "tbody", "tr", "th", "td", "strong", "code", "a", "sub"))
+OURS = frozenset((*_BLOCKS, "table", "thead", "tbody", "tr", "th", "td", "strong", "code", "a", "sub", "img"))
 """The elements that the templates make."""
 _ACTS = re.compile(
     r"@(?=\w)|#\d+|(?<![a-z0-9])GH-(?=\d)|://|www\.|(?<![\w.,])[0-9a-f]{7,40}(?!\w)|\[(?:skip|no|ci)", re.IGNORECASE

@@ -7,9 +7,10 @@ from typing import Any
 
 from bot.core.approval import Scope, requirements
 from bot.core.audit import Draft
+from bot.core.foresight import Standing
 from bot.core.pulls import NewPull
 from bot.core.results import RollbackResult
-from bot.core.rollback import NoRollback, Outcome, Rollback, RollbackCase, RollbackFacts, Wish, roll_back
+from bot.core.rollback import NoRollback, Outcome, Rollback, RollbackCase, Wish, roll_back
 from bot.core.spec import ApprovalPolicy, ModelSpec
 from bot.core.state import RegisteredModel, RegistryState
 from bot.views.rollback import rollback_body, rollback_title
@@ -75,7 +76,7 @@ def outcome(
 ) -> Outcome:
     entries = tuple(link.entry for link in links(*past))
     state = RegistryState({actual.name: actual})
-    return roll_back("demand", "Production", to, RollbackFacts({"demand": spec}, state, entries, POLICY, NOON.date()))
+    return roll_back("demand", "Production", to, Standing({"demand": spec}, state, entries, POLICY, NOON.date()))
 
 
 def case(

@@ -11,13 +11,14 @@ from bot.core.audit import Draft, Entry, Link, Mandate, chained, record, stamp
 from bot.core.changes import SlotChange
 from bot.core.history import Period, periods
 from bot.core.importing import LeftOut, NewFile, Passed
+from bot.core.merging import MergingFacts, ProposalCase, merging, picture_path
 from bot.core.plan import Plan, plan, settle, writes
 from bot.core.proposal import NothingToPropose, Proposal, propose
 from bot.core.pulls import NewPull, PullCommit, PullRequest, Review
 from bot.core.results import ApplyResult, ApprovalsResult, ImportResult, Opened, PlanResult
 from bot.core.spec import ApprovalPolicy, ModelSpec, PromotionPolicy, desired_state
-from bot.core.state import Dataset, Identity, ModelVersion, RegisteredModel, RegistryState, Run
-from bot.views.markdown import proposal_body, proposal_title
+from bot.core.state import Dataset, Identity, ModelVersion, RegisteredModel, RegistryState, Run, is_stage
+from bot.views.proposal import proposal_body, proposal_title
 
 NOON = datetime(2026, 11, 3, 12, 0, 30, tzinfo=UTC)
 REGISTRY = "https://mlflow.example.com/base"
@@ -179,6 +180,49 @@ def pull_of(number: int, **changes: Any) -> PullRequest:
     return PullRequest(number=number, **(known | changes))
 
 
+def case_of(proposal: Proposal, runs: Mapping[str, Run], registry: str = REGISTRY, **changes: Any) -> ProposalCase:
+    """What the pull request of a proposal says, in a repository whose log knows what is there, moved by nobody."""
+    slot, before = proposal.slot, proposal.incumbent
+    held: dict[str, Identity | None] = {slot: before, **dict.fromkeys(proposal.evidence.followers, before)}
+    if ("stages", "Staging") in proposal.edits and slot != "Staging":
+        held["Staging"] = proposal.candidate
+    stages = {name: it.version if it else None for name, it in held.items() if is_stage(name)}
+    follow = {"follows": slot} if is_stage(slot) else None
+    aliases = {name: follow or (it.version if it else None) for name, it in held.items() if not is_stage(name)}
+    criteria = proposal.evidence.criteria
+    spec = spec_of(proposal.model, stages=stages, aliases=aliases, promotion={"slot": slot, "criteria": criteria})
+    versions = {name: it.version if it else None for name, it in held.items()}
+    adopted = [draft("adopted", proposal.model, name, None, number) for name, number in versions.items()]
+    facts = MergingFacts(
+        specs={proposal.model: spec},
+        actual=RegistryState({proposal.model: _holding(proposal, held)}),
+        entries=tuple(link.entry for link in links(*adopted)),
+        policy=POLICY,
+        approvals=APPROVALS,
+        people=PEOPLE,
+        requesters=("ana",),
+        today=NOON.date(),
+    )
+    known: dict[str, Any] = {
+        "owners": ("@acme/demand-ml", "@bob"),
+        "merging": merging(proposal, facts, (proposal.evidence.path,)),
+        "requesters": ("ana",),
+        "policy_commit": BASE,
+        "repository": "https://github.com/acme/models",
+        "picture": picture_path(proposal),
+    }
+    return ProposalCase(proposal=proposal, runs=runs, registry=registry, **(known | changes))
+
+
+def _holding(proposal: Proposal, held: Mapping[str, Identity | None]) -> RegisteredModel:
+    """The registry in which each of these slots holds what it is said to hold."""
+    stages = {it: name for name, it in held.items() if it and is_stage(name)}
+    sides = [side for side in (proposal.incumbent, proposal.candidate) if side]
+    versions = {side.version: ModelVersion(side, stage=stages.get(side, "None")) for side in sides}
+    aliases = {name: it.version for name, it in held.items() if it and not is_stage(name)}
+    return RegisteredModel(proposal.model, aliases=aliases, versions=versions)
+
+
 def opened(proposal: Proposal, runs: Mapping[str, Run], *, dry_run: bool) -> Opened:
     title = proposal_title(proposal)
     new = NewPull(
@@ -188,8 +232,9 @@ def opened(proposal: Proposal, runs: Mapping[str, Run], *, dry_run: bool) -> Ope
         message=title,
         files={proposal.evidence.path: proposal.evidence.to_bytes()},
         title=title,
-        body=proposal_body(proposal, runs, REGISTRY),
-        labels=("stagewright",),
+        body=proposal_body(case_of(proposal, runs)),
+        labels=("stagewright", "promotion"),
+        reviewers=("ana",),
     )
     return Opened(proposal, new, None if dry_run else pull_of(12, title=title))
 

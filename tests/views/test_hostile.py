@@ -22,12 +22,13 @@ from hypothesis import strategies as st
 
 from bot import views
 from bot.core.results import Place
-from bot.core.spec import FromStage, Hold, NewerThan, Promotion, WithAlias, WithTags
+from bot.core.spec import EligibilityRules, FromStage, Hold, NewerThan, Promotion, WithAlias, WithTags
 from bot.core.state import DeleteAlias
 from bot.views import render, summary, terminal
 from bot.views.drift import adoption_body, adoption_title, issue_body
 from bot.views.layout import width
-from bot.views.markdown import BODY_BUDGET, apply_comment, proposal_body, proposal_title
+from bot.views.markdown import BODY_BUDGET, apply_comment
+from bot.views.proposal import proposal_body, proposal_title
 from bot.views.render import Result, rendered
 from bot.views.rollback import rollback_body, rollback_title
 from tests.views import drift_samples, rollback_samples, samples
@@ -50,10 +51,7 @@ Bodies = Mapping[str, Callable[[Rewriting], str]]
 
 
 def _proposal_body(rewriting: Rewriting) -> str:
-    registry = rewriting.rewritten(samples.REGISTRY)
-    return proposal_body(
-        rewriting.rewritten(samples.winner()), rewriting.rewritten(dict(samples.WINNER_RUNS)), registry
-    )
+    return proposal_body(rewriting.rewritten(samples.case_of(samples.winner(), samples.WINNER_RUNS)))
 
 
 def _apply_comment(rewriting: Rewriting) -> str:
@@ -132,7 +130,7 @@ def test_every_text_of_every_answer_is_filled_by_a_sample() -> None:
     assert missing == [], "add a sample with such a value to RESULTS of tests/views/test_markdown.py"
 
 
-NEVER_SHOWN = {FromStage, Hold, NewerThan, Promotion, WithAlias, WithTags}
+NEVER_SHOWN = {EligibilityRules, FromStage, Hold, NewerThan, Promotion, WithAlias, WithTags}
 """Parts of a model's file, of which answers show nothing."""
 
 

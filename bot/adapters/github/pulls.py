@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import base64
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from bot.adapters.github import answers, calls
-from bot.adapters.github.client import GitHubClient, Pace, refuse
+from bot.adapters.github.client import Declined, GitHubClient, Pace, refuse
 from bot.core.pulls import NewPull, PullCommit, PullRequest, Review
 from bot.errors import ForgeUnavailable, TooMuchToRead
 
+_log = logging.getLogger(__name__)
+
 COMMITS_SHOWN = 250
 DESCRIPTION_LENGTH = 140
+_MOST_REVIEWERS = 15
 
 
 class GitHubPullRequests:
@@ -83,7 +87,7 @@ class GitHubPullRequests:
         return {person.login: person.role for person in listed if person.role is not None and not person.is_bot}
 
     def open_pull(self, new: NewPull) -> PullRequest:
-        """One commit, one branch, one pull request with labels: five requests, four without labels.
+        """One commit, one branch, one pull request: four requests, one more for labels and one more for reviewers.
 
         Safe to repeat: a tree is the same for the same content, a branch that already has our commit is taken as it is,
         and so is an open pull request of it. A branch with something else is ForgeUnavailable. No author is given:
@@ -93,7 +97,9 @@ class GitHubPullRequests:
         sha = self._branch(new, tree, self._commit(new, tree))
         pull = self._pull(new, sha)
         missing = [label for label in new.labels if label not in pull.labels]
-        return replace(pull, labels=self._labelled(pull.number, missing)) if missing else pull
+        labelled = replace(pull, labels=self._labelled(pull.number, missing)) if missing else pull
+        self._ask(pull.number, new.reviewers[:_MOST_REVIEWERS])
+        return labelled
 
     def post_status(
         self,
@@ -188,7 +194,7 @@ class GitHubPullRequests:
         raise refuse(calls.UPDATE_REF, moved)
 
     def _pull(self, new: NewPull, sha: str) -> PullRequest:
-        body = {"title": new.title, "body": new.body, "head": new.branch, "base": new.base}
+        body = {"title": new.title, "body": new.body_at(sha), "head": new.branch, "base": new.base}
         made = self._client.write(calls.CREATE_PULL, answers.WholePull, body)
         if isinstance(made, answers.WholePull):
             return made.whole()
@@ -196,6 +202,21 @@ class GitHubPullRequests:
         if there is None or there.head.sha != sha or there.base.ref != new.base:
             raise refuse(calls.CREATE_PULL, made)
         return there.value()
+
+    def _ask(self, number: int, reviewers: Sequence[str]) -> None:
+        """GitHub asks all of them or none, so that one whom it declines is left out by asking one by one."""
+        if not reviewers or self._asked(number, reviewers):
+            return
+        for one in reviewers:
+            if len(reviewers) == 1 or not self._asked(number, [one]):
+                _log.warning("GitHub does not ask %s for a review of #%d.", one, number)
+
+    def _asked(self, number: int, reviewers: Sequence[str]) -> bool:
+        people = [one for one in reviewers if "/" not in one]
+        teams = [one.partition("/")[2] for one in reviewers if "/" in one]
+        body = {name: them for name, them in (("reviewers", people), ("team_reviewers", teams)) if them}
+        made = self._client.write(calls.REQUEST_REVIEWERS, answers.Accepted, body, number=number)
+        return not isinstance(made, Declined)
 
     def _labelled(self, number: int, labels: Sequence[str]) -> tuple[str, ...]:
         held = self._client.accepted(calls.ADD_LABELS, answers.Labels, {"labels": list(labels)}, number=number)

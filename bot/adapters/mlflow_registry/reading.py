@@ -28,8 +28,19 @@ from bot.adapters.mlflow_registry.answers import (
     run_of,
     unlisted_versions,
 )
+from bot.adapters.mlflow_registry.details import DetailReader
 from bot.adapters.mlflow_registry.failures import NOT_ACCEPTED, NOT_THERE, translating, with_patience
-from bot.core.state import Artifacts, Capabilities, Identity, ModelVersion, RegisteredModel, RegistryState, Run
+from bot.core.details import Details, Questions
+from bot.core.state import (
+    Artifacts,
+    Capabilities,
+    Experiment,
+    Identity,
+    ModelVersion,
+    RegisteredModel,
+    RegistryState,
+    Run,
+)
 from bot.errors import RegistryUnavailable
 from bot.ports import SILENT, Advance, Progress, counted
 
@@ -139,6 +150,22 @@ class MlflowRegistry:
         """Whether the server lists files for each of these versions; see `artifacts` for what it can tell."""
         with self._progress.task("Listing files of versions", len(versions)) as advance:
             return artifacts.listed(self._address, counted(versions, advance))
+
+    def runs_of(self, experiment: str) -> Experiment | None:
+        """The newest 1,000 runs of an experiment; None when there is none of this name, or it is deleted."""
+        with translating(self._address, "read the runs of an experiment", "READ"):
+            found = _if_there(partial(self._client.get_experiment_by_name, experiment))
+            if found is None or found.lifecycle_stage != "active":
+                return None
+            ids, order = [found.experiment_id], ["attributes.start_time DESC"]
+            search = partial(self._client.search_runs, ids, "", ViewType.ACTIVE_ONLY, _RUNS_PER_SEARCH, order)
+            page = with_patience(search)
+            return Experiment(experiment, tuple(map(run_of, page)), cut=bool(page.token))
+
+    def details(self, questions: Questions) -> Details:
+        """What costs a request of its own; see `details` for how many."""
+        with translating(self._address, "read what only winners are asked for", "READ"):
+            return DetailReader(self._client, self._address).answers(questions)
 
     def _read_models(self, names: Sequence[str]) -> tuple[dict[str, RegisteredModel], dict[str, frozenset[int]]]:
         """The models that exist, and of those whose list of versions is incomplete the versions it lacks."""

@@ -42,7 +42,7 @@ Sources: Student (1908), Biometrika 6:1-25. Welch (1947), Biometrika 34:28-35. F
 """
 
 from bot.core.noise.family import Step, holm, looked_at_with
-from bot.core.noise.gain import Estimate, against, estimate
+from bot.core.noise.gain import Estimate, Source, against, estimate
 from bot.core.noise.judging import Judged, Outcome, judge, p_of_all, p_value
 from bot.core.noise.values import Examples, Folds, Noise, StandardError, Unknown
 
@@ -53,6 +53,7 @@ __all__ = [
     "Judged",
     "Noise",
     "Outcome",
+    "Source",
     "StandardError",
     "Step",
     "Unknown",

@@ -60,8 +60,8 @@ def looked_at_with(
 ) -> frozenset[Candidate]:
     """The family of a candidate: all that were first looked at from one window before it was, itself too (rule 9).
 
-    `first_looks`: when each candidate of the slot was first looked at, this one too. One that could not have been
-    promoted whatever its gain, such as an incomparable one, is no look and should be left out.
+    `first_looks`: when each candidate of the slot was first looked at, this one too. Only what can never be promoted,
+    whatever anybody does to it, is no look and may be left out.
     """
     start = first_looks[candidate] - window
     return frozenset(other for other, look in first_looks.items() if look >= start)
