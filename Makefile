@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help schemas demo test test-browser lint types contracts unit setup lock golden bench-startup bench-deciding clean
+.PHONY: help schemas demo test test-browser lint types contracts unit setup lock golden bench-startup bench-deciding mutants clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -62,5 +62,8 @@ bench-startup: $(STAMP) ## How long --help and validate over 1,000 files take, b
 bench-deciding: $(STAMP) ## How often luck is promoted, by four ways to decide
 	$(BIN)/python benchmarks/deciding.py
 
+mutants: $(STAMP) ## Break bot/core/approval and bot/core/plan.py in each place, and see whether a test notices: docs/mutants.md
+	$(BIN)/mutmut run --max-children 2
+
 clean: ## Remove what the commands above made
-	rm -rf $(VENV) .demo .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .demo mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

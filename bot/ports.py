@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from datetime import datetime
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 from bot.core.details import Details, Questions
 from bot.core.log import LogContent
-from bot.core.pulls import Issue, NewPull, PullCommit, PullRequest, Review, TreeCommit
+from bot.core.pulls import Issue, NewPull, PullCommit, PullRequest, Review, Team, TreeCommit
 from bot.core.state import (
     Artifacts,
     Capabilities,
@@ -122,12 +123,23 @@ class PullRequests(Protocol):
         """Its reviews, oldest first, pending ones excluded."""
         ...
 
+    def retargeted_at(self, number: int) -> datetime | None:
+        """When its base branch was last changed to another one; None when it never was."""
+        ...
+
     def commits(self, number: int) -> Sequence[PullCommit]:
         """Its commits, oldest first. Raises ForgeUnavailable at GitHub's limit of 250, which hides the rest."""
         ...
 
     def permissions(self) -> Mapping[str, str]:
         """Every person with access: login to role (read, triage, write, maintain, admin). Bots excluded."""
+        ...
+
+    def teams(self, names: Collection[str]) -> Mapping[str, Team]:
+        """These teams, `organization/team` in lower case, with all their members; one request per team and page.
+
+        A team that does not exist, or that the token may not read, has a `problem` and no members.
+        """
         ...
 
     def open_pull(self, new: NewPull) -> PullRequest:

@@ -238,6 +238,13 @@ class Connections:
         return self._open.enter_context(GitAuditLog(self._directory))
 
     @cached_property
+    def log_by_git(self) -> AuditLog:
+        """The audit log, to read, as git fetches it: however long it is, it takes no request to GitHub's API."""
+        from bot.adapters.audit_log import GitAuditLog
+
+        return GitAuditLog(self._directory, tree=self.tree)
+
+    @cached_property
     def log_writer(self) -> AuditLogWriter:
         """The audit log, to append to."""
         from bot.adapters.github import GitHubAuditLog

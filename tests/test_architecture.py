@@ -143,7 +143,8 @@ COMMANDS = dict(sorted(commands()))
 def test_these_are_the_commands() -> None:
     assert list(COMMANDS) == [
         *["apply", "approvals", "audit init", "audit verify", "compare"],
-        *["demo", "drift", "history", "import", "plan", "propose", "rollback", "validate"],
+        *["demo", "drift", "history", "import", "plan", "policy explain", "policy test", "propose"],
+        *["rollback", "validate"],
     ]
 
 

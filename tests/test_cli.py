@@ -41,7 +41,7 @@ class SceneConnections:
         self.tree = self.working_tree = scene.tree
         self.registry = self.registry_writer = scene.registry
         self.pulls = scene.pulls
-        self.log = self.log_writer = scene.log
+        self.log = self.log_writer = self.log_by_git = scene.log
         self.issues = FakeIssues()
         self.actions = RecordedOutput()
 
@@ -243,6 +243,52 @@ class TestApprovals:
         scene.pulls.open_by("alice", "edit", {"README.md": "one"})
         self.asked(scene, "--post")
         assert [status.state for status in scene.pulls.statuses] == ["pending"]
+
+    def test_what_is_supposed_is_said_and_never_posted(self, scene: Scene) -> None:
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.pulls = ReadOnlyPullRequests(scene.pulls)
+        said = self.asked(scene, "11", "--what-if", "--add", "bob")
+        assert said.exit_code == 0
+        assert said.output.startswith("Supposing that bob approves the head. Nothing of it happened")
+        assert self.asked(scene, "11", "--what-if", "--add", "bob", "--remove", "bob", "--push").exit_code == 0
+        assert self.asked(scene, "11", "--what-if").exit_code == 1
+
+    @pytest.mark.parametrize(
+        ("options", "said"),
+        [
+            (("11", "--add", "bob"), "suppose what is not"),
+            (("11", "--push"), "suppose what is not"),
+            (("11", "--what-if", "--post"), "never posted"),
+            (("--what-if",), "Which pull request"),
+        ],
+    )
+    def test_what_cannot_be_supposed(self, scene: Scene, options: tuple[str, ...], said: str) -> None:
+        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        result = self.asked(scene, *options)
+        assert isinstance(result.exception, Misuse)
+        assert said in str(result.exception)
+
+
+class TestPolicy:
+    def test_explain_says_who_could_approve(self, scene: Scene) -> None:
+        options = ("policy", "explain", "--model", "demand", "--slot", "Production", "--to", "5")
+        said = run(SceneConnections(scene), *options)
+        assert said.exit_code == 0
+        assert "could approve: alice, bob, carol, dave" in said.output
+
+    def test_test_fails_where_the_policy_says_something_else(self, scene: Scene, tmp_path: Path) -> None:
+        file = tmp_path / "tests.yaml"
+        text = """\
+schema_version: 1
+people: {ana: write, ben: write, cho: write}
+tests:
+  - {name: one, author: ana, paths: [README.md], steps: [{by: ben, does: approve}], expect: {verdict: %s}}
+"""
+        for verdict, code in (("approved", 0), ("pending", 1)):
+            file.write_text(text % verdict, encoding="utf-8")
+            assert run(SceneConnections(scene), "policy", "test", str(file)).exit_code == code
+        file.write_text("tests: 1", encoding="utf-8")
+        assert run(SceneConnections(scene), "policy", "test", str(file)).exit_code == 1
 
 
 class TestPlan:

@@ -38,6 +38,8 @@ RUN_ELSEWHERE = ("stagewright demo",)
 """By the walkthrough."""
 SAYS_NO = {
     "stagewright approvals 42": "nobody has approved it",
+    "stagewright approvals 42 --what-if --add bob --remove carol --push": "one approval is not two",
+    "stagewright policy test policies/tests/shipped.yaml": "this world's policy lets people promote without evidence",
     "stagewright audit init": "the log has begun",
 }
 """What exits with 1 here, and why."""

@@ -126,6 +126,8 @@ CANDIDATES = PROMOTION.replace("slot", "candidates: %s, slot") % ("%s", "min_gai
 HOLDS = MODEL + "holds: [{version: 4, %s}]\n"
 RULE = "schema_version: 1\nrules: [{name: a, when: {%s}, require: {%s}}]\n"
 
+UNCLEAR = RULE.replace("rules", "freeze: [{name: a, zone: UTC}]\nrules")
+
 INVALID = [
     ("model", "unknown-key", f"{MODEL}stage: {{}}\n"),
     ("model", "unknown-key", CANDIDATES % "{alias: a, from: Staging}"),
@@ -189,6 +191,15 @@ INVALID = [
     ("promotion", "unknown-value", "schema_version: 2\n"),
     ("approvals", "rule-governs-nothing", RULE % ("", "approvals: 1")),
     ("approvals", "rule-governs-nothing", RULE % ("slots: [], paths: []", "approvals: 1")),
+    ("approvals", "requirement-unclear", RULE % ("paths: [a]", "users: [a]")),
+    ("approvals", "requirement-unclear", RULE % ("paths: [a]", "approvals: 1, any: [{approvals: 1}]")),
+    ("approvals", "requirement-unclear", RULE % ("paths: [a]", "all: [{approvals: 1}], owners: true")),
+    ("approvals", "not-a-team", RULE % ("paths: [a]", "approvals: 1, teams: [risk]")),
+    (
+        "approvals",
+        "freeze-unclear",
+        RULE.replace("rules", "freeze: [{name: a, zone: UTC}]\nrules") % ("paths: [a]", "approvals: 1"),
+    ),
     ("approvals", "paths-and-slots", RULE % ("paths: [a], slots: [b]", "approvals: 1")),
     ("approvals", "out-of-range", RULE % ("paths: [a]", "approvals: 0")),
     ("approvals", "unknown-value", RULE % ("paths: [a]", "approvals: 1, permission: owner")),
@@ -212,7 +223,12 @@ def test_the_table_has_every_finding_about_one_value() -> None:
     assert {code for _, code, _ in INVALID} == set(re.findall(r"^\| `([^`]+)`", section, re.MULTILINE))
 
 
+FREEZE = RULE.replace("rules", "freeze: [{name: a, zone: %s, days: {from: %s, to: 2026-01-02}}]\nrules")
+DEEP = "all: [{all: [{all: [{approvals: 1}]}]}]"
 BEYOND_A_SCHEMA = [
+    ("approvals", "unknown-zone", FREEZE % ("Mars", "2026-01-01", "paths: [a]", "approvals: 1"), "no list of zones"),
+    ("approvals", "days-reversed", FREEZE % ("UTC", "2026-01-03", "paths: [a]", "approvals: 1"), "two keys compared"),
+    ("approvals", "requirement-too-complex", RULE % ("paths: [a]", DEEP), "depth is not counted"),
     ("model", "wrong-type", "schema_version: 1.0\nname: x\n", "1.0 is a whole number"),
     ("model", "wrong-type", f"{MODEL}stages: {{Production: 3.0}}\n", "3.0 is a whole number"),
     ("model", "refused-alias", f"{MODEL}aliases: {{a—b: 3}}\n", "letters beyond ASCII are not told from other signs"),

@@ -106,6 +106,9 @@ class TestWhere:
         with links({}, tmp_path) as found:
             assert isinstance(found.log, GitAuditLog)
             assert found.log.read() is None
+        with links(RUNNER, tmp_path) as found:
+            assert isinstance(found.log_by_git, GitAuditLog)
+            assert found.log_by_git.read() is None
 
     def test_time_is_utc(self) -> None:
         assert links({}).now().tzinfo is UTC

@@ -64,7 +64,7 @@ JOBS = {
         "stagewright",
         APP_KEY,
         CLIENT,
-        app={"contents": "read", "pull-requests": "read", "statuses": "write"},
+        app={"contents": "read", "pull-requests": "write", "statuses": "write"},
         commands=["stagewright approvals"],
     ),
     ("ci", "test"): Expected(commands=["make test", "make test-browser"]),
@@ -329,7 +329,7 @@ def test_approvals_hears_the_signal() -> None:
     assert triggers["workflow_run"].workflows == (workflow("review-signal").name,)
     assert triggers["pull_request_target"].types == (
         *("opened", "synchronize", "reopened", "edited"),
-        *("labeled", "ready_for_review", "converted_to_draft"),
+        *("labeled", "unlabeled", "ready_for_review", "converted_to_draft"),
     )
 
 

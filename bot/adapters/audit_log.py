@@ -11,15 +11,17 @@ from bot.errors import LogUnavailable
 
 
 class GitAuditLog:
-    """Reads the branch of the audit log at the remote's last fetched state, or else the local branch. Fetches nothing.
+    """Reads the branch of the audit log at the remote's last fetched state, or else the local branch.
 
+    Fetches nothing, unless given a `tree` that can: then it is read at the remote's present state.
     Raises HistoryUnavailable where `directory` is no repository, and for a segment that is a link or a submodule.
     Closed by `close`, or used as a context manager.
     """
 
-    def __init__(self, directory: Path, *, branch: str = "audit-log") -> None:
-        self._tree = GitTree(directory)
-        self._refs = (f"refs/remotes/origin/{branch}", f"refs/heads/{branch}")
+    def __init__(self, directory: Path, *, branch: str = "audit-log", tree: GitTree | None = None) -> None:
+        self._tree = tree or GitTree(directory)
+        self._branch = branch
+        self._is_fetched = tree is not None
 
     def __enter__(self) -> GitAuditLog:
         return self
@@ -35,11 +37,15 @@ class GitAuditLog:
 
     def read(self) -> LogContent | None:
         """The log, or None when the clone has no such branch."""
-        head = next((sha for sha in map(self._tree.ref, self._refs) if sha is not None), None)
+        head = self._tree.branch_head(self._branch) if self._is_fetched else self._head_in_clone()
         if head is None:
             return None
         names = [path for path in self._tree.list(head, "") if "/" not in path and path.endswith(".jsonl")]
         return LogContent(head, tuple(LogSegment(name, self._segment(head, name)) for name in names))
+
+    def _head_in_clone(self) -> str | None:
+        refs = (f"refs/remotes/origin/{self._branch}", f"refs/heads/{self._branch}")
+        return next((sha for sha in map(self._tree.ref, refs) if sha is not None), None)
 
     def _segment(self, head: str, name: str) -> bytes:
         content = self._tree.read(head, name)

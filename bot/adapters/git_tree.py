@@ -97,6 +97,17 @@ class GitTree:
             )
         return found
 
+    def branch_head(self, branch: str) -> str | None:
+        """The newest commit of a branch: fetched when there is a remote, else the local branch's. None without it.
+
+        Raises ForgeUnavailable when it cannot be fetched.
+        """
+        if not self._has_origin():
+            return self.ref(f"refs/heads/{branch}")
+        # A pattern is no error where nothing matches it, and pruning forgets a branch that is gone.
+        self._fetch(f"+refs/heads/{branch}*:refs/stagewright/heads/{branch}*", "--prune")
+        return self.ref(f"refs/stagewright/heads/{branch}")
+
     def ref(self, name: str) -> str | None:
         """The commit that a full ref, such as `refs/heads/main`, names; None when there is no such ref."""
         if not name.startswith("refs/"):
@@ -228,8 +239,8 @@ class GitTree:
                 f"git could not read the history of {self._git.directory}: {failed.reason}.", fix="Clone again."
             ) from None
 
-    def _fetch(self, refspec: str) -> None:
-        options = ("--no-tags", "--refmap=", "--no-write-fetch-head", "--no-recurse-submodules", "--quiet")
+    def _fetch(self, refspec: str, *more: str) -> None:
+        options = (*more, "--no-tags", "--refmap=", "--no-write-fetch-head", "--no-recurse-submodules", "--quiet")
         try:
             self._git.run(
                 *("fetch", *options, "--end-of-options", "origin", refspec),

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import click
 
 from bot import __version__
-from bot.cli import applying, auditing, demonstrating, proposing, reading
+from bot.cli import applying, approving, auditing, demonstrating, proposing, reading
 from bot.cli.ending import guarded
 from bot.cli.session import Session, log_to_stderr
 from bot.errors import Misuse
@@ -74,7 +74,8 @@ for _command in (
     proposing.import_,
     reading.compare,
     proposing.propose,
-    proposing.approvals,
+    approving.approvals,
+    approving.policy,
     reading.plan,
     applying.apply,
     proposing.rollback,

@@ -1,4 +1,4 @@
-"""The commands around pull requests, and what is to become one: `propose`, `rollback`, `import`, `approvals`."""
+"""The commands around pull requests, and what is to become one: `propose`, `rollback`, `import`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import click
 
 from bot.cli.completing import models, slots
 from bot.cli.session import Session
-from bot.errors import Misuse
 
 
 @click.command(
@@ -90,33 +89,3 @@ def import_(session: Session, glob: str | None, alias: tuple[str, ...], *, dry_r
     request = ImportRequest(glob, alias, dry_run, links.repository_if_known)
     result = import_models(links.tree, links.working_tree, links.registry, request, links.progress)
     session.show(result, int(bool(result.refused)))
-
-
-@click.command(
-    short_help="Say whether the policy approves a pull request, and why.",
-    epilog="Example: stagewright approvals 42",
-)
-@click.argument("pull_request", type=click.IntRange(min=1), required=False, metavar="[PR]")
-@click.option("--post", is_flag=True, help="Post the answer as a commit status.")
-@click.pass_obj
-def approvals(session: Session, pull_request: int | None, *, post: bool) -> None:
-    """Say whether the policy approves pull request PR, and what it still needs.
-
-    In a workflow, PR may be left out: it is read from the event that started it.
-    """
-    from bot.commands import approvals as command
-
-    links = session.connections
-    ports = links.pulls, links.tree, links.log
-    asked = pull_request or command.asked_by(links.event())
-    run_url = links.run_url or ""
-    match asked:
-        case int():
-            result = command.approvals_of_number(*ports, asked, post=post, run_url=run_url)
-        case str():
-            result = command.approvals_of_head(*ports, asked, post=post, run_url=run_url)
-        case command.Queued():
-            result = command.approvals_of_queued(*ports, asked, post=post, run_url=run_url)
-        case _:
-            raise Misuse("Which pull request?", fix="Name its number, e.g. `stagewright approvals 42`.")
-    session.show(result, 0 if result.approved else 1)

@@ -22,7 +22,18 @@ from bot.commands.judging import Judge
 from bot.commands.owning import claim
 from bot.commands.recording import Comment, append, append_on_top, tell
 from bot.commands.situation import Situation, situation
-from bot.core.audit import Chain, Draft, Entry, Mandate, held, open_intents, record, seen_versions, stamp
+from bot.core.audit import (
+    Chain,
+    Draft,
+    Entry,
+    Mandate,
+    held,
+    open_intents,
+    policies_that_judged,
+    record,
+    seen_versions,
+    stamp,
+)
 from bot.core.canonical import digest
 from bot.core.checks import shown
 from bot.core.evidence import Evidence, parse
@@ -131,7 +142,8 @@ def _decided(
     _refuse_unknown(occasion.take_over, found.desired.specs)
     planned = reverting(found.plan, found.desired.specs, found.actual) if occasion.revert else found.plan
     others = taken_over(occasion.take_over, found.desired.specs, found.actual, pulls.repository)
-    mandates = _mandates(Judge(pulls, tree, seen_versions(found.entries)), planned, commit, occasion.progress)
+    judge = Judge(pulls, tree, seen_versions(found.entries), policies_that_judged(found.entries))
+    mandates = _mandates(judge, planned, commit, occasion.progress)
     evidence = dict(_evidence(tree, planned, mandates))
     facts = GuardFacts(
         actual=found.actual,

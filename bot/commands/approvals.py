@@ -1,4 +1,4 @@
-"""`stagewright approvals`: what the policy says of a pull request, and the commit status that says it to GitHub.
+"""`stagewright approvals`: what the policy says of a pull request, and the status and the comment that tell GitHub.
 
 The pull request is named by its number, by its head, or by the merge queue, which asks about a commit of its own: what
 it would merge. There the pull request is evaluated as it stands, and the answer is posted on the queue's commit.
@@ -7,13 +7,14 @@ it would merge. There the pull request is evaluated as it stands, and the answer
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from bot.commands.gathering import checked_log, entries_of, read_anchor
 from bot.commands.judging import Judge
-from bot.core.approval import Evaluation
+from bot.core.approval import Evaluation, evaluate, supposed
 from bot.core.audit import Entry, read_chain, seen_versions
 from bot.core.log import LogContent
 from bot.core.pulls import PullRequest
@@ -23,6 +24,7 @@ from bot.ports import AuditLog, PullRequests, Tree
 from bot.views.escape import printable
 
 CONTEXT = "stagewright/approvals"
+MARKER = "<!-- stagewright:approvals -->"
 
 _QUEUED = re.compile(r"(?:refs/heads/)?gh-readonly-queue/.+/pr-(?P<number>[1-9][0-9]{0,9})-[0-9a-f]{40}")
 
@@ -75,37 +77,71 @@ def open_pull(pulls: PullRequests, number: int) -> PullRequest:
     return pull
 
 
-def approvals_of_number(
-    pulls: PullRequests, tree: Tree, log: AuditLog, number: int, *, post: bool, run_url: str
-) -> ApprovalsResult:
-    """Evaluate one pull request, and with `post` all that share its head: a status belongs to a commit."""
-    pull = open_pull(pulls, number)
-    same_head = (
-        [
-            other
-            for other in pulls.open_with_head(pull.head_sha)
-            if other.number != number and other.base_ref == pull.base_ref
-        ]
-        if post
-        else []
-    )
-    return _evaluated(pulls, tree, log, (pull, *same_head), post=post, run_url=run_url)
+@dataclass(frozen=True, slots=True)
+class Posting:
+    """How the answer is told on GitHub: the address of this run, and what a comment says of an evaluation."""
+
+    run_url: str
+    comment: Callable[[PullRequest, Evaluation], str]
 
 
-def approvals_of_head(
-    pulls: PullRequests, tree: Tree, log: AuditLog, sha: str, *, post: bool, run_url: str
-) -> ApprovalsResult:
-    """Evaluate every open pull request with this head, and with `post` post. None is fine: it was closed meanwhile."""
-    found = [pull for pull in pulls.open_with_head(sha) if pull.base_ref == Judge.base]
-    return _evaluated(pulls, tree, log, tuple(found), post=post, run_url=run_url) if found else ApprovalsResult((), ())
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """Of what the policy is asked, at what moment, and where the answer is posted; None: nowhere."""
+
+    pulls: PullRequests
+    tree: Tree
+    log: AuditLog
+    now: datetime
+    posting: Posting | None = None
 
 
-def approvals_of_queued(
-    pulls: PullRequests, tree: Tree, log: AuditLog, asked: Queued, *, post: bool, run_url: str
-) -> ApprovalsResult:
-    """Evaluate the pull request that the merge queue is about to merge, and with `post` post on the queue's commit."""
-    pull = open_pull(pulls, asked.number)
-    return _evaluated(pulls, tree, log, (pull,), post=post, run_url=run_url, sha=asked.sha)
+def approvals_of_number(asking: Asking, number: int) -> ApprovalsResult:
+    """Evaluate one pull request, and to post all that share its head: a status belongs to a commit."""
+    pull = open_pull(asking.pulls, number)
+    same_head = asking.pulls.open_with_head(pull.head_sha) if asking.posting else ()
+    others = (other for other in same_head if other.number != number and other.base_ref == pull.base_ref)
+    return _evaluated(asking, (pull, *others))
+
+
+@dataclass(frozen=True, slots=True)
+class Supposition:
+    """What is supposed of a pull request: more approvals, fewer reviews, another push."""
+
+    add: tuple[str, ...] = ()
+    remove: tuple[str, ...] = ()
+    push: bool = False
+
+    def __str__(self) -> str:
+        return ", ".join(self.words())
+
+    def words(self) -> tuple[str, ...]:
+        """What is supposed, in the order in which it happens."""
+        return (
+            *(f"{login} takes back every review" for login in self.remove),
+            *(["somebody pushes another commit"] if self.push else []),
+            *(f"{login} approves the head" for login in self.add),
+        )
+
+
+def approvals_if(asking: Asking, number: int, supposition: Supposition) -> ApprovalsResult:
+    """What the policy would say of a pull request. Nothing is ever posted."""
+    pull = open_pull(asking.pulls, number)
+    policy, facts = _judge(asking).open_facts(pull, asking.now)
+    changed = supposed(facts, add=supposition.add, remove=supposition.remove, push=supposition.push)
+    return ApprovalsResult((changed.pull,), (evaluate(policy, changed),), supposition.words() or ("nothing",))
+
+
+def approvals_of_head(asking: Asking, sha: str) -> ApprovalsResult:
+    """Evaluate every open pull request with this head. None is fine: it was closed meanwhile."""
+    found = [pull for pull in asking.pulls.open_with_head(sha) if pull.base_ref == Judge.base]
+    return _evaluated(asking, tuple(found)) if found else ApprovalsResult((), ())
+
+
+def approvals_of_queued(asking: Asking, asked: Queued) -> ApprovalsResult:
+    """Evaluate the pull request that the merge queue is about to merge, and post on the queue's commit."""
+    pull = open_pull(asking.pulls, asked.number)
+    return _evaluated(asking, (pull,), sha=asked.sha)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,43 +150,37 @@ class _Target:
 
     sha: str
     context: str
-    run_url: str
 
-    def post(self, pulls: PullRequests, state: Literal["success", "pending", "error"], description: str) -> None:
-        pulls.post_status(self.sha, self.context, state, printable(description), self.run_url)
+    def post(self, asking: Asking, state: Literal["success", "pending", "error"], description: str) -> None:
+        if asking.posting:
+            asking.pulls.post_status(self.sha, self.context, state, printable(description), asking.posting.run_url)
 
 
-def _evaluated(
-    pulls: PullRequests,
-    tree: Tree,
-    log: AuditLog,
-    found: Sequence[PullRequest],
-    *,
-    post: bool,
-    run_url: str,
-    sha: str | None = None,
-) -> ApprovalsResult:
-    target = _Target(sha or found[0].head_sha, f"{CONTEXT}: {found[0].base_ref}", run_url)
+def _evaluated(asking: Asking, found: Sequence[PullRequest], *, sha: str | None = None) -> ApprovalsResult:
+    target = _Target(sha or found[0].head_sha, f"{CONTEXT}: {found[0].base_ref}")
     try:
-        evaluations = _evaluations(pulls, tree, log, found)
-        if post and all(evaluation.approved for evaluation in evaluations):
+        evaluations = _evaluations(asking, found)
+        if asking.posting and all(evaluation.approved for evaluation in evaluations):
             # A review or a lost permission may have come meanwhile: read all again before a merge is let through.
-            evaluations = _evaluations(pulls, tree, log, found)
+            evaluations = _evaluations(asking, found)
     except Exception as error:
-        if post:
-            target.post(pulls, "error", f"Could not tell: {_in_short(error)}")
+        target.post(asking, "error", f"Could not tell: {_in_short(error)}")
         raise
-    if post:
-        worst = min(evaluations, key=lambda evaluation: evaluation.approved)
-        target.post(pulls, "success" if worst.approved else "pending", worst.summary)
+    worst = min(evaluations, key=lambda evaluation: evaluation.approved)
+    target.post(asking, "success" if worst.approved else "pending", worst.summary)
+    if asking.posting:
+        for pull, evaluation in zip(found, evaluations, strict=True):
+            asking.pulls.comment_once(pull.number, MARKER, asking.posting.comment(pull, evaluation))
     return ApprovalsResult(tuple(found), evaluations)
 
 
-def _evaluations(
-    pulls: PullRequests, tree: Tree, log: AuditLog, found: Sequence[PullRequest]
-) -> tuple[Evaluation, ...]:
-    judge = Judge(pulls, tree, seen_versions(_entries(tree, log)))
-    return tuple(judge.evaluate_open(pull) for pull in found)
+def _evaluations(asking: Asking, found: Sequence[PullRequest]) -> tuple[Evaluation, ...]:
+    judge = _judge(asking)
+    return tuple(judge.evaluate_open(pull, asking.now) for pull in found)
+
+
+def _judge(asking: Asking) -> Judge:
+    return Judge(asking.pulls, asking.tree, seen_versions(_entries(asking.tree, asking.log)))
 
 
 def _in_short(error: Exception) -> str:

@@ -23,6 +23,8 @@ from bot.commands.opening import LABEL, SUPERSEDED, commit_message, edited_file,
 from bot.commands.recording import Comment
 from bot.commands.situation import Situation, situation
 from bot.core.adoption import BRANCH_ROOT, Adopting, AdoptionFacts, adopting, edits_of
+from bot.core.approval import Scope, models_at_base
+from bot.core.approval.staffing import teams_of_policy
 from bot.core.audit import seen_versions
 from bot.core.drift import DriftFacts, DriftReport, assigned, drift
 from bot.core.pulls import Issue, NewPull, PullRequest
@@ -105,13 +107,17 @@ def adopt(
     found: Found, pulls: PullRequests, requesters: tuple[str, ...], wording: AdoptionWording, *, dry_run: bool
 ) -> DriftResult:
     """Open the pull request that makes the YAML say what is (rule 2). Running it twice opens nothing twice."""
+    desired = found.situation.desired
+    models = models_at_base(desired.specs, (one.key[0] for one in found.report.found))
+    teams = teams_of_policy(desired.approvals, Scope((), (), {}, models))
     facts = AdoptionFacts(
-        specs=found.situation.desired.specs,
+        specs=desired.specs,
         actual=found.situation.actual,
-        policy=found.situation.desired.approvals,
+        policy=desired.approvals,
         seen=seen_versions(found.situation.entries),
         people=pulls.permissions(),
         requesters=requesters,
+        teams=pulls.teams(teams) if teams else {},
     )
     wanted = adopting(found.report, facts)
     adopted = _opened(wanted, found, pulls, requesters, wording, dry_run=dry_run) if wanted.slots else Adopted(wanted)

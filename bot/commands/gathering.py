@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from bot.core.approval_policy import ApprovalPolicy
 from bot.core.audit import Chain, Entry, read_chain
 from bot.core.checks import unsupported_slots
 from bot.core.log import LogContent
-from bot.core.spec import AUDIT_ANCHOR, ApprovalPolicy, AuditAnchor, ModelSpec, PromotionPolicy
+from bot.core.spec import AUDIT_ANCHOR, AuditAnchor, ModelSpec, PromotionPolicy
 from bot.core.state import Capabilities
 from bot.documents import Repository, parse_audit_anchor, read_repository
 from bot.errors import Finding, InvalidDocuments, LogUnavailable, PolicyUnreadable

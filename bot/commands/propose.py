@@ -106,7 +106,8 @@ def _one(
 ) -> Opened | Skipped:
     for_slot = [pull for pull in open_now if pull.head_ref.startswith(branch_prefix(proposal.model, proposal.slot))]
     same = next((pull for pull in for_slot if has_content(pull, proposal.branch)), None)
-    replaced = tuple(pull for pull in for_slot if pull is not same and not judge.evaluate_open(pull).approved)
+    others = (pull for pull in for_slot if pull is not same)
+    replaced = tuple(pull for pull in others if not judge.evaluate_open(pull, request.now).approved)
     if same:
         _close(pulls, replaced, same, request)
         return Skipped(proposal, "open", same)

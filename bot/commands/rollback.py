@@ -9,13 +9,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bot.commands.gathering import Desired, read_desired
 from bot.commands.opening import LABEL, commit_message, edited_file, free_branch, has_content
 from bot.commands.situation import Situation, situation
-from bot.core.approval import Scope, requirements
+from bot.core.approval import Scope, models_at_base, requirements, teams_to_read
 from bot.core.foresight import Standing
 from bot.core.proposal import branch_folder
 from bot.core.pulls import NewPull
@@ -119,8 +119,10 @@ def _facts(found: Situation, pulls: PullRequests, now: datetime) -> Standing:
 
 
 def _case(rollback: Rollback, wish: Wish, found: Situation, pulls: PullRequests, base: str) -> RollbackCase:
-    scope = Scope(rollback.changes, (file_of_model(rollback.model),), pulls.permissions())
-    needs = requirements(found.desired.approvals, scope, wish.requesters)
+    policy, models = found.desired.approvals, models_at_base(found.desired.specs, [rollback.model])
+    scope = Scope(rollback.changes, (file_of_model(rollback.model),), pulls.permissions(), models)
+    teams = teams_to_read(policy, scope)
+    needs = requirements(policy, replace(scope, teams=pulls.teams(teams) if teams else {}), wish.requesters)
     return RollbackCase(rollback, wish, needs, base, found.registry)
 
 

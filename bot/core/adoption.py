@@ -9,15 +9,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
-from bot.core.approval import Requirements, Scope, requirements
+from bot.core.approval import Requirements, Scope, models_at_base, requirements
+from bot.core.approval_policy import ApprovalPolicy
 from bot.core.canonical import canonical, digest
 from bot.core.changes import changes_between
 from bot.core.drift import Drift, DriftReport
 from bot.core.proposal import followers
-from bot.core.spec import ApprovalPolicy, ModelSpec, desired_state, file_of_model
+from bot.core.pulls import Team
+from bot.core.spec import ModelSpec, desired_state, file_of_model
 from bot.core.state import Identity, RegistryState, SlotKey, section_of
 
 BRANCH_ROOT: Final = "adopt"
@@ -54,7 +56,10 @@ class Adopting:
 
 @dataclass(frozen=True, slots=True)
 class AdoptionFacts:
-    """What the pull request rests on. `seen` are the versions that the log saw in each slot; `people` map to roles."""
+    """What the pull request rests on. `seen` are the versions that the log saw in each slot; `people` map to roles.
+
+    `teams` are those that the policy names for the models that drifted.
+    """
 
     specs: Mapping[str, ModelSpec]
     actual: RegistryState
@@ -62,6 +67,7 @@ class AdoptionFacts:
     seen: Mapping[SlotKey, Collection[int]]
     people: Mapping[str, str]
     requesters: tuple[str, ...]
+    teams: Mapping[str, Team] = field(default_factory=dict)
 
 
 def adopting(report: DriftReport, facts: AdoptionFacts) -> Adopting:
@@ -101,7 +107,8 @@ def _scope(facts: AdoptionFacts, slots: Collection[Drift]) -> Scope:
     before = desired_state({one.key[0]: facts.specs[one.key[0]] for one in slots})
     after = {**before, **dict(_after(slots, facts.specs))}
     paths = sorted({file_of_model(one.key[0]) for one in slots})
-    return Scope(changes_between(before, after, facts.seen), tuple(paths), facts.people)
+    models = models_at_base(facts.specs, (one.key[0] for one in slots))
+    return Scope(changes_between(before, after, facts.seen), tuple(paths), facts.people, models, facts.teams)
 
 
 def _after(slots: Collection[Drift], specs: Mapping[str, ModelSpec]) -> Iterator[tuple[SlotKey, int | None]]:

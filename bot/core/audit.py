@@ -26,18 +26,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import ValidationError
+from pydantic import SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from bot.core.canonical import canonical, digest
 from bot.core.log import LogContent
-from bot.core.spec import Strict
 from bot.core.state import STAGES, ChangeKind, Digest, Identity, RegistryState, SlotKey, is_stage
+from bot.core.strict import Strict
 
 ANCHOR_TAG = "stagewright.audit_head"
 ANCHORS = 20
 """On how many versions, of those that new entries speak of, the head is anchored: some outlive deleted models."""
+
+POLICIES = 10
+"""How many commits are named whose policy judged: the policy seldom changes, so that the newest tell of it."""
 
 Event = Literal["genesis", "adopted", "intended", "applied", "refused", "failed"]
 
@@ -54,7 +57,8 @@ class Mandate(Strict):
     """The proof that a slot's value was approved. Logins only, never an e-mail address.
 
     `policy_commit` is the commit whose policy judged: the first parent of the merge. `evidence` is the digest of the
-    evidence file that the pull request brought, null for changes that need none.
+    evidence file that the pull request brought, null for changes that need none. `break_glass` is why the rules were
+    passed by in an emergency, in the words of those who approved that; left out where they were not.
     """
 
     pull_request: int
@@ -67,6 +71,13 @@ class Mandate(Strict):
     merged_by: str | None
     policy_commit: str
     evidence: Digest | None
+    break_glass: str = ""
+
+    @model_serializer(mode="wrap")
+    def _as_logged(self, serialized: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Entries are compared byte for byte, so those from before a field was added must not get it."""
+        content: dict[str, Any] = serialized(self)
+        return content if self.break_glass else {key: content[key] for key in content if key != "break_glass"}
 
 
 class Draft(Strict):
@@ -195,6 +206,12 @@ def chained(drafts: Sequence[Draft], after: Link | None, month: str) -> Appended
 def _entry(draft: Draft, last: Link | None) -> Entry:
     place = {"seq": last.entry.seq + 1, "previous": last.digest} if last else {"seq": 0, "previous": None}
     return Entry.model_validate({**_content(draft), **place})
+
+
+def policies_that_judged(entries: Sequence[Entry]) -> tuple[str, ...]:
+    """The commits whose policy judged the newest mandates, newest first, and not many: each is looked up in git."""
+    named = (entry.mandate.policy_commit for entry in reversed(entries) if entry.mandate)
+    return tuple(islice(dict.fromkeys(named), POLICIES))
 
 
 def read_chain(content: LogContent, genesis: Digest | None) -> Chain:

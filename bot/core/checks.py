@@ -14,12 +14,14 @@ In a model's file
 In the policies
 11. Some rule governs every path (a warning: what nothing governs is never approved).
 12. A rule names at least as many users as it wants approvals; as many exactly leaves nobody for a user's own change.
-13. The names of rules differ (a warning: the evaluation speaks of rules by name).
+13. The names of rules differ, a rule's paths can be those of a repository, and where a rule asks for owners, models
+    without any have some (warnings: evaluations speak of rules by name, and the others say what nobody can approve).
 Across files and against a registry
 14. File names differ in more than case, since some file systems see no difference.
 15. A registry without stages has no `stages:`, one without aliases no `aliases:`.
-16. A slot that a rule governs is a stage or is managed by some model, and a rule's glob matches some model (warnings:
-    a typo there governs nothing, and a rule may come before its model). Nothing is said while there is no model.
+16. A slot that a rule governs is a stage or is managed by some model, a rule's glob matches some model, and its owners
+    and risks are those of some model (warnings: a typo there governs nothing, and a rule may come before its model).
+    Nothing is said while there is no model.
 17. A model's file asks for no less than `policies/promotion.yaml`: see `bot.core.strictness`.
 """
 
@@ -30,11 +32,10 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal, TypeAlias
 
+from bot.core.approval_policy import ApprovalPolicy, ApprovalRule
 from bot.core.globs import matches
 from bot.core.spec import (
     PROMOTION_POLICY,
-    ApprovalPolicy,
-    ApprovalRule,
     Criterion,
     Follows,
     FromStage,
@@ -80,6 +81,8 @@ def problems_of_approvals(policy: ApprovalPolicy) -> tuple[Problem, ...]:
     return (
         *_ungoverned_paths(policy),
         *(problem for index, rule in enumerate(policy.rules) for problem in _users(index, rule)),
+        *(problem for index, rule in enumerate(policy.rules) for problem in _paths_of_nothing(index, rule)),
+        *_owners_without_default(policy),
         *_repeated_rule_names(policy),
     )
 
@@ -111,7 +114,12 @@ def idle_rules(policy: ApprovalPolicy, models: Collection[ModelSpec]) -> tuple[P
     return tuple(
         problem
         for index, rule in enumerate(policy.rules)
-        for problem in (*_slots_of_no_model(index, rule, slots), *_globs_of_no_model(index, rule, names))
+        for problem in (
+            *_slots_of_no_model(index, rule, slots),
+            *_globs_of_no_model(index, rule, names),
+            *_owners_of_no_model(index, rule, models),
+            *_risks_of_no_model(index, rule, models),
+        )
     )
 
 
@@ -295,7 +303,9 @@ def _ungoverned_paths(policy: ApprovalPolicy) -> Iterator[Problem]:
 
 
 def _users(index: int, rule: ApprovalRule) -> Iterator[Problem]:
-    users, wanted = {user.lower() for user in rule.require.users}, rule.require.approvals
+    users, wanted = {user.lower() for user in rule.require.users}, rule.require.approvals or 0
+    if rule.require.teams or rule.require.owners:
+        return
     if users and len(users) < wanted:
         yield Problem(
             ("rules", index, "require", "approvals"),
@@ -347,6 +357,57 @@ def _globs_of_no_model(index: int, rule: ApprovalRule, names: Collection[str]) -
                 "rule-for-no-model",
                 f"Found {shown(glob)}, which matches no model: the rule governs nothing by it.",
                 _meant(glob, names, "Correct the name, or remove it until there is such a model."),
+                "warning",
+            )
+
+
+def _owners_of_no_model(index: int, rule: ApprovalRule, models: Collection[ModelSpec]) -> Iterator[Problem]:
+    named = {owner.lower().removeprefix("@"): owner for spec in models for owner in spec.owners}
+    for place, owner in enumerate(rule.when.owners):
+        if owner.lower().removeprefix("@") not in named:
+            yield Problem(
+                ("rules", index, "when", "owners", place),
+                "rule-for-no-owner",
+                f"Found {shown(owner)}, whom no model names as owner: the rule governs nothing by it.",
+                _meant(owner, set(named.values()), "Correct the owner, or remove it until a model names it."),
+                "warning",
+            )
+
+
+def _risks_of_no_model(index: int, rule: ApprovalRule, models: Collection[ModelSpec]) -> Iterator[Problem]:
+    risks = {spec.risk for spec in models}
+    for place, risk in enumerate(rule.when.risk):
+        if None not in risks and risk not in risks:
+            yield Problem(
+                ("rules", index, "when", "risk", place),
+                "rule-for-no-risk",
+                f"Found {risk}, the risk of no model: the rule governs nothing by it yet.",
+                "Remove it, or leave it for the models to come.",
+                "warning",
+            )
+
+
+def _paths_of_nothing(index: int, rule: ApprovalRule) -> Iterator[Problem]:
+    for place, glob in enumerate(rule.when.paths):
+        if glob.startswith(("/", "./", "../")) or glob.endswith("/") or "/../" in glob or "//" in glob:
+            yield Problem(
+                ("rules", index, "when", "paths", place),
+                "rule-for-no-path",
+                f"Found {shown(glob)}, which matches no path of a repository: they begin with a name, as `bot/cli.py`.",
+                "Write the path from the top of the repository; `folder/**` is all that is in a folder.",
+                "warning",
+            )
+
+
+def _owners_without_default(policy: ApprovalPolicy) -> Iterator[Problem]:
+    for index, rule in enumerate(policy.rules):
+        asks = any(leaf.owners for leaf in rule.require.leaves)
+        if asks and not policy.default_owners:
+            yield Problem(
+                ("rules", index, "require"),
+                "no-default-owners",
+                f"Rule {shown(rule.name)} asks for owners, and a model that is new, or names none, has none.",
+                "Name `default_owners`, or nobody can approve those.",
                 "warning",
             )
 

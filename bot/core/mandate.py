@@ -126,6 +126,7 @@ def judged(
         merged_by=pull.merged_by,
         policy_commit=evaluation.policy_commit,
         evidence=evaluation.evidence.get(key),
+        break_glass=evaluation.break_glass,
     )
 
 

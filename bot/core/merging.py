@@ -14,13 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from bot.core.approval import Requirements, Scope, requirements
+from bot.core.approval_policy import ApprovalPolicy
 from bot.core.audit import seen_versions
 from bot.core.changes import changes_between
 from bot.core.foresight import Standing, foreseen, with_edits
 from bot.core.guards import MANY_COUNT, MANY_SHARE
 from bot.core.plan import Plan, writes
 from bot.core.proposal import Proposal
-from bot.core.spec import ApprovalPolicy, desired_state, file_of_model, followed_stages
+from bot.core.spec import desired_state, file_of_model, followed_stages
 from bot.core.state import Run, Write
 
 

@@ -46,24 +46,44 @@ class Issue:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """One submitted review. `state` as in GitHub's REST API. `commit_id` is None when GitHub lost the commit."""
+    """One submitted review. `state` as in GitHub's REST API. `commit_id` is None when GitHub lost the commit.
+
+    `body` is the reviewer's own text.
+    """
 
     reviewer: str
     reviewer_is_bot: bool
     state: Literal["APPROVED", "CHANGES_REQUESTED", "COMMENTED", "DISMISSED"]
     commit_id: str | None
     submitted_at: datetime
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Team:
+    """A team of an organization, `organization/team`, with the logins of its members.
+
+    `problem` says why they could not be read and what to do; empty when they were.
+    """
+
+    name: str
+    members: frozenset[str] = frozenset()
+    problem: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PullCommit:
-    """One commit of a pull request, oldest first. Logins are None when GitHub cannot attribute the commit."""
+    """One commit of a pull request, oldest first. Logins are None when GitHub cannot attribute the commit.
+
+    `committed_at` is what the commit says of itself: only what GitHub itself signed cannot lie about it.
+    """
 
     sha: str
     author: str | None
     committer: str | None
     verified: bool
     message: str
+    committed_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from bot.core.adoption import Adopting
-from bot.core.approval import Evaluation
+from bot.core.approval import Evaluation, Requirements
+from bot.core.approval.rehearsal import Rehearsal
 from bot.core.audit import Entry
+from bot.core.changes import SlotChange
 from bot.core.comparison import Comparison
 from bot.core.drift import Drift, DriftReport
 from bot.core.evidence import Evidence
@@ -118,15 +120,46 @@ class ProposeResult:
 
 @dataclass(frozen=True, slots=True)
 class ApprovalsResult:
-    """The evaluation of each open pull request that was asked for."""
+    """The evaluation of each open pull request that was asked for. `supposing` says what it supposes, if anything."""
 
     pulls: tuple[PullRequest, ...]
     evaluations: tuple[Evaluation, ...]
+    supposing: tuple[str, ...] = ()
 
     @property
     def approved(self) -> bool:
         """True when there is something to approve and all of it is approved."""
         return bool(self.evaluations) and all(evaluation.approved for evaluation in self.evaluations)
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainResult:
+    """Who would have to approve a change of a slot, and what is wrong with the policy for the people there are."""
+
+    change: SlotChange
+    policy_commit: str
+    needs: Requirements
+    frozen: tuple[str, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_impossible(self) -> bool:
+        """True when nobody could have it approved, as things are."""
+        needs = self.needs
+        return bool(needs.ungoverned) or any(rule.state == "blocked" for rule in needs.rules)
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTestResult:
+    """What became of each test of the policy, in order of file and line; `findings` are of files that are no tests."""
+
+    outcomes: tuple[Rehearsal, ...]
+    findings: tuple[Finding, ...]
+
+    @property
+    def passed(self) -> bool:
+        """True when every test expected what the policy says, and there was one."""
+        return bool(self.outcomes) and not self.findings and not any(one.differs for one in self.outcomes)
 
 
 @dataclass(frozen=True, slots=True)

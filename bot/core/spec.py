@@ -15,25 +15,23 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from datetime import date
 from decimal import Decimal
-from typing import Annotated, Any, Final, Literal, LiteralString, TypeAlias
+from typing import Annotated, Any, Final, Literal, TypeAlias
 from urllib.parse import quote
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
-    JsonValue,
     Tag,
     WithJsonSchema,
     model_validator,
 )
-from pydantic_core import PydanticCustomError
 
 from bot.core.expressions import why_unfit
 from bot.core.state import STAGES, SlotKey
+from bot.core.strict import JsonSchema, SchemaVersion, Strict, given_key, unfit
 
 MODELS_FOLDER = "models"
 EVIDENCE_FOLDER = "evidence"
@@ -73,20 +71,6 @@ def is_evidence(path: str) -> bool:
     return path.startswith(f"{EVIDENCE_FOLDER}/") and path.endswith(".json")
 
 
-JsonSchema: TypeAlias = dict[str, JsonValue]
-
-
-class Strict(BaseModel):
-    """Frozen, strict, and unknown keys are errors."""
-
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
-
-
-def _unfit(code: LiteralString, expected: str, fix: str) -> PydanticCustomError:
-    """What a validator raises: the finding's code, what was expected, and what to do."""
-    return PydanticCustomError(code, "{expected}", {"expected": expected, "fix": fix})
-
-
 ALIAS = re.compile(r"[\w-]{1,255}")
 ANOTHER_ALIAS = "Choose another alias, such as `champion`."
 _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
@@ -94,25 +78,15 @@ _RESERVED_ALIAS = re.compile(r"latest|v\d+", re.IGNORECASE)
 
 def _alias_that_mlflow_takes(name: str) -> str:
     if not ALIAS.fullmatch(name):
-        raise _unfit("refused-alias", "an alias of 1 to 255 letters, digits, `_` or `-`", ANOTHER_ALIAS)
+        raise unfit("refused-alias", "an alias of 1 to 255 letters, digits, `_` or `-`", ANOTHER_ALIAS)
     if _RESERVED_ALIAS.fullmatch(name):
         expected = "an alias other than `latest` and `v` followed by digits, which MLflow reserves"
-        raise _unfit("refused-alias", expected, ANOTHER_ALIAS)
+        raise unfit("refused-alias", expected, ANOTHER_ALIAS)
     if name.lower() in {stage.lower() for stage in (*STAGES, "Archived", "None")}:
-        raise _unfit("refused-alias", "an alias that does not bear the name of a stage", ANOTHER_ALIAS)
+        raise unfit("refused-alias", "an alias that does not bear the name of a stage", ANOTHER_ALIAS)
     return name
 
 
-def _exactly_an_integer(value: Any) -> Any:
-    """`Literal[1]` alone takes `true` and `1.0` as well, since they equal 1."""
-    if type(value) is not int:
-        raise _unfit("wrong-type", "the whole number 1", "Write `schema_version: 1`.")
-    return value
-
-
-SchemaVersion: TypeAlias = Annotated[
-    Literal[1], BeforeValidator(_exactly_an_integer), Field(description="the form of this file")
-]
 Version: TypeAlias = Annotated[int, Field(ge=1, le=2**31 - 1)]
 """A version's number; MLflow keeps it in a 32-bit column."""
 StageName: TypeAlias = Literal["Production", "Staging"]
@@ -170,14 +144,14 @@ def _margin(value: Any) -> Any:
     if isinstance(value, Margin):
         return value
     if isinstance(value, bool) or not isinstance(value, int | float | str):
-        raise _unfit("wrong-margin", _A_MARGIN, "Write `0.01` or `1%`.")
+        raise unfit("wrong-margin", _A_MARGIN, "Write `0.01` or `1%`.")
     if isinstance(value, str):
         match = _PERCENTAGE.fullmatch(value)
         if not match:
-            raise _unfit("wrong-margin", _A_MARGIN, "Write `0.01` or `1%`.")
+            raise unfit("wrong-margin", _A_MARGIN, "Write `0.01` or `1%`.")
         return Margin(amount=Decimal(match[1]) / 100, relative=True)
     if not math.isfinite(value):
-        raise _unfit("wrong-margin", "a finite margin", "Write `0.01` or `1%`.")
+        raise unfit("wrong-margin", "a finite margin", "Write `0.01` or `1%`.")
     return Margin(amount=Decimal(str(value)), relative=False)
 
 
@@ -190,17 +164,12 @@ Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 """A number; a whole number is one too."""
 
 
-def _given(key: str, bound: JsonSchema) -> JsonSchema:
-    """The JSON Schema of a mapping that has a key, with a value that fits."""
-    return {"required": [key], "properties": {key: bound}}
-
-
 _A_PATTERN: Final = "a pattern with `*` in it, such as `val_auc/region=*`"
 
 
 def _slice_pattern(value: str) -> str:
     if "*" not in value:
-        raise _unfit("wrong-slices", _A_PATTERN, "Put `*` where the slices differ, or write a criterion per metric.")
+        raise unfit("wrong-slices", _A_PATTERN, "Put `*` where the slices differ, or write a criterion per metric.")
     return value
 
 
@@ -210,8 +179,8 @@ class Criterion(Strict):
     model_config = ConfigDict(
         json_schema_extra={
             "anyOf": [
-                *(_given(key, {"not": {"type": "null"}}) for key in ("min_gain", "max_loss", "at_least", "at_most")),
-                _given("required", {"const": False}),
+                *(given_key(key, {"not": {"type": "null"}}) for key in ("min_gain", "max_loss", "at_least", "at_most")),
+                given_key("required", {"const": False}),
             ]
         }
     )
@@ -243,7 +212,7 @@ class Criterion(Strict):
         bounds = (self.min_gain, self.max_loss, self.at_least, self.at_most)
         if self.required and all(bound is None for bound in bounds):
             expected = "a criterion with at least one of min_gain, max_loss, at_least, at_most"
-            raise _unfit("criterion-without-bound", expected, "Add one, for example `min_gain: 1%`.")
+            raise unfit("criterion-without-bound", expected, "Add one, for example `min_gain: 1%`.")
         return self
 
 
@@ -313,7 +282,7 @@ _METRIC: Final = "{metric}"
 
 def _names_the_metric(value: str) -> str:
     if _METRIC not in value:
-        raise _unfit("wrong-noise-name", "a name with `{metric}` in it", "Write for example `{metric}_fold`.")
+        raise unfit("wrong-noise-name", "a name with `{metric}` in it", "Write for example `{metric}_fold`.")
     return value
 
 
@@ -404,7 +373,7 @@ _NO_GLOB: Final[JsonSchema] = {"type": "string", "pattern": "^([^*+?]|$)"}
 
 def _a_regular_expression(value: str) -> str:
     if fix := why_unfit(value):
-        raise _unfit("wrong-expression", "a regular expression", fix)
+        raise unfit("wrong-expression", "a regular expression", fix)
     return value
 
 
@@ -464,29 +433,33 @@ def _iso_day(value: Any) -> Any:
     with suppress(ValueError):
         if _DAY.fullmatch(value):
             return date.fromisoformat(value)
-    raise _unfit("wrong-type", A_DAY, "Write the day as `2026-12-31`.")
+    raise unfit("wrong-type", A_DAY, "Write the day as `2026-12-31`.")
+
+
+Day: TypeAlias = Annotated[date, BeforeValidator(_iso_day)]
 
 
 class Hold(Strict):
     """A version kept out of proposals for a slot, until a day (inclusive, UTC) or for good; or a lift."""
 
     model_config = ConfigDict(
-        json_schema_extra={"anyOf": [_given("lift", {"const": True}), _given("reason", {"minLength": 1})]}
+        json_schema_extra={"anyOf": [given_key("lift", {"const": True}), given_key("reason", {"minLength": 1})]}
     )
 
     version: Version = Field(description="the version that is held")
     slot: SlotName | None = Field(None, description="the slot that it is kept out of")
     reason: str = Field("", description="why; proposals and refusals show it")
-    until: Annotated[date, BeforeValidator(_iso_day)] | None = Field(
-        None, description="the last day of the hold, in UTC"
-    )
+    until: Day | None = Field(None, description="the last day of the hold, in UTC")
     lift: bool = Field(default=False, description="ends the hold of this version, from this file or from a rollback")
 
     @model_validator(mode="after")
     def _says_why(self) -> Hold:
         if not self.lift and not self.reason:
-            raise _unfit("hold-without-reason", "a hold with its `reason`", 'Add `reason: "why it is kept out"`.')
+            raise unfit("hold-without-reason", "a hold with its `reason`", 'Add `reason: "why it is kept out"`.')
         return self
+
+
+Risk: TypeAlias = Literal["low", "medium", "high"]
 
 
 class ModelSpec(Strict):
@@ -496,8 +469,13 @@ class ModelSpec(Strict):
     name: str = Field(min_length=1, max_length=256, description="the model's name in the registry")
     owners: tuple[str, ...] = Field(
         (),
-        description="who answers for the model, as in CODEOWNERS: asked to review its proposals. "
-        "No approval depends on it",
+        description="who answers for the model, as in CODEOWNERS: `@login` or `@organization/team`. A rule of the "
+        "approval policy may ask for their approval",
+    )
+    risk: Risk | None = Field(
+        None,
+        description="how much depends on the model. Rules of the approval policy may ask for more where more does; a "
+        "model without it falls under the rules of every risk",
     )
     stages: Mapping[StageName, StageValue] = Field(
         default_factory=dict,
@@ -545,69 +523,6 @@ class PromotionPolicy(Strict):
     eligibility: EligibilityRules = Field(
         EligibilityRules(), description="what a version must have to be a candidate at all"
     )
-
-
-Permission: TypeAlias = Literal["read", "triage", "write", "maintain", "admin"]
-
-
-_SLOTS_KINDS_OR_MODELS: list[JsonValue] = [_given(key, {"minItems": 1}) for key in ("slots", "kinds", "models")]
-
-
-class When(Strict):
-    """What a rule governs; every list that is given must match. `**` crosses folders."""
-
-    model_config = ConfigDict(
-        json_schema_extra={
-            "anyOf": [
-                {**_given("paths", {"minItems": 1}), "not": {"anyOf": _SLOTS_KINDS_OR_MODELS}},
-                {"anyOf": _SLOTS_KINDS_OR_MODELS, "properties": {"paths": {"maxItems": 0}}},
-            ]
-        }
-    )
-
-    slots: tuple[str, ...] = Field((), description="slots that the pull request changes")
-    kinds: tuple[Literal["promotion", "rollback", "demotion", "adoption", "unmanage"], ...] = Field(
-        (), description="kinds of change"
-    )
-    models: tuple[str, ...] = Field((), description="names of models; `*` does not cross a `/`, `**` does")
-    paths: tuple[str, ...] = Field((), description="files that the pull request changes")
-
-    @model_validator(mode="after")
-    def _matches_something(self) -> When:
-        if not (self.slots or self.kinds or self.models or self.paths):
-            expected = "at least one of slots, kinds, models, paths"
-            raise _unfit("rule-governs-nothing", expected, 'Say what the rule governs, for example `paths: ["**"]`.')
-        if self.paths and (self.slots or self.kinds or self.models):
-            expected = "`paths` alone, or slots, kinds and models: a rule governs either changed paths or changed slots"
-            raise _unfit("paths-and-slots", expected, "Write two rules, one for the paths and one for the slots.")
-        return self
-
-
-class Require(Strict):
-    """How many approvals, and from whom. Without `users`, everybody with the permission is eligible."""
-
-    approvals: int = Field(ge=1, description="how many approvals")
-    permission: Permission = Field("write", description="the role in the repository that an approver needs at least")
-    users: tuple[str, ...] = Field((), description="the only people whose approval counts")
-
-
-class ApprovalRule(Strict):
-    """One rule: when it governs a pull request and what it requires then."""
-
-    name: str = Field(min_length=1, description="what evaluations call the rule")
-    when: When = Field(description="which pull requests the rule governs")
-    require: Require = Field(description="what it asks for then")
-
-
-class ApprovalPolicy(Strict):
-    """`policies/approvals.yaml`: who may approve what. `bot` is the login of the App that opens proposals."""
-
-    schema_version: SchemaVersion
-    bot: str = Field("stagewright[bot]", description="the login of the App that opens proposals")
-    promotion_without_evidence: Literal["forbid", "allow"] = Field(
-        "forbid", description="whether a promotion that the bot did not compare can be approved"
-    )
-    rules: tuple[ApprovalRule, ...] = Field(min_length=1, description="who must approve what")
 
 
 class AuditAnchor(Strict):

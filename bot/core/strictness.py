@@ -11,15 +11,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bot.core.spec import (
-    ComparabilityRules,
-    EligibilityRules,
-    NoisePolicy,
-    Promotion,
-    PromotionPolicy,
-    Strict,
-    StricterNoise,
-)
+from bot.core.spec import ComparabilityRules, EligibilityRules, NoisePolicy, Promotion, PromotionPolicy, StricterNoise
+from bot.core.strict import Strict
 
 _STRICTNESS: Final[Mapping[str, tuple[str, ...]]] = {
     "unknown": ("show", "forbid"),

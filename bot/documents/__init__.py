@@ -6,6 +6,7 @@ from bot.documents.document import (
     parse_approval_policy,
     parse_audit_anchor,
     parse_model,
+    parse_policy_tests,
     parse_promotion_policy,
 )
 from bot.documents.edit import Edit, edited
@@ -24,6 +25,7 @@ __all__ = [
     "parse_approval_policy",
     "parse_audit_anchor",
     "parse_model",
+    "parse_policy_tests",
     "parse_promotion_policy",
     "read_models",
     "read_repository",

@@ -8,8 +8,10 @@ from typing import Generic, Literal, TypeVar
 
 from pydantic import BaseModel
 
+from bot.core.approval_policy import ApprovalPolicy
 from bot.core.checks import Problem, problems_of_approvals, problems_of_model
-from bot.core.spec import ApprovalPolicy, AuditAnchor, ModelSpec, PromotionPolicy
+from bot.core.policy_tests import PolicyTests
+from bot.core.spec import AuditAnchor, ModelSpec, PromotionPolicy
 from bot.documents.nodes import Entries, Node, Scalar, composed
 from bot.documents.schema import validated
 from bot.documents.source import Source, Spot, decoded_text, hidden_characters
@@ -73,6 +75,11 @@ def parse_promotion_policy(file: str, content: bytes) -> Parsed[PromotionPolicy]
 def parse_approval_policy(file: str, content: bytes) -> Parsed[ApprovalPolicy]:
     """`policies/approvals.yaml`. Never raises."""
     return _parsed(file, content, ApprovalPolicy, problems_of_approvals)
+
+
+def parse_policy_tests(file: str, content: bytes) -> Parsed[PolicyTests]:
+    """A file of tests of the approval policy. Never raises."""
+    return _parsed(file, content, PolicyTests, lambda _: ())
 
 
 def parse_audit_anchor(file: str, content: bytes) -> Parsed[AuditAnchor]:

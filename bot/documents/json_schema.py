@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core.core_schema import DictSchema, ModelSchema
 
-from bot.core.spec import ApprovalPolicy, AuditAnchor, ModelSpec, PromotionPolicy
+from bot.core.approval_policy import ApprovalPolicy
+from bot.core.spec import AuditAnchor, ModelSpec, PromotionPolicy
 
 DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 TITLES: Final[Mapping[type[BaseModel], str]] = {

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol, TypeVar
 
+from bot.core.approval_policy import ApprovalPolicy
 from bot.core.checks import colliding_files, idle_rules, shown, weaker_than_policy
 from bot.core.spec import (
     APPROVAL_POLICY,
     AUDIT_ANCHOR,
     MODELS_FOLDER,
     PROMOTION_POLICY,
-    ApprovalPolicy,
     AuditAnchor,
     ModelSpec,
     PromotionPolicy,

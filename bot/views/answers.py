@@ -5,19 +5,22 @@ As in `words`, nothing is escaped here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from bot.core.approval import Evaluation, RuleResult
+from bot.core.approval import Asked, Evaluation, RuleResult
 from bot.core.audit import Entry
 from bot.core.history import Period
 from bot.core.plan import Settled
 from bot.core.results import (
     ApplyResult,
+    ApprovalsResult,
+    ExplainResult,
     HistoryResult,
     InitResult,
     Opened,
     PlanResult,
+    PolicyTestResult,
     ProposeResult,
     Skipped,
     ValidateResult,
@@ -94,13 +97,98 @@ def next_step(evaluation: Evaluation) -> str:
     """What has to happen for a pull request to be approved, or that it may be merged."""
     if evaluation.approved:
         return "Nothing is missing: it can be merged."
-    if evaluation.blockers:
+    if evaluation.blockers or not evaluation.rules:
         return "Resolve what blocks it first."
-    rule = max(evaluation.rules, key=lambda rule: rule.missing)
-    if len(rule.could_approve) < rule.missing:
+    rule = max((rule for rule in evaluation.rules if not rule.holds), key=lambda rule: rule.missing)
+    if not rule.missing:
+        return f"Wait for rule '{rule.name}': {rule.reasons[0]}."
+    if len(rule.could_approve) < rule.missing and not rule.asked:
         return f"Give somebody the permission that rule '{rule.name}' asks for: too few people can approve."
+    if rule.asked and rule.asked.is_hopeless:
+        return f"Add people to those whom rule '{rule.name}' asks for: too few are left who could approve."
     who = ", ".join(rule.could_approve[:_PEOPLE])
     return f"Get {counted(rule.missing, 'more approval')} of the head commit for rule '{rule.name}', from: {who}."
+
+
+def rule_line(rule: RuleResult) -> str:
+    """What an evaluation says of a rule, in short: its state, and how many approvals there are."""
+    return rule.state if rule.state == "not applicable" else f"{rule.state}, {count_text(rule)}"
+
+
+def asked_lines(asked: Asked | None, depth: int = 0) -> Iterator[tuple[int, Asked]]:
+    """What a rule asks for of people in particular, as a tree: each part after what it is a part of, and how deep."""
+    if asked is not None:
+        yield depth, asked
+        for part in asked.parts:
+            yield from asked_lines(part, depth + 1)
+
+
+def asked_text(asked: Asked) -> str:
+    """`1 of 2 approvals from @acme/model-risk`, or how its parts hang together."""
+    if asked.parts:
+        how = "all of these" if asked.joined == "all" else "one of these"
+        return f"{how}, {asked.whom}:" if asked.whom else f"{how}:"
+    whom = f" from {asked.whom}" if asked.whom else ""
+    return f"{len(asked.approvers)} of {counted(asked.needed, 'approval')}{whom}"
+
+
+def could_help(asked: Asked) -> bool:
+    """Whether there is somebody to name who could give what a requirement itself still needs."""
+    return bool(asked.missing and asked.could_approve and not asked.parts)
+
+
+def is_simple(rule: RuleResult) -> bool:
+    """Whether a rule asks for one thing, so that who could give it is said of the rule as a whole."""
+    return rule.asked is None or not rule.asked.parts
+
+
+NOBODY_ELSE = "nobody else could approve: give somebody the permission that the rule asks for"
+
+
+def glass_text(evaluation: Evaluation) -> str:
+    """What breaking the glass did, or still takes; empty where nobody asked for it."""
+    emergency = evaluation.emergency
+    if emergency is None:
+        return ""
+    if evaluation.break_glass:
+        return f"the glass was broken by {', '.join(emergency.approvers)}: {evaluation.break_glass}"
+    if emergency.state == "approved":
+        if evaluation.approved:
+            return "the glass need not be broken: the rules hold"
+        return "the glass may be broken, but something stands in the way that this does not override"
+    could = f"; could approve: {', '.join(emergency.could_approve[:_PEOPLE])}" if emergency.could_approve else ""
+    reasons = "".join(f"; {reason}" for reason in emergency.reasons)
+    return f"breaking the glass is {emergency.state}, {count_text(emergency)}{reasons}{could}"
+
+
+def explained_text(result: ExplainResult) -> str:
+    """What is explained."""
+    change = result.change
+    target = f"version {change.after}" if isinstance(change.after, int) else "nothing"
+    return f"Moving {change.slot} of {change.model} to {target} is a {change.kind}"
+
+
+def supposing_text(result: ApprovalsResult) -> str:
+    """That the answer is about what is not."""
+    return f"Supposing that {', '.join(result.supposing)}. Nothing of it happened, and nothing was posted."
+
+
+def broken_text(period: PeriodText) -> str:
+    """That the rules were passed by when a version came into a slot."""
+    return f"the glass was broken for {period.version} of {period.since}, #{period.pull_request}: {period.break_glass}"
+
+
+def tests_count(result: PolicyTestResult) -> str:
+    """How many tests there are, and how many say something else."""
+    differing = sum(one.differs for one in result.outcomes)
+    tests = counted(len(result.outcomes), "test")
+    if result.findings:
+        return f"{tests}, {differing} failed, and files that cannot be read: correct them first."
+    if not result.outcomes:
+        return "No test was found: name a file of tests."
+    if differing:
+        return f"{tests}, {differing} failed. Correct the policy, or what the test expects."
+    return f"{tests}, all as expected."
 
 
 def count_text(rule: RuleResult) -> str:
@@ -179,6 +267,7 @@ class PeriodText:
     kind: str
     pull_request: int | None
     approvers: tuple[str, ...]
+    break_glass: str
 
 
 def period_text(period: Period) -> PeriodText:
@@ -192,6 +281,7 @@ def period_text(period: Period) -> PeriodText:
         kind="found" if period.adopted else period.kind or MISSING,
         pull_request=mandate.pull_request if mandate else None,
         approvers=mandate.approvers if mandate else (),
+        break_glass=mandate.break_glass if mandate else "",
     )
 
 

@@ -12,10 +12,12 @@ from bot.core.results import (
     DriftResult,
     EvidenceResult,
     ExperimentResult,
+    ExplainResult,
     HistoryResult,
     ImportResult,
     InitResult,
     PlanResult,
+    PolicyTestResult,
     ProposeResult,
     RollbackResult,
     ValidateResult,
@@ -32,10 +34,12 @@ Result: TypeAlias = (
     | DriftResult
     | EvidenceResult
     | ExperimentResult
+    | ExplainResult
     | HistoryResult
     | ImportResult
     | InitResult
     | PlanResult
+    | PolicyTestResult
     | ProposeResult
     | RollbackResult
     | ValidateResult

@@ -5,7 +5,7 @@ summary of more than 1 MiB, and `--format json` has everything.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import singledispatch
 from typing import Any, Final
 
@@ -21,11 +21,13 @@ from bot.core.results import (
     DriftResult,
     EvidenceResult,
     ExperimentResult,
+    ExplainResult,
     HistoryResult,
     ImportResult,
     InitResult,
     Opened,
     PlanResult,
+    PolicyTestResult,
     ProposeResult,
     RollbackResult,
     Skipped,
@@ -35,7 +37,7 @@ from bot.core.results import (
 from bot.core.rollback import RollbackCase
 from bot.views import answers, comparisons, drift, importing, rollback, words
 from bot.views.escape import Markdown, cell, joined, link, prose, reference
-from bot.views.markdown import LINES, PATH, PEOPLE, capped, comparison_table, filled, other_row, people
+from bot.views.markdown import BODY_BUDGET, LINES, PATH, PEOPLE, capped, comparison_table, filled, other_row, people
 
 _ROWS: Final = 50
 _TABLES: Final = 10
@@ -145,7 +147,44 @@ def pull_link(pull: PullRequest | None) -> Markdown | str:
 @summarised.register
 def _(result: ApprovalsResult) -> str:
     found = zip(result.pulls, result.evaluations, strict=True)
-    return filled("approvals.md.j2", evaluations=[_evaluation(pull, evaluation) for pull, evaluation in found])
+    supposing = answers.supposing_text(result) if result.supposing else ""
+    evaluations = [_evaluation(pull, evaluation) for pull, evaluation in found]
+    return filled("approvals.md.j2", evaluations=evaluations, supposing=supposing, nobody_else=answers.NOBODY_ELSE)
+
+
+def approvals_comment(pull: PullRequest, evaluation: Evaluation) -> str:
+    """What is written below a pull request: the same as in the job summary; of what is too long for GitHub the end."""
+    whole = summarised(ApprovalsResult((pull,), (evaluation,)))
+    if len(whole) <= BODY_BUDGET:
+        return whole
+    few = replace(evaluation, rules=(), blockers=evaluation.blockers[:1], discarded=(), weakens=(), emergency=None)
+    return f"{summarised(ApprovalsResult((pull,), (few,)))}\n{_TOO_LONG}\n"
+
+
+_TOO_LONG: Final = "The whole is too long for a comment: see the job summary, or run `stagewright approvals`."
+
+
+@summarised.register
+def _(result: ExplainResult) -> str:
+    return filled(
+        "explain.md.j2",
+        what=answers.explained_text(result),
+        policy=words.short_sha(result.policy_commit),
+        rules=[_rule(rule) for rule in result.needs.rules],
+        path=PATH,
+        **_capped(blockers=(*result.needs.ungoverned, *result.frozen), findings=result.findings),
+    )
+
+
+@summarised.register
+def _(result: PolicyTestResult) -> str:
+    failed = [
+        {"place": f"{one.file}:{one.line}", "name": one.name, "lines": one.difference}
+        for one in result.outcomes
+        if one.differs
+    ]
+    count = answers.tests_count(result)
+    return filled("policy-test.md.j2", count=count, path=PATH, **_capped(failed=failed, findings=result.findings))
 
 
 def _evaluation(pull: PullRequest, evaluation: Evaluation) -> dict[str, object]:
@@ -158,7 +197,8 @@ def _evaluation(pull: PullRequest, evaluation: Evaluation) -> dict[str, object]:
         "requester": evaluation.requester or "",
         "rules": [_rule(rule) for rule in evaluation.rules],
         "next": answers.next_step(evaluation),
-        **_capped(blockers=evaluation.blockers, discarded=evaluation.discarded),
+        "glass": answers.glass_text(evaluation),
+        **_capped(blockers=evaluation.blockers, discarded=evaluation.discarded, weakens=evaluation.weakens),
     }
 
 
@@ -166,11 +206,22 @@ def _rule(rule: RuleResult) -> dict[str, object]:
     return {
         "name": rule.name,
         "state": rule.state,
-        "count": answers.count_text(rule),
+        "line": answers.rule_line(rule),
+        "reasons": rule.reasons,
+        "is_simple": answers.is_simple(rule),
+        "asked": [
+            {
+                "indent": Markdown("    " * depth),
+                "text": answers.asked_text(asked),
+                "could": people(asked.could_approve) if depth and answers.could_help(asked) else "",
+            }
+            for depth, asked in answers.asked_lines(rule.asked)
+        ],
         "governs": joined([prose(text, PATH) for text in rule.governs[:PEOPLE]]),
         "more_governs": max(0, len(rule.governs) - PEOPLE),
         "approvers": people(rule.approvers),
         "could": people(rule.could_approve) if rule.missing else "",
+        "missing": rule.missing,
     }
 
 
@@ -249,8 +300,11 @@ def _(result: DriftResult) -> str:
 
 @summarised.register
 def _(result: HistoryResult) -> str:
-    periods = [_period(period, answers.period_text(period)) for period in result.periods]
-    return filled("history.md.j2", at=result.at or "", nothing=answers.no_history(result), **_capped(periods=periods))
+    texts = [answers.period_text(period) for period in result.periods]
+    periods = [_period(period, text) for period, text in zip(result.periods, texts, strict=True)]
+    broken = [answers.broken_text(text) for text in texts if text.break_glass]
+    nothing = answers.no_history(result)
+    return filled("history.md.j2", at=result.at or "", nothing=nothing, **_capped(periods=periods, broken=broken))
 
 
 def _period(period: Period, text: answers.PeriodText) -> dict[str, object]:

@@ -20,11 +20,13 @@ from bot.core.results import (
     DriftResult,
     EvidenceResult,
     ExperimentResult,
+    ExplainResult,
     HistoryResult,
     ImportResult,
     InitResult,
     Opened,
     PlanResult,
+    PolicyTestResult,
     ProposeResult,
     RollbackResult,
     Skipped,
@@ -229,6 +231,8 @@ def _would_open(outcome: Opened) -> Iterator[str]:
 
 @_lines.register
 def _(result: ApprovalsResult) -> Iterator[str]:
+    if result.supposing:
+        yield from wrapped(answers.supposing_text(result))
     if not result.pulls:
         yield "No open pull request was found: there is nothing to approve."
     for number, (pull, evaluation) in enumerate(zip(result.pulls, result.evaluations, strict=True)):
@@ -252,12 +256,15 @@ def _evaluation(pull: PullRequest, evaluation: Evaluation) -> Iterator[str]:
 def _branches(evaluation: Evaluation) -> Iterator[tuple[str, tuple[str, ...]]]:
     """Each line of the tree, with the lines below it."""
     for rule in evaluation.rules:
-        count = "" if rule.state == "not applicable" else f", {answers.count_text(rule)}"
-        yield f"rule {rule.name}: {rule.state}{count}", tuple(_twigs(rule))
+        yield f"rule {rule.name}: {answers.rule_line(rule)}", tuple(_twigs(rule))
     for blocker in evaluation.blockers:
         yield f"blocks: {blocker}", ()
     for review in evaluation.discarded:
         yield f"does not count: {review.state} by {review.reviewer}: {review.reason}", ()
+    if glass := answers.glass_text(evaluation):
+        yield glass, ()
+    for weakness in evaluation.weakens:
+        yield f"weakens the policy: {weakness}", ()
     if evaluation.requester:
         yield f"asked for by {evaluation.requester}", ()
     yield f"head {evaluation.head_sha}", ()
@@ -267,12 +274,43 @@ def _branches(evaluation: Evaluation) -> Iterator[tuple[str, tuple[str, ...]]]:
 def _twigs(rule: RuleResult) -> Iterator[str]:
     if rule.governs:
         yield f"governs {', '.join(rule.governs)}"
+    if rule.governs:
+        yield from rule.reasons
+    for depth, asked in answers.asked_lines(rule.asked):
+        could = f"; could approve: {', '.join(asked.could_approve)}" if depth and answers.could_help(asked) else ""
+        yield f"{'·' * depth} {answers.asked_text(asked)}{could}"
     if rule.approvers:
         yield f"approved by {', '.join(rule.approvers)}"
-    if rule.missing and rule.could_approve:
+    if rule.missing and rule.could_approve and answers.is_simple(rule):
         yield f"could approve: {', '.join(rule.could_approve)}"
-    elif rule.missing and rule.state == "pending":
-        yield "nobody else could approve: give somebody the permission that the rule asks for"
+    elif rule.missing and not rule.could_approve:
+        yield answers.NOBODY_ELSE
+
+
+@_lines.register
+def _(result: ExplainResult) -> Iterator[str]:
+    yield from wrapped(f"{answers.explained_text(result)}.", hanging="  ")
+    for rule in result.needs.rules:
+        yield from wrapped(f"rule {rule.name}: {words.counted(rule.missing, 'approval')}", "  ", "    ")
+        for twig in _twigs(rule):
+            yield from wrapped(twig, "    ", "      ")
+    for problem in (*result.needs.ungoverned, *result.frozen):
+        yield from wrapped(f"blocks: {problem}", "  ", "    ")
+    for finding in result.findings:
+        yield from wrapped(_finding(finding), hanging="    ")
+    yield from wrapped(f"By {APPROVAL_POLICY} at {words.short_sha(result.policy_commit)}.")
+
+
+@_lines.register
+def _(result: PolicyTestResult) -> Iterator[str]:
+    for finding in result.findings:
+        yield from wrapped(_finding(finding), hanging="    ")
+    for one in result.outcomes:
+        if one.differs:
+            yield from wrapped(f"{one.file}:{one.line}: {one.name}", hanging="    ")
+            for line in one.difference:
+                yield from wrapped(line.lstrip(), "    " + line[: len(line) - len(line.lstrip())], "        ")
+    yield from wrapped(answers.tests_count(result))
 
 
 @_lines.register
@@ -451,7 +489,10 @@ def _(result: HistoryResult) -> Iterator[str]:
     for (model, slot), periods in groupby(texts, key=lambda period: (period.model, period.slot)):
         yield from wrapped(f"{exact(model)} {slot}")
         header = ("Version", "From (UTC)", "To", "Kind", "Pull", "Approved by")
-        yield from columns(header, [_period(period) for period in periods], "  ")
+        of_slot = list(periods)
+        yield from columns(header, [_period(period) for period in of_slot], "  ")
+        for period in filter(lambda period: period.break_glass, of_slot):
+            yield from wrapped(answers.broken_text(period), "  ", "    ")
 
 
 def _period(period: answers.PeriodText) -> tuple[str, ...]:

@@ -357,6 +357,28 @@ class TestFetching:
         assert clone.git("for-each-ref", "refs/heads", "refs/remotes", "refs/tags") == before
         assert not (clone.directory / ".git/FETCH_HEAD").read_text().count(newest)
 
+    def test_the_log_is_fetched_as_it_is_now_and_forgotten_when_it_is_gone(
+        self, remote: Repository, clone: Repository
+    ) -> None:
+        with GitTree(clone.directory) as tree:
+            log = GitAuditLog(clone.directory, tree=tree)
+            assert log.read() is None
+            for text in ("a\n", "a\nb\n"):
+                head = remote.commit({"2026-11.jsonl": text})
+                remote.git("branch", "--force", "audit-log")
+                assert log.read() == LogContent(head, (LogSegment("2026-11.jsonl", text.encode()),))
+            clone.git("branch", "audit-log")
+            remote.git("branch", "--delete", "--force", "audit-log")
+            remote.git("branch", "audit-log-of-old")
+            assert log.read() is None, "neither the local branch nor one that is called alike"
+
+    def test_without_a_remote_the_log_is_the_local_branch(self, repository: Repository) -> None:
+        head = repository.commit({"2026-11.jsonl": "a\n"})
+        repository.git("branch", "audit-log")
+        with GitTree(repository.directory) as tree:
+            found = GitAuditLog(repository.directory, tree=tree).read()
+        assert found == LogContent(head, (LogSegment("2026-11.jsonl", b"a\n"),))
+
     def test_without_a_remote_the_local_branch_counts(self, repository: Repository) -> None:
         commit = repository.commit({"a": "1"})
         with GitTree(repository.directory) as tree:

@@ -123,7 +123,7 @@ class TestTheTable:
 
     def test_every_call_names_a_permission_of_githubs(self) -> None:
         named = {name: call for name, call in vars(calls).items() if isinstance(call, calls.Call)}
-        keys = {"contents", "issues", "metadata", "pull-requests", "statuses"}
+        keys = {"contents", "issues", "members", "metadata", "pull-requests", "statuses"}
         assert len(named) >= 20
         for name, call in named.items():
             assert call.permission.key in keys, name
@@ -270,7 +270,7 @@ class TestMalformedAnswers:
         assert len(mock.calls) == 1
 
     def test_at_250_commits_the_rest_is_hidden(self, mock: responses.RequestsMock, pulls: GitHubPullRequests) -> None:
-        commit = {"sha": SHA, "commit": {"message": "m"}, "author": None, "committer": {}}
+        commit = {"sha": SHA, "commit": {"message": "m", "committer": None}, "author": None, "committer": {}}
         mock.get(f"{ROOT}/pulls/1/commits", json=[commit] * 249)
         mock.get(f"{ROOT}/pulls/2/commits", json=[commit] * 250)
         assert len(pulls.commits(1)) == 249

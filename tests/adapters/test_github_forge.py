@@ -19,7 +19,7 @@ import responses
 from bot.adapters.git_tree import GitTree
 from bot.adapters.github import GitHubAuditLog, GitHubPullRequests, Pace
 from bot.core.log import LogContent, LogSegment
-from bot.core.pulls import UNMADE, NewPull
+from bot.core.pulls import UNMADE, NewPull, Team
 from bot.errors import ForgeForbidden, ForgeUnavailable, LogMoved
 from bot.sandbox.forge import Forge
 from tests.adapters.git_repository import Repository
@@ -270,6 +270,32 @@ class TestReading:
             assert pulls.permissions()["alice"] == "write"
             pulls.post_status(pull.head_sha, "stagewright/approvals: main", "success", "2 of 2", "")
         assert sum(asked().values()) == len(asked()) == 5
+
+    def test_the_members_of_teams_take_a_request_each(self, forge: Forge, contract: Contract) -> None:
+        forge.add_team("model-risk", "bob", "carol")
+        forge.add_team("empty")
+        token = forge.issue_token(APP, {"metadata": "read", "members": "read"})
+        pulls = GitHubPullRequests(token, forge.repository, forge.api_url, pace=FAST)
+        with counting(contract) as asked:
+            found = pulls.teams(["acme/model-risk", "acme/empty", "acme/empty"])
+        assert found == {
+            "acme/empty": Team("acme/empty"),
+            "acme/model-risk": Team("acme/model-risk", frozenset({"bob", "carol"})),
+        }
+        assert sum(asked().values()) == 2
+
+    def test_a_team_that_does_not_exist_is_told_from_one_that_may_not_be_read(self, forge: Forge) -> None:
+        forge.add_team("model-risk", "bob")
+        reader = forge.issue_token(APP, {"metadata": "read", "members": "read"})
+        (absent,) = GitHubPullRequests(reader, forge.repository, forge.api_url, pace=FAST).teams(["acme/risk"]).values()
+        assert absent.problem == "the team @acme/risk does not exist; correct its name in the policy"
+        nobody = forge.issue_token(APP, {"metadata": "read"})
+        for name in ("acme/model-risk", "acme/risk"):
+            (hidden,) = GitHubPullRequests(nobody, forge.repository, forge.api_url, pace=FAST).teams([name]).values()
+            assert hidden.members == frozenset()
+            assert 'lacks the permission "Members: read" of the organization acme' in hidden.problem
+            assert "Organization permissions > Members: Read-only" in hidden.problem
+            assert "GITHUB_TOKEN can never have it" in hidden.problem
 
     def test_what_is_not_there(self, forge: Forge) -> None:
         pulls = pulls_of(forge)

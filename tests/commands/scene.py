@@ -281,6 +281,7 @@ class ReadOnlyPullRequests(FakePullRequests):
         super().__init__(pulls.tree, pulls.people)
         self.pulls = pulls.pulls
         self._reviews = pulls._reviews
+        self._retargeted = pulls._retargeted
         self._associated = pulls._associated
         self.before_write = _refuse
 

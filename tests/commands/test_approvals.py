@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 
 from bot.commands.approvals import (
+    Asking,
+    Posting,
     Queued,
     approvals_of_head,
     approvals_of_number,
@@ -25,7 +27,12 @@ CONTEXT = "stagewright/approvals: main"
 
 
 def ask(scene: Scene, number: int, *, post: bool = True) -> ApprovalsResult:
-    return approvals_of_number(scene.pulls, scene.tree, ReadOnlyLog(scene.log), number, post=post, run_url=RUN_URL)
+    return approvals_of_number(asking(scene, post=post), number)
+
+
+def asking(scene: Scene, *, post: bool = True) -> Asking:
+    posting = Posting(RUN_URL, lambda pull, evaluation: f"#{pull.number}: {evaluation.summary}") if post else None
+    return Asking(scene.pulls, scene.tree, ReadOnlyLog(scene.log), NOON, posting)
 
 
 def last_status(scene: Scene) -> Status:
@@ -108,7 +115,7 @@ class TestSeveralPullRequestsOnOneHead:
     def test_the_head_alone_is_enough(self) -> None:
         scene = self.two()
         head = scene.pulls.pulls[12].head_sha
-        result = approvals_of_head(scene.pulls, scene.tree, scene.log, head, post=True, run_url=RUN_URL)
+        result = approvals_of_head(asking(scene), head)
         assert len(result.evaluations) == 2
         assert [(status.sha, status.state) for status in scene.pulls.statuses] == [(head, "pending")]
 
@@ -116,7 +123,7 @@ class TestSeveralPullRequestsOnOneHead:
         scene = self.two()
         head = scene.pulls.pulls[12].head_sha
         scene.pulls = ReadOnlyPullRequests(scene.pulls)
-        result = approvals_of_head(scene.pulls, scene.tree, scene.log, head, post=False, run_url=RUN_URL)
+        result = approvals_of_head(asking(scene, post=False), head)
         assert len(result.evaluations) == 2
 
     def test_one_to_another_branch_has_a_context_of_its_own(self) -> None:
@@ -131,7 +138,7 @@ class TestSeveralPullRequestsOnOneHead:
         scene = Scene()
         pull = scene.pulls.open_by("alice", "edit", {"README.md": "one"})
         scene.pulls.close(11)
-        found = approvals_of_head(scene.pulls, scene.tree, scene.log, pull.head_sha, post=True, run_url="")
+        found = approvals_of_head(asking(scene), pull.head_sha)
         assert found == ApprovalsResult((), ())
         assert not scene.pulls.statuses
 
@@ -140,8 +147,7 @@ class TestMergeQueue:
     BRANCH = f"gh-readonly-queue/main/pr-11-{'c' * 40}"
 
     def queued(self, scene: Scene, *, post: bool = True) -> ApprovalsResult:
-        asked = queued(self.BRANCH, "d" * 40)
-        return approvals_of_queued(scene.pulls, scene.tree, scene.log, asked, post=post, run_url=RUN_URL)
+        return approvals_of_queued(asking(scene, post=post), queued(self.BRANCH, "d" * 40))
 
     def test_the_answer_is_posted_on_the_queue_s_commit(self) -> None:
         scene = Scene()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bot.commands.approvals import approvals_of_number
+from bot.commands.approvals import Asking, approvals_of_number
 from bot.commands.rollback import RollbackWording, open_rollback
 from bot.core.proposal import NothingToPropose
 from bot.core.pulls import PullRequest
@@ -16,7 +16,7 @@ from bot.core.rollback import AlreadyWanted, NoRollback, RollbackCase, Wish
 from bot.core.state import SetAlias, TransitionStage
 from bot.errors import ForgeUnavailable, InvalidDocuments, LogUnavailable, Misuse
 from bot.views.rollback import rollback_body, rollback_title, rollback_why
-from tests.commands.scene import DEMAND, ReadOnlyLog, ReadOnlyPullRequests, ReadOnlyRegistry, Scene
+from tests.commands.scene import DEMAND, NOON, ReadOnlyLog, ReadOnlyPullRequests, ReadOnlyRegistry, Scene
 from tests.fakes.pull_requests import FakePullRequests
 
 WORDING = RollbackWording(rollback_title, rollback_body, rollback_why)
@@ -83,7 +83,7 @@ class Night(Scene):
         return result.outcome
 
     def approved(self, number: int) -> bool:
-        return approvals_of_number(self.pulls, self.tree, self.log, number, post=False, run_url="").approved
+        return approvals_of_number(Asking(self.pulls, self.tree, self.log, NOON), number).approved
 
     def merged(self, number: int) -> None:
         self.pulls.review(number, "bob", "carol")

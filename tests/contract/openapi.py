@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 DESCRIPTION = Path(__file__).with_name("github-openapi-subset.json")
-SHA256 = "adbf9016401f72403f3a157e9dbfdef55a7d27c5118ed2027ccb4010fa42434a"
+SHA256 = "c0127d7ef2e273ba1a0d76819066ef5be9bf1cb145ec68e41903dcfdad3c6292"
 API_ROOT = "/api/v3"
 _WITH_SLASHES = frozenset({"ref", "path", "branch", "basehead", "tree_sha", "name"})
 _COMMON_REFUSALS = frozenset({401, 403, 404, 405, 409, 422})

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from bot.core.approval import EVIDENCE_TRAILER, REQUESTER_TRAILER, PullFacts
+from bot.core.approval_policy import ApprovalPolicy
 from bot.core.audit import Chain, Draft, Entry, Event, Link, Mandate, bases, chained, record, seen
 from bot.core.canonical import digest
 from bot.core.changes import SlotChange
@@ -17,7 +18,7 @@ from bot.core.evidence import Circumstances, Evidence, freeze
 from bot.core.log import LogContent, LogSegment
 from bot.core.plan import Plan, plan
 from bot.core.pulls import PullCommit, PullRequest, Review, TreeCommit
-from bot.core.spec import ApprovalPolicy, Criterion, ModelSpec, PromotionPolicy
+from bot.core.spec import Criterion, ModelSpec, PromotionPolicy
 from bot.core.state import (
     ChangeKind,
     Dataset,
@@ -302,6 +303,7 @@ def commit(author: str | None = BOT, message: str = "Promote churn 4", **changes
         "committer": author,
         "verified": author == BOT,
         "message": message,
+        "committed_at": NOON.replace(hour=10),
     }
     return PullCommit(**{**usual, **changes})
 
@@ -345,6 +347,7 @@ def facts(**changes: Any) -> PullFacts:
         evidence=files,
         unreadable=(),
         policy_commit=BASE,
+        at=NOON,
     )
     return replace(usual, **changes)
 

@@ -22,10 +22,10 @@ from bot.core.approval import (
     requester,
     requirements,
 )
+from bot.core.approval_policy import ApprovalPolicy, When
 from bot.core.canonical import digest
 from bot.core.changes import SlotChange
 from bot.core.pulls import PullCommit, Review
-from bot.core.spec import ApprovalPolicy, When
 from tests.core.builders import (
     BASE,
     BOT,

@@ -27,6 +27,7 @@ from bot.core.audit import (
     held,
     identity,
     open_intents,
+    policies_that_judged,
     read_chain,
     record,
     seen,
@@ -689,3 +690,13 @@ def test_the_draft_of_an_entry_is_all_that_it_says_but_its_place() -> None:
     assert (changed.event, changed.intended, changed.reason, changed.after) == ("applied", 1, "forced", entry.after)
     with pytest.raises(ValidationError):
         entry.draft(event="done")
+
+
+def test_the_policies_that_judged_are_the_newest_and_not_many() -> None:
+    known = entries(
+        adopted(after=made(1)),
+        *(applied(after=made(2), mandate=mandate(policy_commit=f"{number:040x}")) for number in range(12)),
+        applied(after=made(3), mandate=mandate(policy_commit=f"{11:040x}")),
+    )
+    assert policies_that_judged(known) == tuple(f"{number:040x}" for number in range(11, 1, -1))
+    assert policies_that_judged(known[:2]) == ()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bot.core.approval_policy import ApprovalPolicy
 from bot.core.checks import (
     Path,
     Problem,
@@ -15,7 +16,7 @@ from bot.core.checks import (
     unsupported_slots,
     weaker_than_policy,
 )
-from bot.core.spec import ApprovalPolicy, ModelSpec, PromotionPolicy
+from bot.core.spec import ModelSpec, PromotionPolicy
 from bot.core.state import Capabilities
 
 CRITERION = {"metric": "a", "goal": "maximize", "min_gain": 0}
@@ -266,6 +267,39 @@ def test_16_a_rule_for_a_model_that_is_not_there() -> None:
 def test_16_nothing_is_said_without_models_or_of_paths() -> None:
     assert idle_rules(governing(slots=("Prodution",)), []) == ()
     assert idle_rules(governing(paths=("no/**",)), [model()]) == ()
+
+
+def test_13_a_rule_for_an_owner_or_a_risk_that_no_model_has() -> None:
+    models = [model(owners=("@acme/churn",), risk="low")]
+    unmatched = idle_rules(governing(owners=("@ACME/Churn", "@acme/chrun"), risk=("low", "high")), models)
+    assert [(problem.code, problem.path[-2:]) for problem in unmatched] == [
+        ("rule-for-no-owner", ("owners", 1)),
+        ("rule-for-no-risk", ("risk", 1)),
+    ]
+    assert "Did you mean '@acme/churn'?" in unmatched[0].fix
+    assert idle_rules(governing(risk=("high",)), [*models, model()]) == (), "a model without a risk falls under all"
+
+
+@pytest.mark.parametrize("glob", ["/bot/**", "./bot/**", "../x", "bot/", "a//b", "a/../b"])
+def test_10_a_path_that_no_file_has(glob: str) -> None:
+    (problem,) = problems_of_approvals(governing(paths=("**", glob)))
+    assert (problem.code, problem.path) == ("rule-for-no-path", ("rules", 0, "when", "paths", 1))
+
+
+def test_10_owners_need_a_default() -> None:
+    by = governing(paths=("**",))
+    asks = by.rules[0].model_copy(update={"require": by.rules[0].require.model_copy(update={"owners": True})})
+    owned = by.model_copy(update={"rules": (asks,)})
+    (problem,) = problems_of_approvals(owned)
+    assert (problem.code, problem.path) == ("no-default-owners", ("rules", 0, "require"))
+    assert problems_of_approvals(owned.model_copy(update={"default_owners": ("@ana",)})) == ()
+
+
+def test_9_users_beside_a_team_need_not_suffice_alone() -> None:
+    by = governing(paths=("**",))
+    require = by.rules[0].require.model_copy(update={"users": ("ana",), "teams": ("@a/b",), "approvals": 2})
+    rule = by.rules[0].model_copy(update={"require": require})
+    assert problems_of_approvals(by.model_copy(update={"rules": (rule,)})) == ()
 
 
 def test_shown_text_is_short_and_on_one_line() -> None:

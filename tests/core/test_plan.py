@@ -461,6 +461,25 @@ def test_rule_9_an_intent_to_empty_a_slot() -> None:
     assert undone.resumable == {PRODUCTION: intent}
 
 
+def test_rule_9_an_intent_to_empty_a_slot_that_nobody_manages_any_more() -> None:
+    """Not managed is something else than empty: nothing is resumed for a slot that Git let go."""
+    intent = entries(intended(before=V3, after=None, kind="demotion"))[1]
+    (settled,) = settle({PRODUCTION: intent}, holding({3: "Production"}), {}).settled
+    assert (settled.event, settled.reason) == ("failed", "interrupted before it was written, and Git has moved on")
+
+
+def test_rule_9_an_intent_is_resumed_from_what_it_found() -> None:
+    """The log's base is older than what the intent was made for, and the registry holds neither."""
+    told = entries(adopted(after=V3), intended(before=V5, after=V4))
+    actual = holding({4: "None", 5: "Production"})
+    resumed = planned(spec({"Production": 4}), actual, told, {PRODUCTION: told[2]})
+    assert one(resumed) == Change(PRODUCTION, V5, V4, "promotion", resumes=told[2])
+    back = entries(adopted(after=V4), adopted(after=V3), intended(before=V5, after=V4, kind="rollback"))
+    assert one(planned(spec({"Production": 4}), actual, back, {PRODUCTION: back[3]})) == Change(
+        PRODUCTION, V5, V4, "rollback", resumes=back[3]
+    )
+
+
 def test_rule_9_an_intent_to_fill_an_empty_slot() -> None:
     told = entries(intended(after=V4))
     assert settle({PRODUCTION: told[1]}, holding({4: "None"}), {PRODUCTION: 4}).resumable == {PRODUCTION: told[1]}
@@ -509,10 +528,35 @@ def test_rule_10_staging_takes_no_version_out_of_an_unmanaged_production(staging
     found = planned(spec({"Staging": 3}, {"candidate": {"follows": "Staging"}}), actual, log)
     refusal = by_key(found)[STAGING]
     assert isinstance(refusal, Refusal)
-    assert refusal.guard == "empties-production"
-    assert (refusal.after, refusal.kind) == (V3, "promotion")
-    assert guards(found)[(MODEL, "candidate")] == "hangs-on-refused"
+    assert refusal == Refusal(
+        STAGING,
+        "empties-production",
+        "version 3 is in Production, which churn's file does not manage: moving it empties that",
+        "Manage Production in the model's file first, with the version that it should hold or null.",
+        before=V4 if staging else None,
+        after=V3,
+        kind="promotion",
+    )
+    follower = (MODEL, "candidate")
+    assert by_key(found)[follower] == Refusal(
+        follower,
+        "hangs-on-refused",
+        "it moves together with Staging, which is refused",
+        "See Staging.",
+        after=V3,
+        kind="promotion",
+    )
     assert found.changes == ()
+
+
+def test_rule_10_whatever_comes_before_it() -> None:
+    """Every slot is looked at, not only those before the first that is none of the rule's business."""
+    first = identity(3, "a"), identity(4, "a")
+    log = entries(adopted(("a", "Production"), first[0]), adopted(STAGING, None))
+    actual = registry(registered({3: "Production", 4: "None"}, model="a"), registered({3: "Production"}))
+    found = planned(specs(spec({"Production": 4}, name="a"), spec({"Staging": 3})), actual, log)
+    assert guards(found) == {STAGING: "empties-production"}
+    assert [change.key for change in found.changes] == [("a", "Production")]
 
 
 def test_rule_10_nor_out_of_one_that_the_same_edit_stops_managing() -> None:

@@ -9,7 +9,9 @@ from typing import Any, Literal
 import pytest
 
 from bot.core.adoption import AdoptionFacts, adopting
-from bot.core.approval import Evaluation, evaluate
+from bot.core.approval import Evaluation, Requirements, RuleResult, evaluate
+from bot.core.approval.rehearsal import Rehearsal
+from bot.core.changes import SlotChange
 from bot.core.comparison import Verdict
 from bot.core.drift import Drift, DriftReport
 from bot.core.evidence import decided_again
@@ -24,8 +26,10 @@ from bot.core.results import (
     DriftResult,
     EvidenceResult,
     ExperimentResult,
+    ExplainResult,
     Place,
     PlanResult,
+    PolicyTestResult,
     ValidateResult,
 )
 from bot.core.state import RegistryState, SlotKey, Write
@@ -33,6 +37,7 @@ from bot.errors import Finding
 from tests.core.builders import (
     CHAMPION,
     CRITERIA,
+    HEAD,
     NOON,
     PRODUCTION,
     PROMOTION_POLICY,
@@ -199,3 +204,24 @@ def test_an_experiment_has_a_winner_when_a_run_is_better() -> None:
 
     assert result("reject", "promote", None).has_winner
     assert not result("reject", "inconclusive", "incomparable", None).has_winner
+
+
+def test_a_change_is_impossible_where_nobody_could_approve_it() -> None:
+    change = SlotChange("churn", "Production", 3, 4, "promotion")
+    pending = RuleResult("one", "pending", ("it",), 1, (), ("ana",))
+    blocked = replace(pending, state="blocked")
+
+    def impossible(*rules: RuleResult, ungoverned: tuple[str, ...] = ()) -> bool:
+        return ExplainResult(change, HEAD, Requirements(rules, ungoverned), (), ()).is_impossible
+
+    assert not impossible(pending)
+    assert impossible(pending, blocked)
+    assert impossible(pending, ungoverned=("no rule governs it",))
+
+
+def test_tests_of_a_policy_pass_when_all_are_as_expected_and_there_is_one() -> None:
+    fine = Rehearsal("a.yaml", 1, "fine", evaluation("ana"), ())
+    assert PolicyTestResult((fine,), ()).passed
+    assert not PolicyTestResult((), ()).passed
+    assert not PolicyTestResult((fine, replace(fine, difference=("- a", "+ b"))), ()).passed
+    assert not PolicyTestResult((fine,), (finding("error"),)).passed

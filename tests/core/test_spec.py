@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from bot.core.approval_policy import ApprovalPolicy, When
 from bot.core.spec import (
-    ApprovalPolicy,
     AuditAnchor,
     Criterion,
     EligibilityRules,
@@ -29,7 +29,6 @@ from bot.core.spec import (
     NoisePolicy,
     Promotion,
     PromotionPolicy,
-    When,
     WithAlias,
     WithTags,
     desired_state,

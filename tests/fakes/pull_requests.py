@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from bot.core.pulls import NewPull, PullCommit, PullRequest, Review
+from bot.core.pulls import NewPull, PullCommit, PullRequest, Review, Team
 from tests.fakes.tree import FakeTree
 
 BOT = "stagewright[bot]"
 PEOPLE = {"alice": "write", "bob": "write", "carol": "write", "dave": "write", "eve": "read"}
+
+NO_TEAM = "the members of the team cannot be read"
 
 MergeMethod = Literal["merge", "squash", "rebase"]
 
@@ -31,6 +33,7 @@ class Status:
 class FakePullRequests:
     """Implements PullRequests. `opened`, `statuses` and `comments` record what the program did; `comments` by number.
 
+    `members` are those of the teams that the token may read, `asked_teams` the teams that were asked for.
     `before_write` is called with the name of each writing method before it does anything, and may raise.
     What people do (`open_by`, `review`, `merge`, `close`) is done at once and is not recorded.
     """
@@ -38,6 +41,8 @@ class FakePullRequests:
     def __init__(self, tree: FakeTree, people: Mapping[str, str] | None = None) -> None:
         self.tree = tree
         self.people = dict(people or PEOPLE)
+        self.members: dict[str, tuple[str, ...]] = {}
+        self.asked_teams: list[str] = []
         self.pulls: dict[int, PullRequest] = {}
         self.opened: list[NewPull] = []
         self.statuses: list[Status] = []
@@ -45,6 +50,7 @@ class FakePullRequests:
         self.asked_for_people = 0
         self.before_write: Callable[[str], None] | None = None
         self._reviews: dict[int, list[Review]] = defaultdict(list)
+        self._retargeted: dict[int, datetime] = {}
         self._associated: dict[str, list[int]] = defaultdict(list)
         self._now = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 
@@ -76,15 +82,27 @@ class FakePullRequests:
     def reviews(self, number: int) -> Sequence[Review]:
         return list(self._reviews[number])
 
+    def retargeted_at(self, number: int) -> datetime | None:
+        return self._retargeted.get(number)
+
     def commits(self, number: int) -> Sequence[PullCommit]:
         return [
-            PullCommit(commit.sha, commit.author, commit.committer, commit.verified, commit.message)
+            PullCommit(
+                commit.sha, commit.author, commit.committer, commit.verified, commit.message, commit.committed_at
+            )
             for commit in map(self.tree.commits.__getitem__, self._commits(self.pulls[number]))
         ]
 
     def permissions(self) -> Mapping[str, str]:
         self.asked_for_people += 1
         return dict(self.people)
+
+    def teams(self, names: Collection[str]) -> Mapping[str, Team]:
+        self.asked_teams += sorted(names)
+        return {
+            name: Team(name, frozenset(self.members[name])) if name in self.members else Team(name, problem=NO_TEAM)
+            for name in names
+        }
 
     def open_pull(self, new: NewPull) -> PullRequest:
         self._write("open_pull")
@@ -144,6 +162,13 @@ class FakePullRequests:
         self.pulls[number] = replace(pull, head_sha=sha)
         self._associate(number, [sha])
 
+    def move(self, number: int, sha: str) -> None:
+        """Point a pull request's branch at another commit, as a push of it does."""
+        pull = self.pulls[number]
+        self.tree.branches[pull.head_ref] = sha
+        self.pulls[number] = replace(pull, head_sha=sha)
+        self._associate(number, [sha])
+
     def review(
         self,
         number: int,
@@ -154,6 +179,11 @@ class FakePullRequests:
         for reviewer in reviewers:
             head = self.pulls[number].head_sha
             self._reviews[number].append(Review(reviewer, reviewer.endswith("[bot]"), state, head, self._later()))
+
+    def retarget(self, number: int, base: str) -> None:
+        """Point a pull request at another branch."""
+        self._retargeted[number] = self._later()
+        self.pulls[number] = replace(self.pulls[number], base_ref=base)
 
     def close(self, number: int) -> None:
         """Close a pull request without merging it."""

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from bot.core.approval import Scope, requirements
+from bot.core.approval_policy import ApprovalPolicy
 from bot.core.audit import Draft
 from bot.core.foresight import Standing
 from bot.core.pulls import NewPull
 from bot.core.results import RollbackResult
 from bot.core.rollback import NoRollback, Outcome, Rollback, RollbackCase, Wish, roll_back
-from bot.core.spec import ApprovalPolicy, ModelSpec
+from bot.core.spec import ModelSpec
 from bot.core.state import RegisteredModel, RegistryState
 from bot.views.rollback import rollback_body, rollback_title
 from tests.views.samples import (

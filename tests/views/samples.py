@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from bot.core.approval import EVIDENCE_TRAILER, Evaluation, PullFacts, evaluate
+from bot.core.approval import (
+    EVIDENCE_TRAILER,
+    Evaluation,
+    ModelAtBase,
+    PullFacts,
+    Scope,
+    evaluate,
+    requirements,
+)
+from bot.core.approval.rehearsal import Rehearsal
+from bot.core.approval_policy import ApprovalPolicy
 from bot.core.audit import Draft, Entry, Link, Mandate, chained, record, stamp
 from bot.core.changes import SlotChange
 from bot.core.history import Period, periods
@@ -14,10 +26,19 @@ from bot.core.importing import LeftOut, NewFile, Passed
 from bot.core.merging import MergingFacts, ProposalCase, merging, picture_path
 from bot.core.plan import Plan, plan, settle, writes
 from bot.core.proposal import NothingToPropose, Proposal, propose
-from bot.core.pulls import NewPull, PullCommit, PullRequest, Review
-from bot.core.results import ApplyResult, ApprovalsResult, ImportResult, Opened, PlanResult
-from bot.core.spec import ApprovalPolicy, ModelSpec, PromotionPolicy, desired_state
+from bot.core.pulls import NewPull, PullCommit, PullRequest, Review, Team
+from bot.core.results import (
+    ApplyResult,
+    ApprovalsResult,
+    ExplainResult,
+    ImportResult,
+    Opened,
+    PlanResult,
+    PolicyTestResult,
+)
+from bot.core.spec import ModelSpec, PromotionPolicy, desired_state
 from bot.core.state import Dataset, Identity, ModelVersion, RegisteredModel, RegistryState, Run, is_stage
+from bot.errors import Finding
 from bot.views.proposal import proposal_body, proposal_title
 
 NOON = datetime(2026, 11, 3, 12, 0, 30, tzinfo=UTC)
@@ -256,12 +277,14 @@ def review(reviewer: str, state: Any = "APPROVED", commit: str = HEAD) -> Review
     return Review(reviewer, reviewer_is_bot=False, state=state, commit_id=commit, submitted_at=NOON)
 
 
-def evaluation_of(reviews: Sequence[Review], requester: str = "ana", **changes: Any) -> Evaluation:
+def evaluation_of(
+    reviews: Sequence[Review], requester: str = "ana", policy: ApprovalPolicy | None = None, **changes: Any
+) -> Evaluation:
     """What the policy says of the pull request of `winner`, which `requester` asked the bot for."""
     evidence = winner().evidence
     trailers = f"{EVIDENCE_TRAILER}: {evidence.digest}\nStagewright-Requested-By: {requester}\n"
     message = f"Promote demand v5\n\n{trailers}"
-    commit = PullCommit(HEAD, "stagewright[bot]", "stagewright[bot]", verified=True, message=message)
+    commit = PullCommit(HEAD, "stagewright[bot]", "stagewright[bot]", verified=True, message=message, committed_at=NOON)
     known: dict[str, Any] = {
         "pull": pull_of(12),
         "reviews": tuple(reviews),
@@ -272,8 +295,9 @@ def evaluation_of(reviews: Sequence[Review], requester: str = "ana", **changes: 
         "evidence": {evidence.path: evidence.to_bytes()},
         "unreadable": (),
         "policy_commit": BASE,
+        "at": NOON,
     }
-    return evaluate(APPROVALS, PullFacts(**(known | changes)))
+    return evaluate(policy or APPROVALS, PullFacts(**(known | changes)))
 
 
 def approvals() -> ApprovalsResult:
@@ -282,6 +306,75 @@ def approvals() -> ApprovalsResult:
     blocked = evaluation_of((review("dave", "CHANGES_REQUESTED"), review("bob"), review("carol")))
     approved = evaluation_of((review("bob"), review("carol")))
     return ApprovalsResult((pull_of(12), pull_of(13), pull_of(14)), (evaluation_of(reviews), blocked, approved))
+
+
+FOUR_EYES = ApprovalPolicy.model_validate_json(
+    json.dumps(
+        {
+            "schema_version": 1,
+            "freeze": [{"name": "autumn", "zone": "Europe/Zurich", "days": {"from": "2026-11-01", "to": "2026-11-30"}}],
+            "break_glass": {"require": {"approvals": 1, "users": ["carol"]}},
+            "rules": [
+                {
+                    "name": "four eyes",
+                    "when": {"slots": ["Production"]},
+                    "distinct": True,
+                    "min_open_hours": 24,
+                    "require": {
+                        "all": [
+                            {"approvals": 1, "owners": True},
+                            {
+                                "any": [
+                                    {"approvals": 1, "teams": ["@acme/model-risk"]},
+                                    {"approvals": 2, "users": ["zoe"], "permission": "admin"},
+                                ]
+                            },
+                        ]
+                    },
+                },
+                {"name": "everything", "when": {"paths": ["**"]}, "require": {"approvals": 1}},
+            ],
+        }
+    )
+)
+RISK = "acme/model-risk"
+OWNED = {"demand": ModelAtBase(("@bob",), "high")}
+
+
+def four_eyes() -> ApprovalsResult:
+    """What a policy with all that there is says: of one supposed, one in an emergency, and one past the rules."""
+    known: dict[str, Any] = {"policy": FOUR_EYES, "models": OWNED, "teams": {RISK: Team(RISK, frozenset({"carol"}))}}
+    weakens = ("policies/approvals.yaml:4:3: Less strict: a promotion needs no evidence. [policy-weakened]",)
+    waiting = evaluation_of((review("bob"),), weakens=weakens, pull=pull_of(12, labels=("break-glass",)), **known)
+    reason = replace(review("carol"), body="Break-Glass: it returns NaN")
+    broken = evaluation_of((reason, review("bob")), pull=pull_of(13, labels=("break-glass",)), **known)
+    objected = evaluation_of((review("carol", "CHANGES_REQUESTED"),), **(known | {"teams": {}}))
+    supposing = ("bob takes back every review", "carol approves the head")
+    return ApprovalsResult((pull_of(12), pull_of(13), pull_of(14)), (waiting, broken, objected), supposing)
+
+
+def explained() -> ExplainResult:
+    """Who could approve a promotion, by a policy that too few people can meet."""
+    change = SlotChange("demand", "Production", 3, 5, "promotion")
+    problem = Team(RISK, problem="the team @acme/model-risk does not exist; correct its name in the policy")
+    scope = Scope((change,), ("models/demand.yaml",), PEOPLE, OWNED, {RISK: problem})
+    place = ("policies/approvals.yaml", 9, 5)
+    finding = Finding(*place, "too-few-people", "Found 1 who could.", "Ask for fewer.", "warning")
+    frozen = ("the freeze 'autumn' holds Production until 2026-12-01 00:00 Europe/Zurich",)
+    return ExplainResult(change, BASE, requirements(FOUR_EYES, scope, ()), frozen, (finding,))
+
+
+def policy_tested() -> PolicyTestResult:
+    """One test that holds and one that does not, and a file that is none."""
+    evaluation = evaluation_of((review("bob"),))
+    lines = ("- verdict: approved", "+ verdict: pending", "  because rule production has 1 of 2 approvals: pending")
+    place = "policies/tests/shipped.yaml"
+    finding = Finding("policies/tests/b.yaml", 1, 1, "missing-key", "The key `tests` is missing.", "Add `tests:`.")
+    outcomes = (
+        Rehearsal(place, 4, "one is too few", evaluation, ()),
+        Rehearsal(place, 9, "one is enough", evaluation, lines),
+    )
+    return PolicyTestResult(outcomes, (finding,))
 
 
 # Plans, entries of the log

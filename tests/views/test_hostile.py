@@ -31,6 +31,7 @@ from bot.views.markdown import BODY_BUDGET, apply_comment
 from bot.views.proposal import proposal_body, proposal_title
 from bot.views.render import Result, rendered
 from bot.views.rollback import rollback_body, rollback_title
+from bot.views.summary import approvals_comment
 from tests.views import drift_samples, rollback_samples, samples
 from tests.views.hostile import SITE, Rewriting, fields_with_text, types_below
 from tests.views.rendering import OURS, TOKENS, Page, page
@@ -68,11 +69,17 @@ def _adoption_body(rewriting: Rewriting) -> str:
     return adoption_body(rewriting.rewritten(drift_samples.never_there()), rewriting.rewritten(samples.REGISTRY))
 
 
+def _approvals_comment(rewriting: Rewriting) -> str:
+    result = rewriting.rewritten(samples.four_eyes())
+    return approvals_comment(result.pulls[0], result.evaluations[0])
+
+
 BODIES: Bodies = {
     "proposal_body": _proposal_body,
     "apply_comment": _apply_comment,
     "rollback_body": _rollback_body,
     "adoption_body": _adoption_body,
+    "approvals_comment": _approvals_comment,
     "issue_body": lambda rewriting: issue_body(rewriting.rewritten(drift_samples.found())),
 }
 """What is posted to GitHub as Markdown, by the name of the function in `bot.views` that writes it."""

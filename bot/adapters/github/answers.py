@@ -140,6 +140,7 @@ class SubmittedReview(_Answer):
     state: Literal["APPROVED", "CHANGES_REQUESTED", "COMMENTED", "DISMISSED"]
     commit_id: Sha | None
     submitted_at: Time
+    body: str | None = None
 
     def value(self) -> Review:
         """In our words."""
@@ -149,6 +150,7 @@ class SubmittedReview(_Answer):
             state=self.state,
             commit_id=self.commit_id,
             submitted_at=self.submitted_at,
+            body=self.body or "",
         )
 
 
@@ -162,16 +164,35 @@ class ListedReview(RootModel[SubmittedReview | PendingReview]):
     """A review in a list."""
 
 
+class HistoryEvent(_Answer):
+    """Something that happened to an issue or a pull request."""
+
+    event: str
+    created_at: Time
+
+    @property
+    def changes_the_base(self) -> bool:
+        """Whether a pull request was pointed at another branch, by a person or since its base branch was deleted."""
+        return self.event in ("base_ref_changed", "automatic_base_change_succeeded")
+
+
 class Verification(_Answer):
     """What GitHub says of a commit's signature."""
 
     verified: bool
 
 
+class GitUser(_Answer):
+    """Who made a commit, and when, as git says."""
+
+    date: Time | None = None
+
+
 class CommitText(_Answer):
     """What git says of a commit."""
 
     message: str
+    committer: GitUser | None
     verification: Verification | None = None
 
 
@@ -190,6 +211,7 @@ class ListedCommit(_Answer):
             author=self.author.login if isinstance(self.author, User) else None,
             committer=self.committer.login if isinstance(self.committer, User) else None,
             verified=self.commit.verification is not None and self.commit.verification.verified,
+            committed_at=self.commit.committer.date if self.commit.committer else None,
             message=self.commit.message,
         )
 
@@ -215,6 +237,12 @@ class Collaborator(User):
         held = self.permissions
         rights = {"admin": held.admin, "maintain": held.maintain, "write": held.push, "triage": held.triage}
         return next((role for role, has in (rights | {"read": held.pull}).items() if has), None)
+
+
+class ListedTeam(_Answer):
+    """A team of an organization."""
+
+    slug: str
 
 
 class Comment(_Answer):

@@ -8,11 +8,12 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """A repository permission of a GitHub App or a fine-grained token; `key` is its name under `permissions:`."""
+    """A permission of a GitHub App or a fine-grained token; `key` is its name under `permissions:`."""
 
     name: str
     key: str
     level: Literal["read", "write"]
+    of: Literal["Repository", "Organization"] = "Repository"
 
     def __str__(self) -> str:
         return f"{self.name}: {self.level}"
@@ -21,7 +22,9 @@ class Permission:
     def grant(self) -> str:
         """What to do so that a token has it."""
         access = "Read and write" if self.level == "write" else "Read-only"
-        app = f'grant the App "Repository permissions > {self.name}: {access}" and accept it in the installation'
+        app = f'grant the App "{self.of} permissions > {self.name}: {access}" and accept it in the installation'
+        if self.of == "Organization":
+            return f"For a GitHub App token, {app}; GITHUB_TOKEN can never have it; a user's token needs read:org."
         if self.key == "metadata":
             return f"For a GitHub App token, {app}; a user's token needs write access to the repository."
         job = f"`permissions: {{{self.key}: {self.level}}}`"
@@ -30,7 +33,7 @@ class Permission:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One operation of the REST API. `path` is below `/repos/{owner}/{repo}`."""
+    """One operation of the REST API. `path` is below `/repos/{owner}/{repo}`, unless it begins with `/orgs/`."""
 
     verb: Literal["GET", "POST", "PATCH"]
     path: str
@@ -41,6 +44,7 @@ _CONTENTS_READ = Permission("Contents", "contents", "read")
 _CONTENTS_WRITE = Permission("Contents", "contents", "write")
 _ISSUES_READ = Permission("Issues", "issues", "read")
 _ISSUES_WRITE = Permission("Issues", "issues", "write")
+_MEMBERS_READ = Permission("Members", "members", "read", "Organization")
 _METADATA_READ = Permission("Metadata", "metadata", "read")
 _PULLS_READ = Permission("Pull requests", "pull-requests", "read")
 _PULLS_WRITE = Permission("Pull requests", "pull-requests", "write")
@@ -48,12 +52,15 @@ _STATUSES_WRITE = Permission("Commit statuses", "statuses", "write")
 
 GET_REPOSITORY = Call("GET", "", _METADATA_READ)
 LIST_COLLABORATORS = Call("GET", "/collaborators", _METADATA_READ)
+LIST_TEAMS = Call("GET", "/orgs/{org}/teams", _MEMBERS_READ)
+LIST_TEAM_MEMBERS = Call("GET", "/orgs/{org}/teams/{team}/members", _MEMBERS_READ)
 
 GET_PULL = Call("GET", "/pulls/{number}", _PULLS_READ)
 LIST_PULLS = Call("GET", "/pulls", _PULLS_READ)
 LIST_PULLS_OF_COMMIT = Call("GET", "/commits/{sha}/pulls", _PULLS_READ)
 LIST_REVIEWS = Call("GET", "/pulls/{number}/reviews", _PULLS_READ)
 LIST_PULL_COMMITS = Call("GET", "/pulls/{number}/commits", _PULLS_READ)
+LIST_EVENTS = Call("GET", "/issues/{number}/events", _PULLS_READ)
 LIST_COMMENTS = Call("GET", "/issues/{number}/comments", _PULLS_READ)
 
 CREATE_PULL = Call("POST", "/pulls", _PULLS_WRITE)

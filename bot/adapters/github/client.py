@@ -32,7 +32,7 @@ from github.GithubException import (
 from pydantic import BaseModel
 
 from bot.adapters.github.answers import Repository, User
-from bot.adapters.github.calls import GET_REPOSITORY, Call
+from bot.adapters.github.calls import GET_REPOSITORY, Call, Permission
 from bot.errors import CouldNotTell, ForgeForbidden, ForgeUnavailable, Misuse
 
 _log = logging.getLogger(__name__)
@@ -147,6 +147,16 @@ class GitHubClient:
                 self._see_repository()
                 raise self._absent(call, names) from error
 
+    def pages_if_shown(self, call: Call, answer: type[_Answer], **names: str | int) -> list[_Answer] | Permission:
+        """As `pages`, or the permission that it takes, where GitHub hides the list from this token or has none."""
+        with errors_of(call, self.repository):
+            try:
+                return [answer.model_validate(element) for element in self._elements(call, {}, names)]
+            except GithubException as error:
+                if error.status not in (403, 404) or isinstance(error, RateLimitExceededException):
+                    raise
+                return call.permission
+
     def write(
         self, call: Call, answer: type[_Answer], body: Mapping[str, Any], **names: str | int
     ) -> _Answer | Declined:
@@ -178,7 +188,7 @@ class GitHubClient:
         parameters: Mapping[str, Any] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> tuple[Mapping[str, Any], Any]:
-        url = path if path.startswith(("http://", "https://")) else self._root + path
+        url = path if path.startswith(("http://", "https://", "/orgs/")) else self._root + path
         _log.debug("%s %s", call.verb, url)
         sent = dict(body) if body is not None else None
         return self._github.requester.requestJsonAndCheck(call.verb, url, dict(parameters or {}), input=sent)

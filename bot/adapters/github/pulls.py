@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Literal
 
 from bot.adapters.github import answers, calls
 from bot.adapters.github.client import Declined, GitHubClient, Pace, refuse
-from bot.core.pulls import NewPull, PullCommit, PullRequest, Review
+from bot.core.pulls import NewPull, PullCommit, PullRequest, Review, Team
 from bot.errors import ForgeUnavailable, TooMuchToRead
 
 _log = logging.getLogger(__name__)
@@ -71,6 +72,11 @@ class GitHubPullRequests:
         submitted = [review.root for review in listed if isinstance(review.root, answers.SubmittedReview)]
         return [review.value() for review in sorted(submitted, key=lambda review: (review.submitted_at, review.id))]
 
+    def retargeted_at(self, number: int) -> datetime | None:
+        """When its base branch was last changed, by whomever; None when it never was."""
+        listed = self._client.pages(calls.LIST_EVENTS, answers.HistoryEvent, number=number)
+        return max((event.created_at for event in listed if event.changes_the_base), default=None)
+
     def commits(self, number: int) -> Sequence[PullCommit]:
         """Its commits, oldest first. GitHub lists at most 250: of so many, nobody knows whether they are all."""
         listed = self._client.pages(calls.LIST_PULL_COMMITS, answers.ListedCommit, number=number)
@@ -85,6 +91,10 @@ class GitHubPullRequests:
         """Login to role, whether held directly, by a team, or by the organization's default."""
         listed = self._client.pages(calls.LIST_COLLABORATORS, answers.Collaborator, {"affiliation": "all"})
         return {person.login: person.role for person in listed if person.role is not None and not person.is_bot}
+
+    def teams(self, names: Collection[str]) -> Mapping[str, Team]:
+        """These teams, each with all its members, those of its child teams included."""
+        return {name: self._team(name) for name in sorted(set(names))}
 
     def open_pull(self, new: NewPull) -> PullRequest:
         """One commit, one branch, one pull request: four requests, one more for labels and one more for reviewers.
@@ -134,6 +144,18 @@ class GitHubPullRequests:
             self._client.accepted(calls.CREATE_COMMENT, answers.Accepted, {"body": text}, number=number)
         elif ours.body != text:
             self._client.accepted(calls.EDIT_COMMENT, answers.Accepted, {"body": text}, number=ours.id)
+
+    def _team(self, name: str) -> Team:
+        org, _, slug = name.partition("/")
+        members = self._client.pages_if_shown(calls.LIST_TEAM_MEMBERS, answers.User, org=org, team=slug)
+        if isinstance(members, list):
+            return Team(name, frozenset(member.login for member in members if not member.is_bot))
+        # GitHub answers 404 for a team that is not there and for one that the token may not see.
+        listed = self._client.pages_if_shown(calls.LIST_TEAMS, answers.ListedTeam, org=org)
+        if isinstance(listed, list) and slug not in [team.slug.lower() for team in listed]:
+            return Team(name, problem=f"the team @{name} does not exist; correct its name in the policy")
+        lacks = f'the token lacks the permission "{members}" of the organization {org}. {members.grant.rstrip(".")}'
+        return Team(name, problem=f"the members of the team @{name} cannot be read: {lacks}")
 
     def _pulls(self, parameters: Mapping[str, str]) -> Sequence[answers.Pull]:
         return self._client.pages(calls.LIST_PULLS, answers.Pull, parameters)

@@ -19,11 +19,10 @@ from bot.core.spec import (
     Finite,
     Margin,
     NoisePolicy,
-    SchemaVersion,
-    Strict,
     encoded,
 )
 from bot.core.state import Digest, Identity
+from bot.core.strict import SchemaVersion, Strict
 from bot.core.traits import What
 
 

@@ -166,6 +166,15 @@ class Review:
     submitted_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class Retargeting:
+    """Somebody pointed a pull request at another base branch."""
+
+    id: int
+    actor: str
+    created_at: datetime
+
+
 @dataclass(slots=True)
 class Pull:
     """The pull request half of an issue. `base_sha` follows the base branch while it is open, then stays."""
@@ -180,6 +189,7 @@ class Pull:
     merge_commit_sha: str | None = None
     reviewers: list[str] = field(default_factory=list)
     reviews: list[Review] = field(default_factory=list)
+    retargetings: list[Retargeting] = field(default_factory=list)
 
 
 @dataclass(slots=True)

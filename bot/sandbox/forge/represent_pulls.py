@@ -1,7 +1,7 @@
 """Issues, comments, pull requests, reviews and statuses in GitHub's JSON."""
 
 from bot.sandbox.forge.protection import unmet
-from bot.sandbox.forge.records import Comment, Issue, Pull, Review, Status
+from bot.sandbox.forge.records import Comment, Issue, Pull, Retargeting, Review, Status
 from bot.sandbox.forge.represent_repository import (
     association,
     labels_of,
@@ -80,6 +80,21 @@ def _pull_link(scope: Scope, issue: Issue) -> Json:
         "merged_at": stamp_or_none(issue.pull.merged_at),
     }
     return {"draft": issue.pull.draft, "pull_request": link}
+
+
+def retargeting_json(scope: Scope, event: Retargeting) -> Json:
+    """GitHub's issue-event of a pull request whose base branch was changed."""
+    return {
+        "id": event.id,
+        "node_id": node_id("BaseRefChangedEvent", event.id),
+        "url": scope.repo_api("issues/events", event.id),
+        "actor": user_of(scope, event.actor),
+        "event": "base_ref_changed",
+        "commit_id": None,
+        "commit_url": None,
+        "created_at": stamp(event.created_at),
+        "performed_via_github_app": None,
+    }
 
 
 def comment_json(scope: Scope, comment: Comment) -> Json:

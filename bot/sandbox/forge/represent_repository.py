@@ -111,6 +111,26 @@ def user_of(scope: Scope, login: str) -> Json:
     return user(scope, scope.store.user(login))
 
 
+def team_json(scope: Scope, slug: str) -> Json:
+    """GitHub's team, of the organization that owns the repository."""
+    team = ("orgs", scope.store.owner.login, "teams", slug)
+    return {
+        "id": (number := sorted(scope.store.teams).index(slug) + 1),
+        "node_id": node_id("Team", number),
+        "url": scope.api(*team),
+        "html_url": scope.web(*team),
+        "members_url": scope.api(*team, "members{/member}"),
+        "repositories_url": scope.api(*team, "repos"),
+        "name": slug,
+        "slug": slug,
+        "description": None,
+        "privacy": "closed",
+        "permission": "pull",
+        "parent": None,
+        "type": "organization",
+    }
+
+
 def optional_user(scope: Scope, login: str | None) -> Json | None:
     """GitHub's nullable-simple-user: None where there is no login. Raises LookupError for an unknown one."""
     return None if login is None else user_of(scope, login)

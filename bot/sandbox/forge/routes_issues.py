@@ -7,7 +7,7 @@ from bot.sandbox.forge import events
 from bot.sandbox.forge.api import NO_CONTENT, Answer, Call, Routes
 from bot.sandbox.forge.failures import invalid, not_found, unprocessable
 from bot.sandbox.forge.records import Comment, Issue, Label
-from bot.sandbox.forge.represent_pulls import comment_json, issue_json, issue_listed
+from bot.sandbox.forge.represent_pulls import comment_json, issue_json, issue_listed, retargeting_json
 from bot.sandbox.forge.represent_repository import label as label_json
 from bot.sandbox.forge.represent_repository import labels_of
 from bot.sandbox.forge.routes_pulls import (
@@ -85,6 +85,13 @@ def list_comments(call: Call, number: int) -> Answer:
     """The comments under an issue or pull request, oldest first. Raises the 404 of GitHub."""
     call.store.issue(number)
     return call.page([c for c in call.store.comments.values() if c.issue == number], comment_json)
+
+
+@routes.on("GET", "/issues/<int:number>/events")
+def list_events(call: Call, number: int) -> Answer:
+    """Of all that happened to an issue, the changes of a pull request's base branch. Raises the 404 of GitHub."""
+    pull = call.store.issue(number).pull
+    return call.page(pull.retargetings if pull else [], retargeting_json)
 
 
 @routes.on("POST", "/issues/<int:number>/comments", role="read")

@@ -4,7 +4,7 @@ from bot.sandbox.forge import branches, events, represent_commits, represent_pul
 from bot.sandbox.forge.api import NO_CONTENT, Answer, Call, Routes
 from bot.sandbox.forge.failures import Refusal, custom_invalid, invalid, not_found, unprocessable
 from bot.sandbox.forge.merging import METHODS, MergeRequest, merge, merge_branches, open_pull
-from bot.sandbox.forge.records import Issue, Pull
+from bot.sandbox.forge.records import Issue, Pull, Retargeting
 from bot.sandbox.forge.scope import Json, Scope
 
 routes = Routes("pull_requests")
@@ -117,6 +117,7 @@ def _rebase_onto(call: Call, issue: Issue, pull: Pull, base_ref: str | None) -> 
         raise invalid("PullRequest", "base")
     changes = {"base": {"ref": {"from": pull.base_ref}, "sha": {"from": pull.base_sha}}}
     pull.base_ref, pull.base_sha, issue.updated_at = base_ref, base, call.store.now()
+    pull.retargetings.append(Retargeting(call.store.next_id(), call.login, issue.updated_at))
     events.pull_request(call.store, issue, "edited", call.login, {"changes": changes})
 
 

@@ -5,7 +5,14 @@ from bot.sandbox.forge.api import NO_CONTENT, Answer, Call, Routes
 from bot.sandbox.forge.failures import forbidden, not_found, unprocessable
 from bot.sandbox.forge.records import ROLES, User, at_least
 from bot.sandbox.forge.represent_actions import workflow_run
-from bot.sandbox.forge.represent_repository import collaborator, collaborator_permission, full_repository, profile
+from bot.sandbox.forge.represent_repository import (
+    collaborator,
+    collaborator_permission,
+    full_repository,
+    profile,
+    team_json,
+    user_of,
+)
 
 routes = Routes("metadata")
 _WORKFLOWS = ".github/workflows/"
@@ -72,16 +79,28 @@ def get_permission(call: Call, login: str) -> Answer:
 
 @routes.on("GET", "/orgs/<org>/teams", "members", root="")
 def list_teams(call: Call, org: str) -> Answer:
-    """Always empty for the organization that owns the repository. Raises the 404 of GitHub for any other."""
-    if org.lower() != call.store.owner.login.lower():
+    """The teams of the organization that owns the repository. Raises the 404 of GitHub for any other."""
+    if not _is_owner(call, org):
         raise not_found()
-    return Answer([])
+    return call.page(sorted(call.store.teams), team_json)
+
+
+@routes.on("GET", "/orgs/<org>/teams/<team>/members", "members", root="")
+def list_team_members(call: Call, org: str, team: str) -> Answer:
+    """Everybody in a team. Raises the 404 of GitHub for a team that is not there."""
+    if not _is_owner(call, org) or team.lower() not in call.store.teams:
+        raise not_found()
+    return call.page(call.store.teams[team.lower()], user_of)
 
 
 @routes.on("GET", "/orgs/<org>/teams/<path:team>", "members", root="")
 def get_team(*_: object, **__: object) -> Answer:
-    """The organization has no teams, so none has members either."""
+    """Nothing else of a team is told."""
     raise not_found()
+
+
+def _is_owner(call: Call, org: str) -> bool:
+    return org.lower() == call.store.owner.login.lower()
 
 
 @routes.on("GET", "/actions/runs", "actions")

@@ -96,6 +96,11 @@ class Forge:
         with self._store.lock:
             self._store.add_user(login, permission, emails)
 
+    def add_team(self, slug: str, *logins: str) -> None:
+        """Add a team of the owner with these people, or replace who is in it."""
+        with self._store.lock:
+            self._store.teams[slug] = tuple(self._store.user(login).login for login in logins)
+
     def add_app(self, slug: str) -> None:
         """Install an App: its bot user is `<slug>[bot]`; what it may do is what its tokens say."""
         with self._store.lock:

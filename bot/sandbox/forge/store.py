@@ -48,6 +48,7 @@ class Store:
     server_url: str = ""
     lock: RLock = field(default_factory=RLock)
     users: dict[str, User] = field(default_factory=dict)
+    teams: dict[str, tuple[str, ...]] = field(default_factory=dict)
     grants: dict[str, Grant] = field(default_factory=dict, repr=False)
     issues: dict[int, Issue] = field(default_factory=dict)
     comments: dict[int, Comment] = field(default_factory=dict)

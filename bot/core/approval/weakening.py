@@ -1,0 +1,183 @@
+"""Where a policy is less strict than another one. What cannot be shown to be as strict is named.
+
+1. Of every rule there was, one of the same name governs all that it governed and asks for as much; or one that is the
+   same in all but its name.
+2. A requirement is as strict if whatever meets it meets the other one: as many approvals or more, the same role or a
+   higher one, and no people who did not count before.
+3. What no rule governed could not be approved, so a rule that governs some of that makes it less strict.
+4. The options are as strict: no new login of the bot, no evidence dispensed with, no contributors and no older
+   approvals counted, no other default owners, no freeze less, no way to break the glass that was not there.
+5. A model's file is less strict with a lower risk and with owners whom it did not name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from bot.core.approval.facts import same
+from bot.core.approval_policy import LEVELS, ApprovalPolicy, ApprovalRule, Require, When
+from bot.core.checks import Path, Problem, shown
+from bot.core.spec import ModelSpec
+
+CODE = "policy-weakened"
+_FIX = "If that is meant, whoever approves should know: say so in the pull request."
+_RISKS = ("low", "medium", "high")
+_EVERYTHING = ("**", "**/*")
+
+
+def weakenings(before: ApprovalPolicy, after: ApprovalPolicy) -> tuple[Problem, ...]:
+    """Rules 1 to 4. Each is about a value of the policy afterwards."""
+    return (*_options(before, after), *_freezes(before, after), *_glass(before, after), *_rules(before, after))
+
+
+def weakenings_of_model(before: ModelSpec, after: ModelSpec) -> tuple[Problem, ...]:
+    """Rule 5."""
+    found = []
+    risks = [_RISKS.index(spec.risk) if spec.risk else len(_RISKS) for spec in (before, after)]
+    if risks[1] < risks[0]:
+        was = before.risk or "none, which falls under the rules of every risk"
+        found.append(_problem(("risk",), f"the risk is {after.risk}, and was {was}"))
+    new = _beyond(after.owners, before.owners)
+    if new:
+        found.append(_problem(("owners",), f"{', '.join(map(shown, new))} may approve as owner, and could not before"))
+    return tuple(found)
+
+
+def _problem(path: Path, what: str) -> Problem:
+    return Problem(path, CODE, f"Less strict: {what}.", _FIX, "warning")
+
+
+def _beyond(after: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
+    known = {same(name).removeprefix("@") for name in before}
+    return tuple(name for name in after if same(name).removeprefix("@") not in known)
+
+
+def _options(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
+    if same(before.bot) != same(after.bot):
+        yield _problem(("bot",), f"{shown(after.bot)} is trusted as the bot, and was not before")
+    if (before.promotion_without_evidence, after.promotion_without_evidence) == ("forbid", "allow"):
+        yield _problem(("promotion_without_evidence",), "a promotion needs no evidence")
+    if after.allow_contributors and not before.allow_contributors:
+        yield _problem(("allow_contributors",), "contributors to the branch may approve it")
+    if (before.unsigned_commits, after.unsigned_commits) == ("forbid", "allow"):
+        yield _problem(("unsigned_commits",), "commits need no signature")
+    if (before.approvals_survive, after.approvals_survive) == ("nothing", "base_merges"):
+        yield _problem(("approvals_survive",), "approvals survive a merge of the base branch")
+    if new := _beyond(after.default_owners, before.default_owners):
+        named = ", ".join(map(shown, new))
+        yield _problem(("default_owners",), f"{named} may approve as owner of models that name none")
+
+
+def _freezes(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
+    kept = [freeze.model_copy(update={"name": ""}) for freeze in after.freeze]
+    for freeze in before.freeze:
+        if freeze.model_copy(update={"name": ""}) not in kept:
+            yield _problem(("freeze",), f"the freeze {shown(freeze.name)} is gone or another one")
+
+
+def _glass(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
+    if after.break_glass is None:
+        return
+    if before.break_glass is None:
+        yield _problem(("break_glass",), "the rules can be passed by in an emergency")
+    elif not _is_as_strict(after.break_glass.require, before.break_glass.require, distinct=False):
+        yield _problem(("break_glass", "require"), "breaking the glass asks for less, or for other people")
+
+
+def _rules(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
+    """Rules 1 and 3."""
+    for rule in before.rules:
+        if any(_is_the_same(rule, other) for other in after.rules):
+            continue
+        named = [index for index, other in enumerate(after.rules) if other.name == rule.name]
+        if not named:
+            yield _problem(("rules",), f"the rule {shown(rule.name)} is gone")
+        elif not any(_governs_as_much(after.rules[index].when, rule.when) for index in named):
+            path = ("rules", named[0], "when")
+            yield _problem(path, f"the rule {shown(rule.name)} does not govern all that it governed")
+        else:
+            yield from _asks_for_less(named, rule, after)
+    yield from _newly_governed(before, after)
+
+
+def _is_the_same(one: ApprovalRule, other: ApprovalRule) -> bool:
+    return one.model_copy(update={"name": other.name}) == other
+
+
+def _asks_for_less(named: Sequence[int], rule: ApprovalRule, after: ApprovalPolicy) -> Iterator[Problem]:
+    candidates = [
+        (index, after.rules[index]) for index in named if _governs_as_much(after.rules[index].when, rule.when)
+    ]
+    found = [list(_less(index, other, rule)) for index, other in candidates]
+    yield from min(found, key=len)
+
+
+def _less(index: int, rule: ApprovalRule, was: ApprovalRule) -> Iterator[Problem]:
+    if not _is_as_strict(rule.require, was.require, distinct=was.distinct):
+        asked, wanted = rule.require.approvals, was.require.approvals
+        fewer = asked is not None and wanted is not None and asked < wanted
+        what = f"{asked} approvals instead of {wanted}" if fewer else "less, or other people"
+        yield _problem(("rules", index, "require"), f"the rule {shown(rule.name)} asks for {what}")
+    if was.distinct and not rule.distinct:
+        yield _problem(("rules", index), f"the rule {shown(rule.name)} does not ask for different people")
+    if rule.min_open_hours < was.min_open_hours:
+        path = ("rules", index, "min_open_hours")
+        yield _problem(path, f"the rule {shown(rule.name)} waits {rule.min_open_hours} hours, not {was.min_open_hours}")
+
+
+def _newly_governed(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
+    if any(_is_everything(rule.when) for rule in before.rules):
+        return
+    for index, rule in enumerate(after.rules):
+        if not any(_governs_as_much(other.when, rule.when) for other in before.rules):
+            what = f"the rule {shown(rule.name)} governs what no rule governed, which nobody could approve"
+            yield _problem(("rules", index, "when"), what)
+
+
+def _is_everything(when: When) -> bool:
+    return not when.is_about_models and any(pattern in _EVERYTHING for pattern in when.paths)
+
+
+def _governs_as_much(after: When, before: When) -> bool:
+    """Whether a rule governs all that another one governs: every list is as wide."""
+    if bool(after.paths) != bool(before.paths):
+        return False
+    lists = ("slots", "kinds", "owners", "risk")
+    globs = ("models", "paths")
+    return all(_is_as_wide(getattr(after, name), getattr(before, name)) for name in lists) and all(
+        "**" in getattr(after, name) or _is_as_wide(getattr(after, name), getattr(before, name)) for name in globs
+    )
+
+
+def _is_as_wide(after: Sequence[str], before: Sequence[str]) -> bool:
+    """An empty list leaves nothing out."""
+    return not after or (bool(before) and set(before) <= set(after))
+
+
+def _is_as_strict(after: Require, before: Require, *, distinct: bool) -> bool:
+    """Rule 2. Where people have to be different, the parts must be alike one by one."""
+    if after == before:
+        return True
+    if distinct and (after.parts or before.parts):
+        alike = bool(after.all) == bool(before.all) and len(after.parts) == len(before.parts)
+        pairs = zip(after.parts, before.parts, strict=False)
+        return alike and all(_is_as_strict(*pair, distinct=True) for pair in pairs)
+    if after.any:
+        return all(_is_as_strict(part, before, distinct=False) for part in after.any)
+    if before.all:
+        return all(_is_as_strict(after, part, distinct=False) for part in before.all)
+    if before.any:
+        return any(_is_as_strict(after, part, distinct=False) for part in before.any)
+    if after.all:
+        return any(_is_as_strict(part, before, distinct=False) for part in after.all)
+    return _leaf_is_as_strict(after, before)
+
+
+def _leaf_is_as_strict(after: Require, before: Require) -> bool:
+    enough = (after.approvals or 0) >= (before.approvals or 0)
+    role = LEVELS.index(after.permission) >= LEVELS.index(before.permission)
+    if before.is_open:
+        return enough and role
+    users, teams = _beyond(after.users, before.users), _beyond(after.teams, before.teams)
+    nobody_new = not (after.is_open or users or teams or (after.owners and not before.owners))
+    return enough and role and nobody_new
