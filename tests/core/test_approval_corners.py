@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from bot.core.approval import Discarded, ModelAtBase, OlderHead, evaluate, supposed
+from bot.core.approval import (
+    Discarded,
+    ModelAtBase,
+    OlderHead,
+    evaluate,
+    supposed,
+    teams_to_read,
+    weakenings,
+    weakenings_of_model,
+)
+from bot.core.approval.rehearsal import rehearsed
+from bot.core.approval_policy import ApprovalPolicy
 from bot.core.changes import SlotChange
+from bot.core.policy_tests import PolicyTests
 from bot.core.pulls import Team
 from tests.core.builders import (
     MODEL,
@@ -26,6 +41,7 @@ from tests.core.builders import (
     review,
     reviews,
     rule,
+    spec,
 )
 
 APPROVED = reviews("alice", "bob")
@@ -116,10 +132,129 @@ def test_a_freeze_begins_and_ends_by_the_minute(minute: int, is_frozen: bool) ->
         assert "until 2026-11-03 12:45 UTC" in found.blockers[0]
 
 
-def test_a_rule_of_any_with_many_parts_is_met_by_the_last_of_them() -> None:
-    one_of = [{"approvals": 1, "users": [login]} for login in ("carol", "mallory", "alice")]
+@pytest.mark.parametrize("users", [("alice", "carol", "mallory"), ("carol", "alice"), ("carol", "mallory", "alice")])
+def test_a_rule_of_any_is_met_by_whichever_of_its_parts_can_be(users: tuple[str, ...]) -> None:
+    one_of = [{"approvals": 1, "users": [login]} for login in users]
     given = policy(
         {**rule("one of", 1, paths=["**"]), "require": {"any": one_of}, "distinct": True}, TWO_FOR_PRODUCTION
     )
     assert evaluate(given, facts(reviews=APPROVED)).approved
     assert not evaluate(given, facts(reviews=reviews("bob", "rita"))).approved
+
+
+def test_each_weakening_stands_at_its_place_and_all_of_them_are_told() -> None:
+    """The place is what a finding's file and line come from."""
+    strict = {
+        "unsigned_commits": "forbid",
+        "freeze": [FROZEN],
+        "break_glass": {"require": {"approvals": 2, "users": ["ana"]}},
+    }
+    lenient = {
+        "bot": "mallory",
+        "promotion_without_evidence": "allow",
+        "allow_contributors": True,
+        "approvals_survive": "base_merges",
+        "default_owners": ["ana", "ben"],
+        "break_glass": {"require": {"approvals": 1, "users": ["ana"]}},
+    }
+    same_rule = rule("same", 1, paths=["docs/**"])
+    before = policy(
+        same_rule,
+        rule("gone", 1, slots=["Production"]),
+        rule("gone too", 1, slots=["Staging"]),
+        rule("narrower", 1, slots=["Production", "champion"]),
+        {**rule("milder", 2, paths=["bot/**"]), "distinct": True, "min_open_hours": 24},
+        **strict,
+    )
+    after = policy(
+        rule("milder", 1, paths=["bot/**"]),
+        same_rule,
+        rule("narrower", 1, slots=["champion"]),
+        rule("new", 1, paths=["**"]),
+        **lenient,
+    )
+    assert {(found.path, found.message) for found in weakenings(before, after)} == {
+        (("bot",), "Less strict: 'mallory' is trusted as the bot, and was not before."),
+        (("promotion_without_evidence",), "Less strict: a promotion needs no evidence."),
+        (("allow_contributors",), "Less strict: contributors to the branch may approve it."),
+        (("unsigned_commits",), "Less strict: commits need no signature."),
+        (("approvals_survive",), "Less strict: approvals survive a merge of the base branch."),
+        (("default_owners",), "Less strict: 'ana', 'ben' may approve as owner of models that name none."),
+        (("freeze",), "Less strict: the freeze 'noon' is gone or another one."),
+        (("break_glass", "require"), "Less strict: breaking the glass asks for less, or for other people."),
+        (("rules",), "Less strict: the rule 'gone' is gone."),
+        (("rules",), "Less strict: the rule 'gone too' is gone."),
+        (("rules", 2, "when"), "Less strict: the rule 'narrower' does not govern all that it governed."),
+        (("rules", 0, "require"), "Less strict: the rule 'milder' asks for 1 approvals instead of 2."),
+        (("rules", 0), "Less strict: the rule 'milder' does not ask for different people."),
+        (("rules", 0, "min_open_hours"), "Less strict: the rule 'milder' waits 0 hours, not 24."),
+        (
+            ("rules", 3, "when"),
+            "Less strict: the rule 'new' governs what no rule governed, which nobody could approve.",
+        ),
+    }
+    assert all(found.fix and found.severity == "warning" for found in weakenings(before, after))
+
+
+def test_a_glass_to_break_that_is_new_is_told_at_its_place() -> None:
+    (found,) = weakenings(policy(), policy(break_glass=GLASS))
+    assert (found.path, found.message) == (
+        ("break_glass",),
+        "Less strict: the rules can be passed by in an emergency.",
+    )
+
+
+def test_what_a_model_weakens_stands_at_its_place() -> None:
+    before, after = spec(risk="high", owners=["@ana"]), spec(risk="low", owners=["@ben", "@cho"])
+    assert [(found.path, found.message) for found in weakenings_of_model(before, after)] == [
+        (("risk",), "Less strict: the risk is low, and was high."),
+        (("owners",), "Less strict: '@ben', '@cho' may approve as owner, and could not before."),
+    ]
+
+
+REHEARSED: Mapping[str, Any] = {
+    "schema_version": 1,
+    "people": {"ana": "write", "ben": "write", "helper[bot]": "write"},
+    "teams": {"@acme/night": ["ben"]},
+    "models": {"churn": {"owners": ["@ana"], "risk": "low"}},
+}
+
+
+def rehearsed_verdict(by: ApprovalPolicy, **test: Any) -> bool:
+    """What is said of a pull request that rolls churn back, as a file of tests describes it."""
+    change = {"model": "churn", "slot": "Production", "kind": "rollback"}
+    usual = {"name": "x", "author": "mallory", "changes": [change], "expect": {"verdict": "approved"}}
+    file = PolicyTests.model_validate_json(json.dumps({**REHEARSED, "tests": [{**usual, **test}]}))
+    return rehearsed(by, file, file.tests[0]).approved
+
+
+def test_a_rehearsal_knows_owners_risk_and_bots() -> None:
+    owners = policy(
+        {**rule("owners", 1, slots=["Production"]), "require": {"approvals": 1, "owners": True}}, ONE_FOR_THE_REST
+    )
+    assert rehearsed_verdict(owners, steps=[{"by": "ana", "does": "approve"}])
+    assert not rehearsed_verdict(owners, steps=[{"by": "ben", "does": "approve"}])
+    high = policy(rule("high", 2, risk=["high"]), ONE_FOR_THE_REST)
+    assert rehearsed_verdict(high, steps=[{"by": "ana", "does": "approve"}])
+    assert not rehearsed_verdict(high, steps=[{"by": "helper[bot]", "does": "approve"}])
+
+
+def test_a_rehearsal_knows_the_team_that_breaks_the_glass() -> None:
+    glass = {"break_glass": {"require": {"approvals": 1, "teams": ["@acme/night"]}}}
+    given = policy(rule("production", 2, slots=["Production"]), rule("rest", 1, paths=["**"]), **glass)
+    approval = [{"by": "ben", "does": "approve", "says": BECAUSE}]
+    assert rehearsed_verdict(given, labels=["break-glass"], steps=approval)
+    assert not rehearsed_verdict(given, steps=approval)
+
+
+def test_a_rehearsed_push_of_a_person_is_not_signed() -> None:
+    signed = policy(ONE_FOR_THE_REST, unsigned_commits="forbid")
+    approval = [{"by": "ana", "does": "approve"}]
+    assert not rehearsed_verdict(signed, steps=approval)
+    assert rehearsed_verdict(signed, author=None, steps=approval)
+
+
+def test_a_team_that_owns_by_the_policy_is_read_in_an_emergency() -> None:
+    given = policy(break_glass=GLASS, default_owners=["@acme/night"])
+    assert teams_to_read(given, facts().scope, in_emergency=True) == ("acme/night",)
+    assert teams_to_read(given, facts().scope, in_emergency=False) == ()
