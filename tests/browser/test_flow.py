@@ -104,7 +104,9 @@ def _review_and_merge(person: Person) -> None:
     person.waits()
     person.sees("The workflow apply: success.")
     expect(page.get_by_role("region", name="Log of Apply")).to_contain_text(CANCER)
-    expect(page.locator("article", has_text="stagewright[bot] commented")).to_contain_text("applied")
+    expect(page.locator("article", has_text="stagewright[bot] commented").filter(has_text="Apply:")).to_contain_text(
+        "applied"
+    )
     person.window.keep("flow-3-merged")
 
     page.get_by_role("link", name="apply", exact=True).click()
