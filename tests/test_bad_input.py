@@ -18,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from bot.sandbox.forge import Forge
+from bot.sandbox.team import PYTHON, SOURCE
 from tests.adapters.git_repository import Repository
 from tests.conftest import commit_to_main
 from tests.fakes.http_relay import Answered, HttpRelay
@@ -417,6 +418,21 @@ class TestTheUnexpected:
             )
         assert done.returncode == 3
         assert "No space left on device" in done.stderr
+
+    def test_a_system_without_time_zones_is_no_finding(self, repository: Repository) -> None:
+        """With only what a workflow installs: the files of a freeze's zone come with it."""
+        freeze = "freeze: [{name: feast, zone: Europe/Zurich, days: {from: 2026-12-18, to: 2026-12-31}}]\nrules:"
+        path = "policies/approvals.yaml"
+        written(repository, path, POLICIES[path].replace("rules:", freeze))
+        done = subprocess.run(
+            [PYTHON, "-P", "-m", "bot", "--repo", str(repository.directory), "validate"],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(SOURCE), "PYTHONTZPATH": ""},
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+        assert (done.returncode, done.stderr) == (0, "")
 
     def test_a_terminal_that_lacks_characters(self, repository: Repository) -> None:
         written(repository, "models/demand.yaml", f"{HEAD}ключ: 1\n")

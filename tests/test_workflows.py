@@ -28,6 +28,8 @@ APP_KEY = {"STAGEWRIGHT_APP_PRIVATE_KEY"}
 READER = {"MLFLOW_READER_USERNAME", "MLFLOW_READER_PASSWORD"}
 WRITER = {"MLFLOW_WRITER_USERNAME", "MLFLOW_WRITER_PASSWORD"}
 CLIENT = {"STAGEWRIGHT_APP_CLIENT_ID"}
+READ_TEAMS = "STAGEWRIGHT_READ_TEAMS"
+TEAMS = {READ_TEAMS}
 REGISTRY = {"MLFLOW_TRACKING_URI", "STAGEWRIGHT_ALIAS_ONLY"}
 DOCUMENTS = ("models/**", "policies/**")
 
@@ -55,16 +57,17 @@ class Expected:
     commands: Sequence[str] = ()
 
 
-WRITES = {"contents": "write", "pull-requests": "write"}
+READS_TEAMS = {"members": f"${{{{ vars.{READ_TEAMS} == 'true' && 'read' || '' }}}}"}
+WRITES = {"contents": "write", "pull-requests": "write", **READS_TEAMS}
 JOBS = {
     ("apply", "apply"): Expected(
-        "production", APP_KEY | WRITER, CLIENT | REGISTRY, app=WRITES, commands=["stagewright apply"]
+        "production", APP_KEY | WRITER, CLIENT | REGISTRY | TEAMS, app=WRITES, commands=["stagewright apply"]
     ),
     ("approvals", "approvals"): Expected(
         "stagewright",
         APP_KEY,
-        CLIENT,
-        app={"contents": "read", "pull-requests": "write", "statuses": "write"},
+        CLIENT | TEAMS,
+        app={"contents": "read", "pull-requests": "write", "statuses": "write", **READS_TEAMS},
         commands=["stagewright approvals"],
     ),
     ("ci", "test"): Expected(commands=["make test", "make test-browser"]),
@@ -78,14 +81,14 @@ JOBS = {
     ("drift", "adopt"): Expected(
         "stagewright",
         APP_KEY | READER,
-        CLIENT | REGISTRY,
+        CLIENT | REGISTRY | TEAMS,
         app=WRITES | {"issues": "write"},
         commands=["stagewright drift --adopt --post"],
     ),
     ("drift", "revert"): Expected(
         "production",
         APP_KEY | WRITER,
-        CLIENT | REGISTRY,
+        CLIENT | REGISTRY | TEAMS,
         app=WRITES | {"issues": "write"},
         commands=["stagewright drift --revert --post"],
     ),
@@ -100,7 +103,7 @@ JOBS = {
     ("propose", "propose"): Expected(
         "stagewright",
         APP_KEY | READER,
-        CLIENT | REGISTRY,
+        CLIENT | REGISTRY | TEAMS,
         app=WRITES | {"issues": "write"},
         commands=["stagewright propose"],
     ),
@@ -108,7 +111,7 @@ JOBS = {
     ("rollback", "rollback"): Expected(
         "stagewright",
         APP_KEY | READER,
-        CLIENT | REGISTRY,
+        CLIENT | REGISTRY | TEAMS,
         app=WRITES | {"issues": "write"},
         commands=["stagewright rollback"],
     ),
@@ -302,6 +305,16 @@ def test_permissions_of_the_app(name: str, key: str) -> None:
     assert granted == ([] if expected is None else [expected])
 
 
+@pytest.mark.parametrize(
+    ("variables", "asked"), [({}, ""), ({READ_TEAMS: "true"}, "read"), ({READ_TEAMS: "false"}, "")]
+)
+def test_teams_are_asked_for_only_where_the_repository_says_so(variables: dict[str, Value], asked: str) -> None:
+    """GitHub gives no token to a workflow that asks for more than the App has; an empty level asks for nothing."""
+    (app,) = [step for step in job_of("approvals").steps if step.uses == "actions/create-github-app-token"]
+    scope = Scope({"vars": variables, "secrets": {}})
+    assert app.inputs["permission-members"].render(scope) == asked
+
+
 def test_review_signal_has_nothing_worth_taking() -> None:
     (step,) = job_of("review-signal", "signal").steps
     assert step.uses is None
@@ -403,7 +416,9 @@ def test_the_app_is_asked_for_the_permissions_that_the_workflows_take() -> None:
     asked = {name.lower().replace("commit ", "").replace(" ", "-"): level.split()[-1] for name, level in rows}
     taken: dict[str, str] = {}
     for one in JOBS.values():
-        taken |= {name: max(level, taken.get(name, "read")) for name, level in (one.app or {}).items()}
+        always = {name: level for name, level in (one.app or {}).items() if name not in READS_TEAMS}
+        taken |= {name: max(level, taken.get(name, "read")) for name, level in always.items()}
+    assert "Organization permissions > Members: Read-only" in " ".join(page.split())
     assert asked == taken | {"metadata": "read"}
 
 

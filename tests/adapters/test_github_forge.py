@@ -295,6 +295,7 @@ class TestReading:
             assert hidden.members == frozenset()
             assert 'lacks the permission "Members: read" of the organization acme' in hidden.problem
             assert "Organization permissions > Members: Read-only" in hidden.problem
+            assert "set the repository variable STAGEWRIGHT_READ_TEAMS to true" in hidden.problem
             assert "GITHUB_TOKEN can never have it" in hidden.problem
 
     def test_what_is_not_there(self, forge: Forge) -> None:

@@ -30,6 +30,7 @@ from bot.core.state import SlotKey
 from bot.errors import CouldNotTell
 from bot.ports import PullRequests
 from bot.sandbox.forge import Forge
+from bot.sandbox.forge.records import Level
 from tests.adapters.git_repository import Repository
 from tests.conftest import commit_to_main
 from tests.core.builders import CHAMPION, GENESIS, PRODUCTION, adopted, applied, evidence, identity
@@ -185,6 +186,10 @@ class Field:
     def merge(self, number: int, by: str = "dave", **how: str) -> str:
         sha: str = self.api(by, "PUT", f"/pulls/{number}/merge", how)["sha"]
         return sha
+
+    def act_with(self, permissions: Mapping[str, Level]) -> None:
+        """Let the program act with a token of the App that may do no more than this."""
+        self._tokens[APP] = self.forge.issue_token(APP, permissions)
 
     # what the program says
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from functools import partial
 
 import pytest
 
+from bot.sandbox.actions.expressions import Scope, Value
+from bot.sandbox.actions.reader import APP_TOKEN, read_workflow
+from bot.sandbox.actions.uses import api_name
+from bot.sandbox.forge.records import Level
 from tests.attacks.faults import Answer, Faults
-from tests.attacks.field import BACK, Field, untold
+from tests.attacks.field import BACK, POLICY, ROOT, Field, turned, untold
 
 WHAT_IS_READ = ("/reviews", "/commits", "/collaborators")
 LIMITED = (("x-ratelimit-remaining", "0"), ("x-ratelimit-reset", "1795000000"), ("retry-after", "1"))
@@ -77,3 +82,36 @@ def test_more_than_250_commits(field: Field, faults: Faults, approved: int) -> N
     listed = Answer("200 OK", json.dumps(many).encode())
     said = untold(field, approved, lambda: faults.answers.update({f"/pulls/{approved}/commits": listed}))
     assert "250 commits or more" in said
+
+
+READ_TEAMS = "STAGEWRIGHT_READ_TEAMS"
+OF_A_TEAM = """\
+schema_version: 1
+rules: [{name: model risk, when: {paths: ["**"]}, require: {approvals: 2, teams: ["@acme/model-risk"]}}]
+"""
+
+
+def test_a_token_that_may_not_read_teams(field: Field) -> None:
+    """The workflow asks for the permission where a variable of the repository says so, and else for a token without."""
+    field.forge.add_team("model-risk", "bob", "carol")
+    field.move("alice", "main", field.commit("alice", {POLICY: OF_A_TEAM}, field.main))
+    number = field.edit("mallory", BACK)
+    field.review(number, "bob", "carol")
+    field.act_with(_asked_by_the_workflow({READ_TEAMS: "true"}))
+    found = turned(field, number, lambda: field.act_with(_asked_by_the_workflow({})))
+    (blocker,) = found.blockers
+    assert 'lacks the permission "Members: read" of the organization acme' in blocker
+    assert READ_TEAMS in blocker
+
+
+def _asked_by_the_workflow(variables: dict[str, Value]) -> Mapping[str, Level]:
+    path = ".github/workflows/approvals.yml"
+    (job,) = read_workflow(path, (ROOT / path).read_text(encoding="utf-8")).jobs
+    (inputs,) = [step.inputs for step in job.steps if step.uses == APP_TOKEN]
+    levels = {name: value.render(Scope({"vars": variables, "secrets": {}})) for name, value in inputs.items()}
+    asked = {api_name(name): level for name, level in levels.items() if name.startswith("permission-")}
+    return {
+        name.removeprefix("permission_"): "write" if level == "write" else "read"
+        for name, level in asked.items()
+        if level
+    }

@@ -24,7 +24,10 @@ class Permission:
         access = "Read and write" if self.level == "write" else "Read-only"
         app = f'grant the App "{self.of} permissions > {self.name}: {access}" and accept it in the installation'
         if self.of == "Organization":
-            return f"For a GitHub App token, {app}; GITHUB_TOKEN can never have it; a user's token needs read:org."
+            asks = "set the repository variable STAGEWRIGHT_READ_TEAMS to true, so that the workflows ask for it"
+            return (
+                f"For a GitHub App token, {app}, and {asks}; GITHUB_TOKEN can never have it; a user's needs read:org."
+            )
         if self.key == "metadata":
             return f"For a GitHub App token, {app}; a user's token needs write access to the repository."
         job = f"`permissions: {{{self.key}: {self.level}}}`"
