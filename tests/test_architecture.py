@@ -68,6 +68,7 @@ ONE_ROOM = {
     "mlflow": ("bot/adapters/mlflow_registry/", "bot/sandbox/"),
     "github": ("bot/adapters/github/",),
     "ruamel": ("bot/documents/", "bot/sandbox/"),
+    "yaml": ("bot/documents/", "bot/adapters/mlflow_registry/"),
     "jinja2": ("bot/views/",),
     "click": ("bot/cli/",),
     "rich": ("bot/adapters/progress.py",),

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from bot.core.spec import file_of_model
 from bot.documents import Parsed, parse_approval_policy, parse_audit_anchor, parse_model, parse_promotion_policy
+from bot.documents.composing import composed
 from bot.documents.json_schema import DRAFT, schema_files
-from bot.documents.nodes import composed
 from bot.documents.values import Reading
 
 ROOT = Path(__file__).parent.parent

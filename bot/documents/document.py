@@ -12,8 +12,9 @@ from bot.core.approval_policy import ApprovalPolicy
 from bot.core.checks import Problem, problems_of_approvals, problems_of_model
 from bot.core.policy_tests import PolicyTests
 from bot.core.spec import AuditAnchor, ModelSpec, PromotionPolicy
-from bot.documents.nodes import Entries, Node, Scalar, composed
-from bot.documents.schema import validated
+from bot.documents.nodes import Composition, Entries, Node, Scalar
+from bot.documents.plain import plain_values
+from bot.documents.schema import strict_document, validated
 from bot.documents.source import Source, Spot, decoded_text, hidden_characters
 from bot.documents.values import in_words, node_at
 from bot.errors import Finding
@@ -35,7 +36,7 @@ class Document(Generic[T_co]):
 
     def position(self, *path: str | int) -> tuple[int, int]:
         """Line and column, from 1, of the value at a path, or of its nearest ancestor when it is absent."""
-        root = composed(self.text).root
+        root = _composed(self.text).root
         return Source(self.file, self.text).position(node_at(root, path)[0].start) if root else (1, 1)
 
     def finding(
@@ -92,11 +93,18 @@ def tree_of(text: str) -> tuple[Node | None, tuple[Spot, ...]]:
     hidden = tuple(hidden_characters(text))
     if hidden:
         return None, hidden
-    composition = composed(text)
+    composition = _composed(text)
     problems = composition.problems
     if composition.complete:
         problems = (*problems, *_not_a_mapping(composition.root))
     return (composition.root if composition.complete else None), problems
+
+
+def _composed(text: str) -> Composition:
+    """By ruamel, which takes long to import and to read: asked where a place or a problem has to be told."""
+    from bot.documents.composing import composed
+
+    return composed(text)
 
 
 def _parsed(file: str, content: bytes, model: type[M], check: Callable[[M], Sequence[Problem]]) -> Parsed[M]:
@@ -113,6 +121,10 @@ def _parsed(file: str, content: bytes, model: type[M], check: Callable[[M], Sequ
 
 
 def _read(text: str, model: type[M]) -> tuple[M | None, tuple[Spot, ...]]:
+    values = plain_values(text)
+    document = None if values is None else strict_document(model, values)
+    if document is not None:
+        return document, ()
     root, problems = tree_of(text)
     if not isinstance(root, Entries):
         return None, problems

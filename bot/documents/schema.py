@@ -18,9 +18,17 @@ from bot.core.checks import Path, shown
 from bot.core.spec import A_DAY
 from bot.documents.nodes import Entries, Items, Node, Scalar
 from bot.documents.source import Spot
-from bot.documents.values import Reading, in_words, node_at
+from bot.documents.values import Json, Reading, in_words, node_at
 
 M = TypeVar("M", bound=BaseModel)
+
+
+def strict_document(model: type[M], values: Json) -> M | None:
+    """The document that these values are; None when they are not one."""
+    try:
+        return model.model_validate_json(json.dumps(values))
+    except ValidationError:
+        return None
 
 
 def validated(model: type[M], root: Node) -> tuple[M | None, tuple[Spot, ...]]:
