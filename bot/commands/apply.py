@@ -22,25 +22,16 @@ from bot.commands.judging import Judge
 from bot.commands.owning import claim
 from bot.commands.recording import Comment, append, append_on_top, tell
 from bot.commands.situation import Situation, situation
-from bot.core.audit import (
-    Chain,
-    Draft,
-    Entry,
-    Mandate,
-    held,
-    open_intents,
-    policies_that_judged,
-    record,
-    seen_versions,
-    stamp,
-)
+from bot.core.audit import Draft, Entry, Mandate, record, stamp
 from bot.core.canonical import digest
+from bot.core.chain import Chain
 from bot.core.checks import shown
 from bot.core.evidence import Evidence, parse
 from bot.core.guards import GuardFacts, guarded
 from bot.core.mandate import NoMandate
 from bot.core.ownership import is_named, taken_over, to_claim
 from bot.core.plan import Adoption, Change, InSync, Item, Plan, Refusal, Unmanagement, reverting, writes
+from bot.core.recorded import StandingRefusal, refusal
 from bot.core.results import ApplyResult, PlanResult
 from bot.core.spec import EVIDENCE_FOLDER, encoded
 from bot.core.state import Identity, RegistryState, Run, SlotKey, Write, holding_of, named
@@ -142,7 +133,7 @@ def _decided(
     _refuse_unknown(occasion.take_over, found.desired.specs)
     planned = reverting(found.plan, found.desired.specs, found.actual) if occasion.revert else found.plan
     others = taken_over(occasion.take_over, found.desired.specs, found.actual, pulls.repository)
-    judge = Judge(pulls, tree, seen_versions(found.entries), policies_that_judged(found.entries))
+    judge = Judge(pulls, tree, found.recorded.seen_versions, found.recorded.policies)
     mandates = _mandates(judge, planned, commit, occasion.progress)
     evidence = dict(_evidence(tree, planned, mandates))
     facts = GuardFacts(
@@ -152,8 +143,8 @@ def _decided(
         mandates=mandates,
         evidence=evidence,
         runs=_runs(registry, evidence.values()),
-        seen=found.seen,
-        held=held(found.entries),
+        seen=found.recorded.seen,
+        held=found.recorded.held,
         today=now.date(),
         force=force,
         evidence_required=found.desired.approvals.promotion_without_evidence == "forbid",
@@ -277,18 +268,16 @@ def _announced(decision: Decision, occasion: Occasion) -> list[Draft]:
     """What is known before the first write: outcomes of interrupted runs, adoptions, refusals, intentions."""
     found = decision.situation
     drafts = [link.entry.draft() for link in found.settlement.links]
-    last = {entry.key: entry for entry in found.entries if entry.event != "intended"}
     for item in decision.plan.items:
         draft = _announcement(item, decision, occasion)
-        if draft and not (isinstance(item, Refusal) and _said_before(last.get(item.key), draft)):
+        if draft and not (isinstance(item, Refusal) and _said_before(found.recorded.slot(item.key).refused, draft)):
             drafts.append(draft)
     return drafts
 
 
-def _said_before(last: Entry | None, draft: Draft) -> bool:
+def _said_before(standing: StandingRefusal | None, draft: Draft) -> bool:
     """A refusal that stands is logged once, not on every schedule."""
-    same = ("event", "guard", "reason", "after", "pull_request")
-    return last is not None and all(getattr(last, name) == getattr(draft, name) for name in same)
+    return standing == refusal(draft)
 
 
 def _announcement(item: Item, decision: Decision, occasion: Occasion) -> Draft | None:
@@ -355,7 +344,7 @@ def _written(
 ) -> tuple[Draft, ...]:
     """Do the writes and say, from the registry read back, what became of each change. `not_ours` are left alone."""
     changes = decision.plan.changes
-    intents = open_intents(chain.entries)
+    intents = chain.recorded.intents
     planned = writes(changes, decision.situation.actual)
     with occasion.progress.task("Writing to the registry", len(planned)) as advance:
         failures = _write(registry, counted(planned, advance), not_ours)

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from bot.commands.gathering import checked_log, entries_of, read_anchor
+from bot.commands.gathering import checked_log, read_anchor, recorded_of
 from bot.commands.judging import Judge
 from bot.core.approval import Evaluation, evaluate, supposed
-from bot.core.audit import Entry, read_chain, seen_versions
+from bot.core.chain import read_chain
 from bot.core.log import LogContent
 from bot.core.pulls import PullRequest
+from bot.core.recorded import NOTHING, Recorded
 from bot.core.results import ApprovalsResult
 from bot.errors import ForgeUnavailable, Misuse, StagewrightError
 from bot.ports import AuditLog, PullRequests, Tree
@@ -180,7 +181,7 @@ def _evaluations(asking: Asking, found: Sequence[PullRequest]) -> tuple[Evaluati
 
 
 def _judge(asking: Asking) -> Judge:
-    return Judge(asking.pulls, asking.tree, seen_versions(_entries(asking.tree, asking.log)))
+    return Judge(asking.pulls, asking.tree, _recorded(asking.tree, asking.log).seen_versions)
 
 
 def _in_short(error: Exception) -> str:
@@ -188,11 +189,11 @@ def _in_short(error: Exception) -> str:
     return error.message.partition("\n")[0] if isinstance(error, StagewrightError) else type(error).__name__
 
 
-def _entries(tree: Tree, log: AuditLog) -> tuple[Entry, ...]:
+def _recorded(tree: Tree, log: AuditLog) -> Recorded:
     anchor, content = read_anchor(tree, tree.default_branch_head()), log.read()
     if anchor.genesis is None and content and _is_just_begun(content):
-        return ()  # the pull request that names the genesis has to be approved before main can name it
-    return entries_of(checked_log(content, anchor))
+        return NOTHING  # the pull request that names the genesis has to be approved before main can name it
+    return recorded_of(checked_log(content, anchor))
 
 
 def _is_just_begun(content: LogContent) -> bool:

@@ -6,7 +6,9 @@ from datetime import datetime
 from typing import Final
 
 from bot.commands.gathering import lost_log, read_anchor
-from bot.core.audit import Chain, Draft, anchor_problems, anchors, chained, read_chain, stamp
+from bot.core.anchors import anchor_problems, anchors
+from bot.core.audit import Draft, stamp
+from bot.core.chain import Chain, chained, read_chain
 from bot.core.log import LogContent
 from bot.core.results import InitResult, VerifyResult
 from bot.core.spec import AUDIT_ANCHOR
@@ -104,4 +106,4 @@ def _incomplete(models: Models) -> str:
 def _anchor_problems(chain: Chain, models: Models, registry: Registry) -> tuple[str, ...]:
     """The files are asked too: a model whose entries were all cut away is named by nothing that is left of the log."""
     named = {entry.model for entry in chain.entries if entry.model}
-    return anchor_problems(chain, anchors(registry.state(named | models.documents.keys())))
+    return anchor_problems(chain.lines, anchors(registry.state(named | models.documents.keys())))

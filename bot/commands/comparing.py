@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from bot.commands.gathering import Desired, entries_of, read_desired, read_log, refuse_unsupported
-from bot.core.audit import Entry, held
+from bot.commands.gathering import Desired, read_desired, read_log, recorded_of, refuse_unsupported
 from bot.core.checks import shown
 from bot.core.details import Details, together
 from bot.core.examination import candidates, questions
 from bot.core.holds import still_held
 from bot.core.ownership import other_owner
 from bot.core.proposal import NothingToPropose, Proposal, propose
+from bot.core.recorded import Recorded
 from bot.core.spec import ModelSpec
 from bot.core.state import Identity, ModelVersion, RegisteredModel, RegistryState, Run, SlotKey
 from bot.errors import Misuse
@@ -29,7 +29,7 @@ class Scan:
     registry: str
     outcomes: tuple[Proposal | NothingToPropose, ...]
     runs: Mapping[str, Run]
-    entries: tuple[Entry, ...]
+    recorded: Recorded
     actual: RegistryState
 
 
@@ -52,8 +52,8 @@ def scan(
     specs = {name: spec for name, spec in sorted(desired.specs.items()) if not models or name in models}
     state = registry.state([name for name, spec in specs.items() if spec.promotion])
     runs = registry.runs(set(_run_ids(specs, state)))
-    entries = entries_of(read_log(log, desired.audit))
-    kept = {name: _kept(spec, held(entries), state) for name, spec in specs.items()}
+    recorded = recorded_of(read_log(log, desired.audit))
+    kept = {name: _kept(spec, recorded.held, state) for name, spec in specs.items()}
     owners = {name: other_owner(state.models.get(name), repository) for name in specs}
     models, policy = state.models, desired.promotion
     asked = together(
@@ -70,7 +70,7 @@ def scan(
         )
         for name, spec in specs.items()
     ]
-    return Scan(desired, registry.address, tuple(outcomes), runs, entries, state)
+    return Scan(desired, registry.address, tuple(outcomes), runs, recorded, state)
 
 
 def _owned_by(model: str, owner: str) -> NothingToPropose:

@@ -25,7 +25,6 @@ from bot.commands.situation import Situation, situation
 from bot.core.adoption import BRANCH_ROOT, Adopting, AdoptionFacts, adopting, edits_of
 from bot.core.approval import Scope, models_at_base
 from bot.core.approval.staffing import teams_of_policy
-from bot.core.audit import seen_versions
 from bot.core.drift import DriftFacts, DriftReport, assigned, drift
 from bot.core.pulls import Issue, NewPull, PullRequest
 from bot.core.results import Adopted, ApplyResult, DriftResult, PlanResult, Posted
@@ -67,7 +66,7 @@ def look(tree: Tree, registry: Registry, log: AuditLog, now: datetime, repositor
         specs=found.desired.specs,
         actual=found.actual,
         listed=registry.models(),
-        entries=found.entries,
+        recorded=found.recorded,
         runs=_runs(registry, versions),
         artifacts=_artifacts(registry, tuple(versions.values())),
         repository=repository,
@@ -114,7 +113,7 @@ def adopt(
         specs=desired.specs,
         actual=found.situation.actual,
         policy=desired.approvals,
-        seen=seen_versions(found.situation.entries),
+        seen=found.situation.recorded.seen_versions,
         people=pulls.permissions(),
         requesters=requesters,
         teams=pulls.teams(teams) if teams else {},

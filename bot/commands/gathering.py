@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.core.approval_policy import ApprovalPolicy
-from bot.core.audit import Chain, Entry, read_chain
+from bot.core.chain import Chain, read_chain
 from bot.core.checks import unsupported_slots
 from bot.core.log import LogContent
+from bot.core.recorded import NOTHING, Recorded
 from bot.core.spec import AUDIT_ANCHOR, AuditAnchor, ModelSpec, PromotionPolicy
 from bot.core.state import Capabilities
 from bot.documents import Repository, parse_audit_anchor, read_repository
@@ -108,9 +109,9 @@ def checked_log(content: LogContent | None, anchor: AuditAnchor) -> Chain | None
     return chain
 
 
-def entries_of(chain: Chain | None) -> tuple[Entry, ...]:
-    """The entries, none when there is no log yet."""
-    return chain.entries if chain else ()
+def recorded_of(chain: Chain | None) -> Recorded:
+    """What the log says, nothing when there is none yet."""
+    return chain.recorded if chain else NOTHING
 
 
 def broken_documents(tree: Tree, commit: str, paths: Collection[str]) -> tuple[Finding, ...]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 
 from bot.commands.gathering import read_anchor, read_log
-from bot.core.audit import Entry, stamp
-from bot.core.history import at, periods
+from bot.core.audit import stamp
+from bot.core.history import at
+from bot.core.recorded import Recorded
 from bot.core.results import HistoryResult
 from bot.documents import read_models
 from bot.errors import LogUnavailable, Misuse
@@ -23,15 +23,15 @@ def history(tree: Tree, log: AuditLog, model: str | None, moment: datetime | Non
     if chain is None:
         raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init`.")
     if model is not None:
-        _refuse_unknown(model, tree, chain.entries)
-    found = tuple(period for period in periods(chain.entries) if model in (None, period.key[0]))
+        _refuse_unknown(model, tree, chain.recorded)
+    found = tuple(period for period in chain.recorded.periods if model in (None, period.key[0]))
     if moment is None:
         return HistoryResult(found, None)
     return HistoryResult(at(found, stamp(moment)), stamp(moment))
 
 
-def _refuse_unknown(model: str, tree: Tree, entries: Iterable[Entry]) -> None:
-    logged = {entry.model for entry in entries if entry.model}
+def _refuse_unknown(model: str, tree: Tree, recorded: Recorded) -> None:
+    logged = {name for name, _ in recorded.slots}
     if model in logged:
         return
     known = logged | read_models(tree, None).documents.keys()

@@ -14,7 +14,6 @@ from typing import Final
 from bot.commands.approvals import open_pull
 from bot.commands.gathering import Desired, desired_of, read_desired
 from bot.commands.situation import situation
-from bot.core.audit import held
 from bot.core.guards import GuardFacts, guarded
 from bot.core.plan import InSync, Plan, Refusal, writes
 from bot.core.pulls import PullRequest
@@ -83,8 +82,8 @@ def _planned(
             mandates=None,
             evidence={},
             runs={},
-            seen=found.seen,
-            held=held(found.entries),
+            seen=found.recorded.seen,
+            held=found.recorded.held,
             today=now.date(),
             repository=this_repository,
         ),

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bot.commands.gathering import checked_log, entries_of, read_desired
+from bot.commands.gathering import read_desired, read_log, recorded_of
 from bot.commands.judging import Judge
 from bot.core.approval import Scope, models_at_base, requirements, teams_to_read
 from bot.core.approval.rehearsal import Rehearsal, difference, rehearsed
 from bot.core.approval.staffing import teams_of_policy, understaffed
 from bot.core.approval.timing import frozen
 from bot.core.approval_policy import ApprovalPolicy
-from bot.core.audit import seen_versions
 from bot.core.changes import SlotChange, changes_between
 from bot.core.results import ExplainResult, PolicyTestResult
 from bot.core.spec import APPROVAL_POLICY, ModelSpec, desired_state, file_of_model, followed_stages
@@ -32,7 +31,7 @@ def explain(
     base = tree.default_branch_head()
     desired = read_desired(tree, base)
     spec = desired.specs.get(model)
-    seen = seen_versions(entries_of(checked_log(log.read(), desired.audit)))
+    seen = recorded_of(read_log(log, desired.audit)).seen_versions
     changes = _changes(model, slot, to, spec, seen)
     judge = Judge(pulls, tree, seen)
     scope = Scope(changes, (file_of_model(model),), judge.people(), models_at_base(desired.specs, [model]))

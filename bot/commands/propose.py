@@ -18,7 +18,6 @@ from bot.commands.comparing import Scan, scan
 from bot.commands.judging import Judge
 from bot.commands.opening import LABEL, SUPERSEDED, commit_message, edited_file, free_branch, has_content
 from bot.core.approval import EVIDENCE_TRAILER
-from bot.core.audit import seen_versions
 from bot.core.merging import MergingFacts, ProposalCase, merging, picture_path
 from bot.core.proposal import BRANCH_ROOT, NothingToPropose, Proposal, branch_prefix
 from bot.core.pulls import NewPull, PullRequest
@@ -74,7 +73,7 @@ def propose_models(
         return ProposeResult(tuple(_nothing(found.outcomes)), request.dry_run)
     open_now = pulls.open_proposals(f"{BRANCH_ROOT}/")
     room = found.desired.promotion.max_open_proposals - len(open_now)
-    judge = Judge(pulls, tree, seen_versions(found.entries))
+    judge = Judge(pulls, tree, found.recorded.seen_versions)
     outcomes: list[Opened | Skipped | NothingToPropose] = []
     with progress.task("Opening pull requests", proposals) as advance:
         for outcome in found.outcomes:
@@ -166,7 +165,7 @@ def _case(
     facts = MergingFacts(
         specs=found.desired.specs,
         actual=found.actual,
-        entries=found.entries,
+        recorded=found.recorded,
         policy=found.desired.promotion,
         repository=judge.pulls.repository,
         approvals=found.desired.approvals,

@@ -6,20 +6,9 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import TypeAlias
 
 from bot.commands.owning import release
-from bot.core.audit import (
-    ANCHOR_TAG,
-    Anchor,
-    Appended,
-    Chain,
-    Draft,
-    Entry,
-    Link,
-    anchor_targets,
-    anchors,
-    chained,
-    read_chain,
-    unanchored,
-)
+from bot.core.anchors import ANCHOR_TAG, Anchor, anchor_targets, anchors, unanchored
+from bot.core.audit import Draft, Entry, Link
+from bot.core.chain import Appended, Chain, chained, read_chain
 from bot.core.ownership import released
 from bot.core.state import SlotKey
 from bot.errors import LogMoved, LogUnavailable
@@ -40,9 +29,9 @@ def append(log: AuditLogWriter, chain: Chain, drafts: Sequence[Draft]) -> Chain:
     """Append to the log exactly as it was read, in one commit. Raises LogMoved when it is no longer that."""
     if not drafts:
         return chain
-    appended = chained(drafts, chain.links[-1], drafts[0].time[:7])
+    appended = chained(drafts, chain, drafts[0].time[:7])
     content = log.append(chain.head, appended.segment, appended.lines, _message(appended))
-    return Chain(content.head, (*chain.links, *appended.links))
+    return chain.grown(content.head, appended)
 
 
 def append_on_top(log: AuditLogWriter, chain: Chain, drafts: Sequence[Draft]) -> Chain:
@@ -91,12 +80,12 @@ def tell(
     head = chain.links[-1]
     newest = {entry.model for entry in chain.entries[-1:] if entry.model}
     state = registry.state({*models, *newest})
-    entries = unanchored(chain, anchors(state))
+    entries = unanchored(chain.entries, anchors(state))
     outcomes = _by_pull(chain.entries)
     for number in _by_pull(entries):
         pulls.comment_once(number, COMMENT_MARKER, comment(tuple(outcomes[number].values()), head))
-    release(registry, released(entries, chain.entries), pulls.repository)
-    for model, version in anchor_targets(entries, chain.entries, state):
+    release(registry, released(entries, chain.recorded), pulls.repository)
+    for model, version in anchor_targets(entries, chain.recorded, state):
         registry.tag_version(model, version, ANCHOR_TAG, Anchor(model, version, head.entry.seq, head.digest).tag)
 
 

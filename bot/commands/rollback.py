@@ -111,7 +111,7 @@ def _facts(found: Situation, pulls: PullRequests, now: datetime) -> Standing:
     return Standing(
         specs=found.desired.specs,
         actual=found.actual,
-        entries=found.entries,
+        recorded=found.recorded,
         policy=found.desired.promotion,
         today=now.astimezone(UTC).date(),
         repository=pulls.repository,

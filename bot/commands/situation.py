@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.commands.gathering import Desired, entries_of, read_log, refuse_unsupported
-from bot.core.audit import Appended, Chain, Entry, anchor_problems, anchors, bases, chained, open_intents, seen, stamp
+from bot.commands.gathering import Desired, read_log, recorded_of, refuse_unsupported
+from bot.core.anchors import anchor_problems, anchors
+from bot.core.audit import stamp
+from bot.core.chain import Appended, Chain, chained
 from bot.core.plan import Item, Plan, Refusal, Settled, plan, settle
+from bot.core.recorded import Recorded, fold
 from bot.core.spec import desired_state
-from bot.core.state import Identity, RegistryState, SlotKey, section_of
+from bot.core.state import RegistryState, section_of
 from bot.errors import LogUnavailable
 from bot.ports import AuditLog, Registry
 
 
 @dataclass(frozen=True, slots=True)
 class Situation:
-    """Desired, actual and recorded state at one moment, with the intents of interrupted runs settled."""
+    """Desired, actual and recorded state at one moment, with the intents of interrupted runs settled.
+
+    `recorded` is what the log says with the entries that the settlement will add.
+    """
 
     desired: Desired
     actual: RegistryState
@@ -26,28 +31,19 @@ class Situation:
     settlement: Appended
     plan: Plan
     registry: str
-
-    @property
-    def entries(self) -> tuple[Entry, ...]:
-        """The log's entries and those that the settlement will add."""
-        return (*entries_of(self.chain), *(link.entry for link in self.settlement.links))
-
-    @property
-    def seen(self) -> Mapping[SlotKey, frozenset[Identity]]:
-        """Per slot, every identity that the log saw in it."""
-        return seen(self.entries)
+    recorded: Recorded
 
 
 def situation(desired: Desired, registry: Registry, log: AuditLog, now: datetime) -> Situation:
     """Gather what a plan rests on. Raises LogUnavailable when the registry remembers more of the log than there is."""
     refuse_unsupported(desired, registry.capabilities)
     chain = read_log(log, desired.audit)
-    entries = entries_of(chain)
-    actual = registry.state({*desired.specs, *(model for model, _ in bases(entries)), *_intended(entries)})
+    before = recorded_of(chain)
+    actual = registry.state({*desired.specs, *(model for model, _ in (*before.bases, *before.intents))})
     if chain:
-        _refuse_cut_log(anchor_problems(chain, anchors(actual)))
+        _refuse_cut_log(anchor_problems(chain.lines, anchors(actual)))
     wanted = desired_state(desired.specs)
-    settlement = settle(open_intents(entries), actual, wanted)
+    settlement = settle(before.intents, actual, wanted)
     time = stamp(now)
     drafts = [
         one.intent.draft(
@@ -55,16 +51,17 @@ def situation(desired: Desired, registry: Registry, log: AuditLog, now: datetime
         )
         for one in settlement.settled
     ]
-    appended = chained(drafts, chain.links[-1] if chain else None, f"{now:%Y-%m}")
-    known = (*entries, *(link.entry for link in appended.links))
+    appended = chained(drafts, chain, f"{now:%Y-%m}")
+    recorded = fold((link.entry for link in appended.links), before)
     return Situation(
         desired,
         actual,
         chain,
         settlement.settled,
         appended,
-        _located(plan(desired.specs, actual, bases(known), seen(known), settlement.resumable), desired),
+        _located(plan(desired.specs, actual, recorded.bases, recorded.seen, settlement.resumable), desired),
         registry.address,
+        recorded,
     )
 
 
@@ -80,10 +77,6 @@ def _with_place(item: Item, desired: Desired) -> Item:
     document = desired.repository.models[model]
     line, column = document.position(section_of(slot), slot)
     return replace(item, reason=f"{document.file}:{line}:{column}: {item.reason}")
-
-
-def _intended(entries: tuple[Entry, ...]) -> set[str]:
-    return {model for model, _ in open_intents(entries)}
 
 
 def _refuse_cut_log(problems: tuple[str, ...]) -> None:

@@ -23,10 +23,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
-from bot.core.audit import Entry, bases, open_intents, seen
 from bot.core.changes import SlotValue
 from bot.core.checks import shown
 from bot.core.ownership import other_owner, ways_out
+from bot.core.recorded import Recorded
 from bot.core.spec import ModelSpec, desired_state, file_of_model, followed_stages
 from bot.core.state import (
     Artifacts,
@@ -110,15 +110,15 @@ class DriftFacts:
     """What drift is read off.
 
     `actual` holds the managed models with all their versions; `listed` every model of the registry, as
-    `Registry.models` answers them. `entries` are the log's, interrupted intents settled. `runs` are those of the
-    assigned versions, None when they could not be read; `artifacts` what could be told of their files. `repository` is
-    the one whose models these are, None where it is not known.
+    `Registry.models` answers them. `recorded` is what the log says, with interrupted intents settled. `runs` are those
+    of the assigned versions, None when they could not be read; `artifacts` what could be told of their files.
+    `repository` is the one whose models these are, None where it is not known.
     """
 
     specs: Mapping[str, ModelSpec]
     actual: RegistryState
     listed: Sequence[RegisteredModel]
-    entries: tuple[Entry, ...]
+    recorded: Recorded
     runs: Mapping[str, Run] | None
     artifacts: Mapping[Identity, Artifacts]
     repository: str | None = None
@@ -163,10 +163,9 @@ class _Look:
     def __init__(self, facts: DriftFacts) -> None:
         self.specs, self.actual, self.listed = facts.specs, facts.actual, facts.listed
         self.repository = facts.repository
-        self.bases, self.seen = bases(facts.entries), seen(facts.entries)
+        self.recorded, self.bases, self.seen = facts.recorded, facts.recorded.bases, facts.recorded.seen
         self.desired, self.follows = desired_state(facts.specs), followed_stages(facts.specs)
-        self.last = {entry.key: entry for entry in facts.entries if entry.event in ("applied", "adopted")}
-        self.intended = open_intents(facts.entries)
+        self.intended = facts.recorded.intents
 
     def missing_models(self) -> Iterator[Drift]:
         """Rule 1."""
@@ -194,7 +193,7 @@ class _Look:
         """Rule 8."""
         for model in self.listed:
             holding = tuple(version.identity for version in model.holding("Production"))
-            known = model.name in self.specs or (model.name, "Production") in self.last
+            known = model.name in self.specs or self.recorded.slot((model.name, "Production")).periods
             if holding and not known and not other_owner(model, self.repository):
                 yield Drift(
                     (model.name, "Production"),
@@ -260,7 +259,7 @@ class _Look:
         )
 
     def _drift(self, key: SlotKey, code: Code, sentence: str, way_out: str) -> Drift:
-        entry, holding = self.last.get(key), self.actual.holding(key)
+        left, holding = self.recorded.slot(key).current, self.actual.holding(key)
         owner = other_owner(self.actual.models[key[0]], self.repository)
         return Drift(
             key,
@@ -270,8 +269,8 @@ class _Look:
             holds=holding,
             base=self.bases.get(key),
             desired=self.desired[key],
-            left_at=entry.time if entry else None,
-            left_by=entry.pull_request if entry else None,
+            left_at=left.since if left else None,
+            left_by=left.pull_request if left else None,
             revertable=owner is None and self._is_revertable(key),
             adoptable=owner is None and self._is_adoptable(key, holding),
             is_promotion=not self.seen.get(key, frozenset()).issuperset(holding),
@@ -334,8 +333,12 @@ class _Look:
 
     def _unless_nobody_approved(self, key: SlotKey) -> str:
         """What the log found there may have been merged with approvals or not; only git and GitHub can tell."""
-        approved = key in self.last and self.last[key].mandate is not None
-        return "" if approved else ", if an approved pull request brought that into Git; else do it in MLflow by hand"
+        left = self.recorded.slot(key).current
+        return (
+            ""
+            if left and left.mandate
+            else ", if an approved pull request brought that into Git; else do it in MLflow by hand"
+        )
 
     def _adopt_way(self, key: SlotKey, holding: tuple[Identity, ...]) -> str:
         stage = self.follows.get(key)

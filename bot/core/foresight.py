@@ -10,24 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from functools import cached_property
 
-from bot.core.audit import Entry, bases, held, open_intents, seen
 from bot.core.guards import GuardFacts, guarded
 from bot.core.plan import Plan, plan, settle
 from bot.core.proposal import Edits
+from bot.core.recorded import Recorded
 from bot.core.spec import ModelSpec, PromotionPolicy, desired_state
-from bot.core.state import Identity, RegistryState, SlotKey
-
-
-@dataclass(frozen=True, slots=True)
-class Recorded:
-    """What the log's entries come to, for every slot: what was left there, intended, ever seen there, and is held."""
-
-    bases: Mapping[SlotKey, Identity | None]
-    intents: Mapping[SlotKey, Entry]
-    seen: Mapping[SlotKey, frozenset[Identity]]
-    held: Mapping[SlotKey, Mapping[Identity, str]]
+from bot.core.state import RegistryState
 
 
 @dataclass(frozen=True)
@@ -39,15 +28,10 @@ class Standing:
 
     specs: Mapping[str, ModelSpec]
     actual: RegistryState
-    entries: tuple[Entry, ...]
+    recorded: Recorded
     policy: PromotionPolicy
     today: date
     repository: str | None = None
-
-    @cached_property
-    def recorded(self) -> Recorded:
-        """Read off the entries once: a plan may be made for many versions, and a log may be long."""
-        return Recorded(bases(self.entries), open_intents(self.entries), seen(self.entries), held(self.entries))
 
 
 def with_edits(spec: ModelSpec, edits: Edits) -> ModelSpec:

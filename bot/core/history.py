@@ -25,23 +25,11 @@ class Period:
     mandate: Mandate | None
     entry: int
     reason: str = ""
+    pull_request: int | None = None
 
 
-def periods(entries: Iterable[Entry]) -> tuple[Period, ...]:
-    """Every period of every slot, in order of model, slot and time."""
-    found: dict[SlotKey, list[Period]] = {}
-    for entry in entries:
-        if entry.event not in ("applied", "adopted"):
-            continue
-        of_slot = found.setdefault(entry.key, [])
-        if of_slot and of_slot[-1].until is None:
-            of_slot[-1] = replace(of_slot[-1], until=entry.time)
-        if entry.kind != "unmanage":
-            of_slot.append(_begun_by(entry))
-    return tuple(period for _, of_slot in sorted(found.items()) for period in of_slot)
-
-
-def _begun_by(entry: Entry) -> Period:
+def begun_by(entry: Entry) -> Period:
+    """The period that begins with an entry that took effect."""
     return Period(
         key=entry.key,
         identity=entry.identity_after,
@@ -52,7 +40,16 @@ def _begun_by(entry: Entry) -> Period:
         mandate=entry.mandate,
         entry=entry.seq,
         reason=entry.reason,
+        pull_request=entry.pull_request,
     )
+
+
+def followed_by(periods: tuple[Period, ...], entry: Entry) -> tuple[Period, ...]:
+    """The periods of one slot after another of its entries took effect: the last one ends, and a new one may begin."""
+    ended = periods
+    if periods and periods[-1].until is None:
+        ended = (*periods[:-1], replace(periods[-1], until=entry.time))
+    return ended if entry.kind == "unmanage" else (*ended, begun_by(entry))
 
 
 def at(found: Iterable[Period], moment: str) -> tuple[Period, ...]:

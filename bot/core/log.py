@@ -14,8 +14,17 @@ class LogSegment:
 
 
 @dataclass(frozen=True, slots=True)
+class LogTip:
+    """Where the audit log stands: the commit of its branch, and the names of its segments in order."""
+
+    head: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class LogContent:
-    """The whole audit log at one commit of its branch, segments in order."""
+    """The audit log at one commit of its branch, segments in order. `earlier` names those that were not read."""
 
     head: str
     segments: tuple[LogSegment, ...]
+    earlier: tuple[str, ...] = ()

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 from bot.core.approval import Requirements, Scope, requirements
 from bot.core.approval_policy import ApprovalPolicy
-from bot.core.audit import seen_versions
 from bot.core.changes import changes_between
 from bot.core.foresight import Standing, foreseen, with_edits
 from bot.core.guards import MANY_COUNT, MANY_SHARE
@@ -80,7 +79,7 @@ def merging(proposal: Proposal, facts: MergingFacts, paths: tuple[str, ...]) -> 
     after = {model: with_edits(facts.specs[model], proposal.edits)}
     planned = foreseen(after, facts, force=True)
     changes = changes_between(
-        desired_state(before), desired_state(after), seen_versions(facts.entries), followed_stages(after)
+        desired_state(before), desired_state(after), facts.recorded.seen_versions, followed_stages(after)
     )
     scope = Scope(changes, (file_of_model(model), *paths), facts.people)
     return Merging(

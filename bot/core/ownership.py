@@ -13,10 +13,11 @@ import shlex
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from bot.core.audit import Entry, bases
+from bot.core.audit import Entry
 from bot.core.checks import shown
 from bot.core.globs import matches
 from bot.core.plan import Plan, Refusal, Unmanagement
+from bot.core.recorded import Recorded
 from bot.core.state import RegisteredModel, RegistryState
 
 OWNER_TAG: Final = "stagewright.owner"
@@ -85,10 +86,10 @@ def unclaimed(models: Iterable[str], actual: RegistryState, repository: str) -> 
     return {name: _why(actual, name) for name in models if not is_ours(actual.models.get(name), repository)}
 
 
-def released(new: Iterable[Entry], entries: Iterable[Entry]) -> frozenset[str]:
+def released(new: Iterable[Entry], recorded: Recorded) -> frozenset[str]:
     """The models that Git no longer manages at all (rule 4), of those that the new entries un-manage."""
     unmanaged = {entry.model or "" for entry in new if entry.event == "applied" and entry.kind == "unmanage"}
-    return frozenset(unmanaged - {model for model, _ in bases(entries)})
+    return frozenset(unmanaged - {model for model, _ in recorded.bases})
 
 
 def _why(actual: RegistryState, name: str) -> str:

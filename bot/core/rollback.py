@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
 from bot.core.approval import Requirements
-from bot.core.audit import record, seen_versions
+from bot.core.audit import record
 from bot.core.canonical import canonical, digest
 from bot.core.changes import SlotChange, changes_between
 from bot.core.foresight import Standing, foreseen, with_edits
-from bot.core.history import Period, periods
+from bot.core.history import Period
 from bot.core.holds import held_versions
 from bot.core.plan import Plan, Refusal, writes
 from bot.core.proposal import Edits, branch_folder, followers, short_digest
@@ -165,7 +165,7 @@ def roll_back(model: str, slot: str, to: int | None, facts: Standing) -> Outcome
     live = known[key]
     if facts.actual.holding(key) != holding_of(live):
         return _moved_outside(key, live, facts)
-    past = tuple(period for period in periods(facts.entries) if period.key == key)
+    past = facts.recorded.slot(key).periods
     identities = tuple(dict.fromkeys(period.identity for period in reversed(past) if period.identity))
     could = tuple(one for one in identities if one != live and isinstance(_attempted(key, one, facts), _Attempt))
     choice = _chosen(key, to, live, identities, could, facts)
@@ -394,7 +394,7 @@ def _rollback(
         changes=changes_between(
             desired_state({model: spec}),
             desired_state({model: attempt.spec}),
-            seen_versions(facts.entries),
+            facts.recorded.seen_versions,
             followed_stages({model: attempt.spec}),
         ),
         plan=attempt.plan,

@@ -32,9 +32,11 @@ from bot.adapters.mlflow_registry import MlflowRegistry, MlflowRegistryWriter, a
 from bot.adapters.mlflow_registry.address import RegistryAddress
 from bot.adapters.mlflow_registry.answers import MOST_FILTER_BYTES, in_askable_parts, number_of, quoted
 from bot.commands.import_models import ImportRequest, import_models
-from bot.core.audit import Draft, Entry, chained, record
+from bot.core.audit import Draft, Entry, record
+from bot.core.chain import chained
 from bot.core.drift import DriftFacts, assigned, drift
 from bot.core.ownership import OWNER_TAG
+from bot.core.recorded import fold
 from bot.core.spec import ModelSpec, desired_state
 from bot.core.state import (
     Artifacts,
@@ -1001,7 +1003,7 @@ def found_on(
         specs=specs,
         actual=actual,
         listed=[model for model in registry.models() if model.name.startswith("drift-")],
-        entries=entries,
+        recorded=fold(entries),
         runs=registry.runs({one.run_id for one in versions if one.run_id}),
         artifacts=registry.artifacts(tuple(versions.values())),
     )

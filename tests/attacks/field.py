@@ -23,7 +23,8 @@ from bot.adapters.github import GitHubAuditLog, GitHubPullRequests, Pace
 from bot.commands.approvals import CONTEXT, Asking, Posting, approvals_of_number
 from bot.commands.judging import Judge
 from bot.core.approval import EVIDENCE_TRAILER, REQUESTER_TRAILER, Evaluation
-from bot.core.audit import Draft, Mandate, chained, read_chain, seen_versions
+from bot.core.audit import Draft, Mandate
+from bot.core.chain import chained, read_chain
 from bot.core.mandate import NoMandate
 from bot.core.pulls import NewPull, PullRequest
 from bot.core.state import SlotKey
@@ -227,7 +228,7 @@ class Field:
         """Who approved the value that a slot has on main."""
         content = self.log.read()
         assert content
-        judge = Judge(self.pulls(), self.tree, seen_versions(read_chain(content, None).entries))
+        judge = Judge(self.pulls(), self.tree, read_chain(content, None).recorded.seen_versions)
         return judge.mandate(key, self.tree.default_branch_head())
 
     def pull(self, number: int) -> PullRequest:

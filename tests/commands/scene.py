@@ -10,7 +10,9 @@ from bot.commands.apply import Occasion, Ports, apply
 from bot.commands.audit import audit_init
 from bot.commands.propose import Request, Wording, propose_models
 from bot.commands.recording import Comment
-from bot.core.audit import Entry, Link, anchor_problems, anchors, read_chain
+from bot.core.anchors import anchor_problems, anchors
+from bot.core.audit import Entry, Link
+from bot.core.chain import read_chain
 from bot.core.details import Details, Questions
 from bot.core.log import LogContent
 from bot.core.pulls import PullRequest
@@ -200,7 +202,7 @@ class Scene:
         assert self.log.content
         chain = read_chain(self.log.content, None)
         assert chain.problems == ()
-        assert anchor_problems(chain, anchors(self.state())) == ()
+        assert anchor_problems(chain.lines, anchors(self.state())) == ()
         return chain.entries
 
     def events(self, since: int = 0) -> list[str]:

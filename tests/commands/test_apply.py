@@ -9,7 +9,9 @@ from datetime import timedelta
 import pytest
 
 from bot.commands.apply import preview
-from bot.core.audit import Draft, anchors, chained, read_chain, record, stamp
+from bot.core.anchors import anchors
+from bot.core.audit import Draft, record, stamp
+from bot.core.chain import chained, read_chain
 from bot.core.plan import Change, Refusal
 from bot.core.results import ApplyResult
 from bot.core.state import SetAlias, TransitionStage, Write
@@ -357,7 +359,7 @@ class TestTheLogMoves:
         assert scene.log.content
         chain = read_chain(scene.log.content, None)
         draft = Draft(event="refused", time=stamp(NOON), model="other", slot="Production", guard="drift", reason="x")
-        appended = chained([draft], chain.links[-1], "2026-11")
+        appended = chained([draft], chain, "2026-11")
         scene.log.append_at_once(appended.segment, appended.lines)
 
     def at_append(self, scene: Scene, number: int, do: Callable[[], None]) -> None:
@@ -440,7 +442,7 @@ class TestTheLogMoves:
                 )
                 for intent in intents
             ]
-            appended = chained(drafts, chain.links[-1], "2026-11")
+            appended = chained(drafts, chain, "2026-11")
             scene.log.append_at_once(appended.segment, appended.lines)
 
         self.at_append(scene, 2, deny)

@@ -9,7 +9,8 @@ import pytest
 
 from bot.commands.audit import UNCHECKED, UNCHECKED_ANCHORS, audit_init, audit_verify
 from bot.commands.history import history
-from bot.core.audit import read_chain, stamp
+from bot.core.audit import stamp
+from bot.core.chain import read_chain
 from bot.core.results import InitResult, VerifyResult
 from bot.errors import LogMoved, LogUnavailable, Misuse, PolicyUnreadable, Refused
 from tests.commands.scene import ANCHOR, NOON, WINE, ReadOnlyLog, ReadOnlyRegistry, Scene

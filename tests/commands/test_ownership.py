@@ -7,7 +7,7 @@ import json
 import pytest
 
 from bot.commands.plan import plan_working_tree
-from bot.core.audit import anchors
+from bot.core.anchors import anchors
 from bot.core.ownership import OWNER_TAG
 from bot.core.proposal import NothingToPropose
 from bot.core.results import ApplyResult

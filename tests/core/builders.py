@@ -10,14 +10,16 @@ from typing import Any
 
 from bot.core.approval import EVIDENCE_TRAILER, REQUESTER_TRAILER, PullFacts
 from bot.core.approval_policy import ApprovalPolicy
-from bot.core.audit import Chain, Draft, Entry, Event, Link, Mandate, bases, chained, record, seen
+from bot.core.audit import Draft, Entry, Event, Link, Mandate, record
 from bot.core.canonical import digest
+from bot.core.chain import Chain, chained
 from bot.core.changes import SlotChange
 from bot.core.comparison import compare, measured
 from bot.core.evidence import Circumstances, Evidence, freeze
 from bot.core.log import LogContent, LogSegment
 from bot.core.plan import Plan, plan
 from bot.core.pulls import PullCommit, PullRequest, Review, TreeCommit
+from bot.core.recorded import Recorded, fold
 from bot.core.spec import Criterion, ModelSpec, PromotionPolicy
 from bot.core.state import (
     ChangeKind,
@@ -170,6 +172,11 @@ def entries(*drafts: Draft) -> tuple[Entry, ...]:
     return chain(*drafts).entries
 
 
+def recorded(*drafts: Draft) -> Recorded:
+    """What the log of these drafts comes to."""
+    return chain(*drafts).recorded
+
+
 def content(*segments: tuple[str, bytes]) -> LogContent:
     return LogContent(HEAD, tuple(LogSegment(name, data) for name, data in segments))
 
@@ -204,9 +211,9 @@ def planned(
     resumable: Mapping[SlotKey, Entry] | None = None,
 ) -> Plan:
     """The plan from a log's entries."""
-    told = tuple(known)
     given = specs(of_models) if isinstance(of_models, ModelSpec) else of_models
-    return plan(given, actual, bases(told), seen(told), resumable or {})
+    past = fold(known)
+    return plan(given, actual, past.bases, past.seen, resumable or {})
 
 
 # Evidence

@@ -26,10 +26,10 @@ from bot.core.approval import (
 from bot.core.approval.governing import files_of_models
 from bot.core.approval.staffing import teams_of_policy, understaffed
 from bot.core.approval_policy import ApprovalPolicy
-from bot.core.audit import Mandate, chained, read_chain
+from bot.core.audit import Mandate
 from bot.core.canonical import canonical
+from bot.core.chain import chained, read_chain
 from bot.core.changes import SlotChange
-from bot.core.history import periods
 from bot.core.log import LogContent, LogSegment
 from bot.core.mandate import MergedRange, judged
 from bot.core.pulls import Team
@@ -45,12 +45,12 @@ from tests.core.builders import (
     by_hand,
     commit,
     draft,
-    entries,
     identity,
     mandate,
     merged,
     policy,
     pull,
+    recorded,
     review,
     reviews,
     spec,
@@ -556,7 +556,7 @@ class TestBreakingTheGlass:
         found = judged(PRODUCTION, merged(), MergedRange(BASE, HEAD), self.emergency(review("carol", body=WHY)), values)
         assert isinstance(found, Mandate)
         assert found.break_glass == "it returns NaN since 3 a.m."
-        (period,) = periods(entries(applied(after=identity(4), mandate=found)))
+        (period,) = recorded(applied(after=identity(4), mandate=found)).periods
         assert period.mandate
         assert period.mandate.break_glass
 

@@ -12,31 +12,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from bot.core.anchors import ANCHORS, Anchor, anchor_problems, anchor_targets, anchors, unanchored
 from bot.core.audit import (
-    ANCHORS,
-    Anchor,
-    Appended,
-    Chain,
     Draft,
     Entry,
-    anchor_problems,
-    anchor_targets,
-    anchors,
-    bases,
-    chained,
-    held,
     identity,
-    open_intents,
-    policies_that_judged,
-    read_chain,
     record,
-    seen,
-    seen_versions,
     stamp,
-    unanchored,
 )
 from bot.core.canonical import canonical, digest
+from bot.core.chain import Appended, Chain, chained, read_chain
 from bot.core.log import LogContent
+from bot.core.recorded import fold
 from bot.core.state import Identity, RegisteredModel, RegistryState, SlotKey
 from tests.core.builders import (
     CHAMPION,
@@ -115,14 +102,14 @@ def test_rule_2_an_untouched_log_has_no_problem() -> None:
 
 def test_rule_2_a_chain_goes_on_where_it_ended() -> None:
     first = chained(DRAFTS[:2], None, "2026-11")
-    rest = chained(DRAFTS[2:], first.links[-1], "2026-11")
+    rest = chained(DRAFTS[2:], Chain(HEAD, first.links), "2026-11")
     assert (*first.lines, *rest.lines) == LINES
     assert chained((), None, "2026-11") == Appended("2026-11.jsonl", (), ())
 
 
 def appended(after: Chain, month: str, *drafts: Draft) -> tuple[Chain, tuple[str, bytes]]:
-    new = chained(drafts, after.links[-1] if after.links else None, month)
-    return Chain(HEAD, (*after.links, *new.links)), (new.segment, b"".join(line + b"\n" for line in new.lines))
+    new = chained(drafts, after if after.links else None, month)
+    return after.grown(HEAD, new), (new.segment, b"".join(line + b"\n" for line in new.lines))
 
 
 def test_rule_3_entries_of_several_months_lie_in_several_segments() -> None:
@@ -189,10 +176,10 @@ def test_a_removed_last_entry_is_named_by_its_anchor() -> None:
     cut = read(*LINES[:-1])
     assert cut.problems == ()
     anchor = Anchor(MODEL, 5, 4, WHOLE.links[4].digest)
-    assert anchor_problems(cut, [anchor]) == (
+    assert anchor_problems(cut.lines, [anchor]) == (
         f"entry 4 is missing: the registry's tag stagewright.audit_head on churn version 5 names it ({anchor.digest})",
     )
-    assert anchor_problems(read(*LINES), [anchor]) == ()
+    assert anchor_problems(read(*LINES).lines, [anchor]) == ()
 
 
 def test_reordered_entries_are_named() -> None:
@@ -226,7 +213,7 @@ def test_a_log_that_was_rewritten_and_chained_again_does_not_reach_its_anchor() 
     lines = rechained(LINES, lambda fields: fields.update(actor="nobody"), 2)
     rewritten = read(*lines)
     assert rewritten.problems == ()
-    assert anchor_problems(rewritten, [Anchor(MODEL, 5, 4, WHOLE.links[4].digest)]) == (
+    assert anchor_problems(rewritten.lines, [Anchor(MODEL, 5, 4, WHOLE.links[4].digest)]) == (
         (
             "entry 4 (adopted churn Staging → version 5) was changed: the registry's tag stagewright.audit_head"
             f" on churn version 5 names {WHOLE.links[4].digest}"
@@ -391,7 +378,7 @@ def test_any_changed_byte_of_any_line_is_found(data: st.DataObject) -> None:
     line[place] = data.draw(st.integers(0, 255).filter(lambda byte: byte != LINES[number][place]))
     found = read(*LINES[:number], bytes(line), *LINES[number + 1 :])
     head = Anchor(MODEL, 5, 4, WHOLE.links[-1].digest)
-    problems = (*found.problems, *anchor_problems(found, [head]))
+    problems = (*found.problems, *anchor_problems(found.lines, [head]))
     names = (f"line {number + 1}", f"entry {number}", f"entries {number} to")
     assert any(name in problem for problem in problems for name in names), problems
 
@@ -400,7 +387,7 @@ def test_any_changed_byte_of_any_line_is_found(data: st.DataObject) -> None:
 def test_any_removed_lines_are_found(first: int, count: int) -> None:
     left = (*LINES[:first], *LINES[first + count :])
     found = read(*left)
-    problems = (*found.problems, *anchor_problems(found, [Anchor(MODEL, 5, 4, WHOLE.links[-1].digest)]))
+    problems = (*found.problems, *anchor_problems(found.lines, [Anchor(MODEL, 5, 4, WHOLE.links[-1].digest)]))
     assert bool(problems) == (count > 0)
 
 
@@ -436,7 +423,7 @@ def test_rule_7_anchors_come_oldest_first() -> None:
 
 def test_rule_7_an_older_anchor_of_a_whole_log_is_no_problem() -> None:
     found = anchors(tagged((3, anchor_tag(WHOLE.links[1])), (4, anchor_tag(WHOLE.links[3]))))
-    assert anchor_problems(read(*LINES), found) == ()
+    assert anchor_problems(read(*LINES).lines, found) == ()
 
 
 @pytest.mark.parametrize(
@@ -444,27 +431,27 @@ def test_rule_7_an_older_anchor_of_a_whole_log_is_no_problem() -> None:
 )
 def test_rule_7_a_tag_that_is_no_anchor_is_a_problem(value: str) -> None:
     found = anchors(tagged((4, value)))
-    (problem,) = anchor_problems(read(*LINES), found)
+    (problem,) = anchor_problems(read(*LINES).lines, found)
     assert "stagewright.audit_head on churn version 4" in problem
     assert "was changed" in problem
 
 
 def test_rule_7_a_tag_that_names_a_later_entry_is_a_problem() -> None:
-    (problem,) = anchor_problems(read(*LINES), anchors(tagged((4, f"999999999999999:{GENESIS_DIGEST}"))))
+    (problem,) = anchor_problems(read(*LINES).lines, anchors(tagged((4, f"999999999999999:{GENESIS_DIGEST}"))))
     assert problem.startswith("entry 999999999999999 is missing")
 
 
 def test_rule_7_every_problem_is_reported() -> None:
     found = anchors(tagged((3, "head"), (4, f"3:{GENESIS_DIGEST}"), (5, f"77:{GENESIS_DIGEST}")))
-    assert len(anchor_problems(read(*LINES), found)) == 3
+    assert len(anchor_problems(read(*LINES).lines, found)) == 3
 
 
 def test_rule_7_what_follows_the_newest_anchor_is_not_told_yet() -> None:
     log = read(*LINES)
     older, newer = (Anchor(MODEL, 4, seq, WHOLE.links[seq].digest) for seq in (1, 3))
-    assert [entry.seq for entry in unanchored(log, [newer, older])] == [4]
-    assert [entry.seq for entry in unanchored(log, [])] == [1, 2, 3, 4]
-    assert unanchored(log, [Anchor(MODEL, 4, 4, WHOLE.links[4].digest)]) == ()
+    assert [entry.seq for entry in unanchored(log.entries, [newer, older])] == [4]
+    assert [entry.seq for entry in unanchored(log.entries, [])] == [1, 2, 3, 4]
+    assert unanchored(log.entries, [Anchor(MODEL, 4, 4, WHOLE.links[4].digest)]) == ()
 
 
 def test_rule_7_the_head_is_anchored_on_the_versions_that_the_entries_speak_of() -> None:
@@ -475,7 +462,7 @@ def test_rule_7_the_head_is_anchored_on_the_versions_that_the_entries_speak_of()
         applied(STAGING, before=V3, after=None, kind="demotion"),
         adopted(("other", "Production"), None),
     )
-    assert anchor_targets(told, told, state) == ((MODEL, 3), (MODEL, 4), ("other", 1))
+    assert anchor_targets(told, fold(told), state) == ((MODEL, 3), (MODEL, 4), ("other", 1))
 
 
 def test_rule_7_versions_and_models_that_are_gone_hold_no_anchor() -> None:
@@ -486,16 +473,16 @@ def test_rule_7_versions_and_models_that_are_gone_hold_no_anchor() -> None:
         adopted(("gone", "Production")),
         adopted(("empty", "Production"), made(1, "empty")),
     )
-    assert anchor_targets(told, told, state) == ((MODEL, 3),)
-    assert anchor_targets(entries()[:1], told, state) == ((MODEL, 3),)
-    assert anchor_targets((), told, state) == ()
+    assert anchor_targets(told, fold(told), state) == ((MODEL, 3),)
+    assert anchor_targets(entries()[:1], fold(told), state) == ((MODEL, 3),)
+    assert anchor_targets((), fold(told), state) == ()
 
 
 def test_rule_7_of_many_entries_the_newest_are_anchored_and_no_more_than_it_takes() -> None:
     names = [f"m{number:03d}" for number in range(ANCHORS + 30)]
     state = registry(*(registered({1: "Production"}, model=name) for name in names))
     told = entries(*(adopted((name, "Production"), made(1, name)) for name in names))
-    assert anchor_targets(told, told, state) == tuple((name, 1) for name in names[-ANCHORS:])
+    assert anchor_targets(told, fold(told), state) == tuple((name, 1) for name in names[-ANCHORS:])
 
 
 def test_rule_7_a_managed_model_is_anchored_though_nothing_is_new_about_it() -> None:
@@ -506,8 +493,8 @@ def test_rule_7_a_managed_model_is_anchored_though_nothing_is_new_about_it() -> 
         adopted(("other", "Production"), made(1, "other")),
         applied(("other", "Production"), made(1, "other"), kind="unmanage"),
     )
-    assert anchor_targets(told[-1:], told, state) == (("other", 1),)
-    assert anchor_targets(unmanaged[-1:], unmanaged, state) == ((MODEL, 3), ("other", 1))
+    assert anchor_targets(told[-1:], fold(told), state) == (("other", 1),)
+    assert anchor_targets(unmanaged[-1:], fold(unmanaged), state) == ((MODEL, 3), ("other", 1))
 
 
 KEYS = st.tuples(st.sampled_from("abcd"), st.sampled_from(("Production", "champion")))
@@ -518,8 +505,8 @@ def test_rule_7_a_cut_tail_always_shows_to_a_plan(told: list[tuple[SlotKey, bool
     """Whatever was managed and un-managed: some model that a plan reads holds the head, if any is left to hold it."""
     whole = chain(*(applied(key, kind="unmanage") if out else adopted(key, made(1, key[0])) for key, out in told))
     there = registry(*(registered({1: "None"}, model=name) for name in "abcd" if name not in gone))
-    targets = anchor_targets(whole.entries[-new:] if new else (), whole.entries, there)
-    managed = {model for model, _ in bases(whole.entries)} & there.models.keys()
+    targets = anchor_targets(whole.entries[-new:] if new else (), whole.recorded, there)
+    managed = {model for model, _ in whole.recorded.bases} & there.models.keys()
     assert bool(managed & {model for model, _ in targets}) == bool(managed and new)
     assert len(targets) <= ANCHORS + 1
 
@@ -529,46 +516,46 @@ def test_rule_7_a_cut_tail_always_shows_to_a_plan(told: list[tuple[SlotKey, bool
 
 def test_rule_5_the_base_is_what_was_last_applied_or_adopted() -> None:
     told = entries(adopted(after=V3), applied(before=V3, after=V4), adopted(CHAMPION, V3))
-    assert bases(told) == {PRODUCTION: V4, CHAMPION: V3}
+    assert fold(told).bases == {PRODUCTION: V4, CHAMPION: V3}
 
 
 @pytest.mark.parametrize("event", ["intended", "refused", "failed"])
 def test_rule_5_what_took_no_effect_moves_no_base(event: Any) -> None:
-    assert bases(entries(adopted(after=V3), draft(event, before=V3, after=V4))) == {PRODUCTION: V3}
+    assert fold(entries(adopted(after=V3), draft(event, before=V3, after=V4))).bases == {PRODUCTION: V3}
 
 
 def test_rule_5_an_emptied_slot_has_nothing_as_its_base() -> None:
-    assert bases(entries(adopted(after=V3), applied(before=V3, after=None, kind="demotion"))) == {PRODUCTION: None}
+    assert fold(entries(adopted(after=V3), applied(before=V3, after=None, kind="demotion"))).bases == {PRODUCTION: None}
 
 
 def test_rule_5_an_unmanage_removes_the_base() -> None:
     unmanage = applied(before=V3, after=None, kind="unmanage")
-    assert bases(entries(adopted(after=V3), unmanage)) == {}
-    assert bases(entries(adopted(after=V3), unmanage, adopted(after=V4))) == {PRODUCTION: V4}
-    assert bases(entries(unmanage)) == {}
+    assert fold(entries(adopted(after=V3), unmanage)).bases == {}
+    assert fold(entries(adopted(after=V3), unmanage, adopted(after=V4))).bases == {PRODUCTION: V4}
+    assert fold(entries(unmanage)).bases == {}
 
 
 def test_rule_5_a_version_that_enters_one_stage_leaves_the_other_with_nothing() -> None:
     told = entries(adopted(CHAMPION, V4), adopted(STAGING, V4), applied(PRODUCTION, after=V4))
-    assert bases(told) == {STAGING: None, PRODUCTION: V4, CHAMPION: V4}
+    assert fold(told).bases == {STAGING: None, PRODUCTION: V4, CHAMPION: V4}
 
 
 def test_rule_5_a_version_that_gets_an_alias_stays_in_its_stage() -> None:
     told = entries(adopted(STAGING, V4), applied(CHAMPION, after=V4))
-    assert bases(told) == {STAGING: V4, CHAMPION: V4}
+    assert fold(told).bases == {STAGING: V4, CHAMPION: V4}
 
 
 def test_rule_5_another_version_leaves_the_other_stage_as_it_was() -> None:
-    assert bases(entries(adopted(STAGING, V4), applied(PRODUCTION, after=V5))) == {STAGING: V4, PRODUCTION: V5}
+    assert fold(entries(adopted(STAGING, V4), applied(PRODUCTION, after=V5))).bases == {STAGING: V4, PRODUCTION: V5}
     recreated = made(4, run="another")
-    assert bases(entries(adopted(STAGING, V4), applied(PRODUCTION, after=recreated)))[STAGING] == V4
+    assert fold(entries(adopted(STAGING, V4), applied(PRODUCTION, after=recreated))).bases[STAGING] == V4
 
 
 def test_rule_5_a_swap_leaves_each_stage_with_the_others_version() -> None:
     before = (adopted(PRODUCTION, V3), adopted(STAGING, V4))
     swap = (applied(PRODUCTION, V3, V4), applied(STAGING, V4, V3))
     for order in (swap, swap[::-1]):
-        assert bases(entries(*before, *order)) == {PRODUCTION: V4, STAGING: V3}
+        assert fold(entries(*before, *order)).bases == {PRODUCTION: V4, STAGING: V3}
 
 
 # Seen, intents, holds
@@ -584,20 +571,20 @@ def test_every_identity_that_took_effect_in_a_slot_was_seen_there() -> None:
         applied(before=recreated, after=None, kind="demotion"),
         adopted(STAGING, V5),
     )
-    assert seen(told) == {PRODUCTION: {V3, V4, recreated}, STAGING: {V5}}
-    assert seen_versions(told) == {PRODUCTION: {3, 4}, STAGING: {5}}
+    assert fold(told).seen == {PRODUCTION: {V3, V4, recreated}, STAGING: {V5}}
+    assert fold(told).seen_versions == {PRODUCTION: {3, 4}, STAGING: {5}}
 
 
 @pytest.mark.parametrize("event", ["applied", "refused", "failed"])
 def test_rule_4_an_intent_is_open_until_an_outcome_names_it(event: Any) -> None:
     told = entries(intended(before=V3, after=V4), intended(CHAMPION, V3, V4))
-    assert open_intents(told) == {PRODUCTION: told[1], CHAMPION: told[2]}
+    assert fold(told).intents == {PRODUCTION: told[1], CHAMPION: told[2]}
     closed = (*told, *entries_after(told, outcome(event, told[1])))
-    assert open_intents(closed) == {CHAMPION: told[2]}
+    assert fold(closed).intents == {CHAMPION: told[2]}
 
 
 def entries_after(told: tuple[Entry, ...], *drafts: Draft) -> tuple[Entry, ...]:
-    return tuple(link.entry for link in chained(drafts, chain(*told_drafts(told)).links[-1], "2026-11").links)
+    return tuple(link.entry for link in chained(drafts, chain(*told_drafts(told)), "2026-11").links)
 
 
 def told_drafts(told: tuple[Entry, ...]) -> tuple[Draft, ...]:
@@ -606,7 +593,7 @@ def told_drafts(told: tuple[Entry, ...]) -> tuple[Draft, ...]:
 
 def test_rule_4_an_outcome_of_another_entry_closes_nothing() -> None:
     told = entries(intended(before=V3, after=V4), draft("refused", before=V3, after=V4), applied(intended=77))
-    assert open_intents(told) == {PRODUCTION: told[1]}
+    assert fold(told).intents == {PRODUCTION: told[1]}
 
 
 def test_rule_6_a_version_that_left_by_rollback_is_held() -> None:
@@ -615,35 +602,35 @@ def test_rule_6_a_version_that_left_by_rollback_is_held() -> None:
         applied(before=V3, after=V4),
         applied(before=V4, after=V3, kind="rollback", mandate=mandate()),
     )
-    assert held(told) == {PRODUCTION: {V4: "rolled back from Production on 2026-11-03 by pull request #12"}}
+    assert fold(told).held == {PRODUCTION: {V4: "rolled back from Production on 2026-11-03 by pull request #12"}}
 
 
 def test_rule_6_a_rollback_without_a_known_pull_request_holds_too() -> None:
     told = entries(applied(before=V4, after=V3, kind="rollback"))
-    assert held(told) == {PRODUCTION: {V4: "rolled back from Production on 2026-11-03"}}
+    assert fold(told).held == {PRODUCTION: {V4: "rolled back from Production on 2026-11-03"}}
 
 
 @pytest.mark.parametrize(("kind", "after"), [("promotion", V5), ("demotion", None), ("unmanage", None)])
 def test_rule_6_a_version_that_left_otherwise_is_not_held(kind: Any, after: Identity | None) -> None:
-    assert held(entries(applied(before=V4, after=after, kind=kind))) == {}
+    assert fold(entries(applied(before=V4, after=after, kind=kind))).held == {}
 
 
 @pytest.mark.parametrize("event", ["intended", "refused", "failed"])
 def test_rule_6_a_rollback_that_did_not_happen_holds_nothing(event: Any) -> None:
-    assert held(entries(draft(event, before=V4, after=V3, kind="rollback"))) == {}
+    assert fold(entries(draft(event, before=V4, after=V3, kind="rollback"))).held == {}
 
 
 def test_rule_6_the_hold_ends_when_the_version_enters_the_slot_again() -> None:
     rolled = applied(before=V4, after=V3, kind="rollback")
-    assert held(entries(rolled, adopted(after=V4))) == {}
+    assert fold(entries(rolled, adopted(after=V4))).held == {}
     forward = applied(before=V3, after=V4, kind="rollback")
-    assert held(entries(rolled, forward)) == {}, "going forward again is no rollback in that sense"
-    assert list(held(entries(rolled, forward, rolled))[PRODUCTION]) == [V4]
-    assert PRODUCTION in held(entries(rolled, adopted(STAGING, V4)))
+    assert fold(entries(rolled, forward)).held == {}, "going forward again is no rollback in that sense"
+    assert list(fold(entries(rolled, forward, rolled)).held[PRODUCTION]) == [V4]
+    assert PRODUCTION in fold(entries(rolled, adopted(STAGING, V4))).held
 
 
 def test_rule_6_a_rollback_from_an_empty_slot_holds_nothing() -> None:
-    assert held(entries(applied(before=None, after=V3, kind="rollback"))) == {}
+    assert fold(entries(applied(before=None, after=V3, kind="rollback"))).held == {}
 
 
 # Values
@@ -698,5 +685,5 @@ def test_the_policies_that_judged_are_the_newest_and_not_many() -> None:
         *(applied(after=made(2), mandate=mandate(policy_commit=f"{number:040x}")) for number in range(12)),
         applied(after=made(3), mandate=mandate(policy_commit=f"{11:040x}")),
     )
-    assert policies_that_judged(known) == tuple(f"{number:040x}" for number in range(11, 1, -1))
-    assert policies_that_judged(known[:2]) == ()
+    assert fold(known).policies == tuple(f"{number:040x}" for number in range(11, 1, -1))
+    assert fold(known[:2]).policies == ()

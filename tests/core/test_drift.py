@@ -11,7 +11,7 @@ from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from bot.core.adoption import Adopting, AdoptionFacts, Follower, adopting, edits_of
-from bot.core.audit import Draft, bases, held, open_intents, seen, seen_versions
+from bot.core.audit import Draft
 from bot.core.drift import Drift, DriftFacts, DriftReport, Pending, assigned, drift
 from bot.core.plan import Change, InSync, Refusal, plan, reverting, settle, writes
 from bot.core.spec import ModelSpec, desired_state
@@ -39,6 +39,7 @@ from tests.core.builders import (
     mandate,
     planned,
     policy,
+    recorded,
     registered,
     registry,
     spec,
@@ -63,7 +64,7 @@ def facts(
     """Everything is there, and the log is that of the first apply, unless a test says otherwise."""
     runs = {run_id: replace(RUNS["run3"], run_id=run_id) for run_id in ("other", *(f"run{n}" for n in range(8)))}
     given = specs(files) if isinstance(files, ModelSpec) else files
-    usual = DriftFacts(given, actual, tuple(listed), entries(*(drafts or ADOPTED)), runs, THERE)
+    usual = DriftFacts(given, actual, tuple(listed), recorded(*(drafts or ADOPTED)), runs, THERE)
     return replace(usual, **more)
 
 
@@ -340,9 +341,10 @@ def test_an_unmanaged_model_with_a_version_in_production() -> None:
 def test_a_model_of_another_repository_and_one_that_was_unmanaged_by_approval_are_left_in_peace() -> None:
     owned = replace(registered({2: "Production"}, model="theirs"), tags={"stagewright.owner": "acme/others"})
     left = registered({2: "Production"}, model="left")
+    managed = adopted(("left", "Production"), identity(2, "left"))
     unmanaged = applied(("left", "Production"), identity(2, "left"), None, "unmanage")
     here = holding({3: "Production"}, {"champion": 3})
-    report = found(here, *ADOPTED, unmanaged, listed=(owned, left), repository="acme/models")
+    report = found(here, *ADOPTED, managed, unmanaged, listed=(owned, left), repository="acme/models")
     assert report.found == ()
     assert [one.key[0] for one in found(here, listed=(owned, left)).found] == ["left", "theirs"]
 
@@ -466,21 +468,21 @@ def test_reverting_takes_no_version_out_of_a_production_that_git_does_not_manage
 
 
 def test_a_revert_that_was_cut_off_is_gone_on_with_by_any_run() -> None:
-    known = entries(adopted(after=V3), intended(before=V4, after=V3, kind="rollback"))
+    known = recorded(adopted(after=V3), intended(before=V4, after=V3, kind="rollback"))
     actual = holding({3: "None", 4: "Production"})
     files = specs(spec({"Production": 3}))
-    open_ = settle(open_intents(known), actual, desired_state(files))
+    open_ = settle(known.intents, actual, desired_state(files))
     assert open_.settled == ()
-    whole = plan(files, actual, bases(known), seen(known), open_.resumable)
-    assert whole.items == (Change(PRODUCTION, V4, V3, "rollback", known[-1]),)
+    whole = plan(files, actual, known.bases, known.seen, open_.resumable)
+    assert whole.items == (Change(PRODUCTION, V4, V3, "rollback", known.intents[PRODUCTION]),)
     assert reverting(whole, files, actual) == whole
 
 
 def test_a_version_that_was_put_in_by_hand_and_reverted_is_not_held() -> None:
     reverted = applied(before=V4, after=V3, kind="rollback")
-    assert held(entries(adopted(after=V3), reverted)) == {}
+    assert recorded(adopted(after=V3), reverted).held == {}
     rolled_back = applied(before=V4, after=V3, kind="rollback")
-    assert held(entries(adopted(after=V3), applied(before=V3, after=V4), rolled_back)).keys() == {PRODUCTION}
+    assert recorded(adopted(after=V3), applied(before=V3, after=V4), rolled_back).held.keys() == {PRODUCTION}
 
 
 # Adopting
@@ -488,7 +490,7 @@ def test_a_version_that_was_put_in_by_hand_and_reverted_is_not_held() -> None:
 
 def adoption_of(given: DriftFacts, **more: Any) -> Adopting:
     people = {"alice": "write", "bob": "write"}
-    seen_there = seen_versions(given.entries)
+    seen_there = given.recorded.seen_versions
     usual = AdoptionFacts(given.specs, given.actual, policy(), seen_there, people, ("alice",))
     return adopting(drift(given), replace(usual, **more))
 
@@ -564,8 +566,8 @@ def worlds(draw: st.DrawFn) -> DriftFacts:
 @settings(max_examples=100)
 def test_drift_is_what_apply_refuses_and_pending_what_it_does(world: DriftFacts) -> None:
     report = drift(world)
-    known = world.entries
-    items = {item.key: item for item in plan(world.specs, world.actual, bases(known), seen(known), {}).items}
+    known = world.recorded
+    items = {item.key: item for item in plan(world.specs, world.actual, known.bases, known.seen, {}).items}
     drifted = {one.key for one in report.found}
     pending = {one.key for one in report.pending}
     assert not drifted & pending
@@ -585,8 +587,8 @@ def test_drift_is_what_apply_refuses_and_pending_what_it_does(world: DriftFacts)
 @given(worlds())
 @settings(max_examples=100)
 def test_what_is_revertable_is_gone_after_the_writes_of_the_revert(world: DriftFacts) -> None:
-    known = world.entries
-    whole = plan(world.specs, world.actual, bases(known), seen(known), {})
+    known = world.recorded
+    whole = plan(world.specs, world.actual, known.bases, known.seen, {})
     changes = reverting(whole, world.specs, world.actual).changes
     before = drift(world)
     assert {change.key for change in changes} <= {one.key for one in before.found if one.revertable}

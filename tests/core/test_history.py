@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from bot.core.audit import Draft
-from bot.core.history import Period, at, periods
+from bot.core.history import Period, at
 from bot.core.state import Identity
-from tests.core.builders import PRODUCTION, STAGING, adopted, applied, draft, entries, identity, intended, mandate
+from tests.core.builders import PRODUCTION, STAGING, adopted, applied, draft, identity, intended, mandate, recorded
 
 
 def time(day: int, hour: int = 12) -> str:
@@ -13,7 +13,7 @@ def time(day: int, hour: int = 12) -> str:
 
 
 def told(*drafts: Draft) -> tuple[Period, ...]:
-    return periods(entries(*drafts))
+    return recorded(*drafts).periods
 
 
 def spans(found: tuple[Period, ...]) -> list[tuple[Identity | None, str, str | None]]:

@@ -11,6 +11,7 @@ from bot.core.approval import Requirements, Scope, requirements
 from bot.core.merging import Merging, MergingFacts, merging, picture_path
 from bot.core.plan import Change, Refusal
 from bot.core.proposal import Proposal, propose
+from bot.core.recorded import NOTHING
 from bot.core.spec import is_evidence
 from bot.core.state import RegisteredModel, SetAlias, TransitionStage
 from tests.core import builders as b
@@ -33,7 +34,7 @@ def facts(**changes: Any) -> MergingFacts:
     known: Mapping[str, Any] = {
         "specs": b.specs(SPEC),
         "actual": b.registry(MODEL_NOW),
-        "entries": b.entries(*ADOPTED),
+        "recorded": b.recorded(*ADOPTED),
         "policy": PROMOTION_POLICY,
         "approvals": b.policy(),
         "people": PEOPLE,
@@ -64,30 +65,32 @@ def test_the_plan_is_that_of_the_edited_file_with_its_writes_in_order() -> None:
 def test_a_staging_that_the_winner_leaves_is_part_of_it() -> None:
     spec = b.spec({"Production": 3, "Staging": 4}, promotion=PROMOTION)
     model = b.registered({3: "Production", 4: "Staging"})
-    log = b.entries(b.adopted(PRODUCTION, b.identity(3)), b.adopted(STAGING, b.identity(4)))
+    log = b.recorded(b.adopted(PRODUCTION, b.identity(3)), b.adopted(STAGING, b.identity(4)))
     found = merging(
-        proposal(spec, model), facts(specs=b.specs(spec), actual=b.registry(model), entries=log), (EVIDENCE,)
+        proposal(spec, model), facts(specs=b.specs(spec), actual=b.registry(model), recorded=log), (EVIDENCE,)
     )
     assert {change.key: change.kind for change in found.plan.changes} == {PRODUCTION: "promotion", STAGING: "demotion"}
     assert {governed for rule in found.needs.rules for governed in rule.governs} >= {f"promotion of {MODEL} Production"}
 
 
 def test_what_apply_would_refuse_is_shown_as_refused() -> None:
-    found = merged(entries=())
+    found = merged(recorded=NOTHING)
     assert [item.guard for item in found.plan.items if isinstance(item, Refusal)] == ["import-first", "import-first"]
     assert found.writes == ()
 
 
 def test_an_interrupted_run_of_the_model_is_settled_first() -> None:
-    log = b.entries(*ADOPTED, b.intended(PRODUCTION, b.identity(3), b.identity(4)))
-    (change, _) = merged(entries=log).plan.changes
+    log = b.recorded(*ADOPTED, b.intended(PRODUCTION, b.identity(3), b.identity(4)))
+    (change, _) = merged(recorded=log).plan.changes
     assert change.resumes
 
 
 def test_other_models_are_left_out_of_the_plan() -> None:
     other = ("other", "Production")
-    log = b.entries(*ADOPTED, b.adopted(other, b.identity(1, "other")), b.intended(other, None, b.identity(2, "other")))
-    assert {item.key[0] for item in merged(entries=log).plan.items} == {MODEL}
+    log = b.recorded(
+        *ADOPTED, b.adopted(other, b.identity(1, "other")), b.intended(other, None, b.identity(2, "other"))
+    )
+    assert {item.key[0] for item in merged(recorded=log).plan.items} == {MODEL}
 
 
 @pytest.mark.parametrize(("aliases", "others", "needs_force"), [(5, 0, True), (4, 0, False), (5, 40, False)])
@@ -97,9 +100,9 @@ def test_too_many_slots_at_once_are_counted_over_the_whole_repository(
     follow = {f"a{number}": {"follows": "Production"} for number in range(aliases)}
     spec = b.spec({"Production": 3}, follow, promotion=PROMOTION)
     model = b.registered({3: "Production", 4: "None"}, dict.fromkeys(follow, 3))
-    log = b.entries(*(b.adopted((MODEL, slot), b.identity(3)) for slot in ("Production", *follow)))
+    log = b.recorded(*(b.adopted((MODEL, slot), b.identity(3)) for slot in ("Production", *follow)))
     rest = [b.spec({"Production": 1}, name=f"m{number}") for number in range(others)]
-    given = facts(specs=b.specs(spec, *rest), actual=b.registry(model), entries=log)
+    given = facts(specs=b.specs(spec, *rest), actual=b.registry(model), recorded=log)
     found = merging(proposal(spec, model), given, (EVIDENCE,))
     assert len(found.plan.changes) == aliases + 1
     assert found.needs_force == needs_force
@@ -114,10 +117,10 @@ def test_the_approvals_that_it_needs_are_known_beforehand() -> None:
 
 
 def test_an_alias_that_goes_back_with_its_stage_needs_what_the_stage_needs() -> None:
-    log = b.entries(
+    log = b.recorded(
         b.adopted(PRODUCTION, b.identity(4)), b.applied(PRODUCTION, b.identity(4), b.identity(3)), ADOPTED[1]
     )
-    (production, _) = merged(entries=log).needs.rules
+    (production, _) = merged(recorded=log).needs.rules
     assert production.governs == (f"rollback of {MODEL} Production", f"rollback of {MODEL} champion")
 
 

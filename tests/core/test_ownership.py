@@ -19,6 +19,7 @@ from bot.core.ownership import (
     unclaimed,
 )
 from bot.core.plan import Adoption, Change, InSync, Item, Plan, Refusal, Unmanagement
+from bot.core.recorded import NOTHING, fold
 from bot.core.state import RegisteredModel
 from tests.core.builders import CHAMPION, MODEL, PRODUCTION, STAGING, adopted, applied, entries, identity, registry
 from tests.core.test_guards import sound
@@ -129,17 +130,17 @@ def test_a_model_is_named_by_its_name_even_where_that_is_no_glob_for_it() -> Non
 def test_rule_4_a_model_is_given_up_when_no_slot_of_it_is_left() -> None:
     unmanaged = applied(before=V3, kind="unmanage")
     told = entries(adopted(after=V3), unmanaged)
-    assert released(told[-1:], told) == {MODEL}
-    assert released(told[:2], told) == frozenset()
+    assert released(told[-1:], fold(told)) == {MODEL}
+    assert released(told[:2], fold(told)) == frozenset()
     both = entries(adopted(after=V3), adopted(CHAMPION, V3), unmanaged)
-    assert released(both[-1:], both) == frozenset()
+    assert released(both[-1:], fold(both)) == frozenset()
     again = entries(adopted(after=V3), unmanaged, adopted(after=V3))
-    assert released(again[2:], again) == frozenset()
+    assert released(again[2:], fold(again)) == frozenset()
 
 
 def test_rule_4_a_change_gives_nothing_up() -> None:
     told = entries(applied(STAGING, V3, None, kind="demotion"))
-    assert released(told, ()) == frozenset()
+    assert released(told, NOTHING) == frozenset()
 
 
 # Guard 0

@@ -11,16 +11,11 @@ from hypothesis import event, given
 from hypothesis import strategies as st
 
 from bot.core.audit import (
-    Chain,
     Draft,
     Entry,
-    bases,
-    chained,
-    open_intents,
-    read_chain,
     record,
-    seen,
 )
+from bot.core.chain import Chain, chained, read_chain
 from bot.core.plan import (
     Adoption,
     Change,
@@ -34,6 +29,7 @@ from bot.core.plan import (
     without,
     writes,
 )
+from bot.core.recorded import fold
 from bot.core.spec import Follows, ModelSpec, desired_state
 from bot.core.state import (
     STAGES,
@@ -446,7 +442,7 @@ def test_rule_9_an_intent_is_settled_by_what_the_registry_holds(
 
 def test_rule_9_an_intent_that_is_still_wanted_is_resumed() -> None:
     actual = holding({3: "Production", 4: "None"})
-    found = settle(open_intents(INTENDED), actual, {PRODUCTION: 4})
+    found = settle(fold(INTENDED).intents, actual, {PRODUCTION: 4})
     assert found.settled == ()
     assert found.resumable == {PRODUCTION: INTENT}
     resumed = planned(spec({"Production": 4}), actual, INTENDED, found.resumable)
@@ -496,7 +492,7 @@ def test_rule_9_the_version_of_a_re_created_model_is_not_what_was_intended() -> 
 
 
 def test_rule_9_intents_are_settled_in_order_of_model_and_slot() -> None:
-    intents = open_intents(entries(intended(STAGING, after=V5), intended(after=V4), intended(CHAMPION, after=V4)))
+    intents = fold(entries(intended(STAGING, after=V5), intended(after=V4), intended(CHAMPION, after=V4))).intents
     found = settle(intents, holding({}), {})
     assert [settled.intent.key for settled in found.settled] == [PRODUCTION, STAGING, CHAMPION]
 
@@ -666,12 +662,12 @@ class World:
 
     @property
     def plan(self) -> Plan:
-        told = self.log.entries
-        resumable = settle(open_intents(told), self.actual, desired_state(self.specs)).resumable
-        return plan(self.specs, self.actual, bases(told), seen(told), resumable)
+        told = self.log.recorded
+        resumable = settle(told.intents, self.actual, desired_state(self.specs)).resumable
+        return plan(self.specs, self.actual, told.bases, told.seen, resumable)
 
     def grown(self, drafts: Sequence[Draft]) -> World:
-        return replace(self, log=Chain("", (*self.log.links, *chained(drafts, self.log.links[-1], "2026-11").links)))
+        return replace(self, log=self.log.grown("", chained(drafts, self.log, "2026-11")))
 
     def written(self, done: Iterable[Write]) -> World:
         return replace(self, actual=after_writes(self.actual, done))
@@ -740,7 +736,7 @@ def _worlds(draw: st.DrawFn) -> World:
 
 def settled(world: World) -> World:
     """With the outcomes of what earlier runs left open."""
-    found = settle(open_intents(world.log.entries), world.actual, desired_state(world.specs)).settled
+    found = settle(world.log.recorded.intents, world.actual, desired_state(world.specs)).settled
     return world.grown([outcome(one.event, one.intent, reason=one.reason) for one in found])
 
 
@@ -767,7 +763,7 @@ def _announcement(item: Item) -> Draft | None:
 
 def told(world: World, changes: Iterable[Change]) -> World:
     """With the outcome of each change, as the registry read back shows it."""
-    intents = open_intents(world.log.entries)
+    intents = world.log.recorded.intents
     return world.grown(
         [
             outcome(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from bot.core.audit import Draft
 from bot.core.checks import problems_of_model
 from bot.core.foresight import Standing
 from bot.core.holds import held_versions
+from bot.core.recorded import fold
 from bot.core.results import RollbackResult
 from bot.core.rollback import (
     AlreadyWanted,
@@ -43,6 +44,7 @@ from tests.core.builders import (
     intended,
     mandate,
     outcome,
+    recorded,
     registered,
     registry,
     spec,
@@ -63,7 +65,7 @@ def facts(
     of_models: ModelSpec | None = None, actual: RegistryState = LIVE, past: tuple[Draft, ...] = PAST, **more: Any
 ) -> Standing:
     wanted = of_models or spec({"Production": 5})
-    return Standing(specs(wanted), actual, entries(*past), PROMOTION_POLICY, NOON.date(), **more)
+    return Standing(specs(wanted), actual, recorded(*past), PROMOTION_POLICY, NOON.date(), **more)
 
 
 def gone_back(found: Standing, to: int | None = None, slot: str = "Production") -> Outcome:
@@ -81,29 +83,6 @@ def impossible(found: Standing, to: int | None = None, slot: str = "Production")
     assert isinstance(answer, NoRollback), answer
     assert answer.way_out
     return answer
-
-
-class Counting(tuple[Any, ...]):
-    """Entries that count how often they are gone through."""
-
-    walks: list[object]
-
-    def __iter__(self) -> Iterator[Any]:
-        self.walks.append(self)
-        return super().__iter__()
-
-
-def test_a_long_log_is_gone_through_as_often_for_many_versions_as_for_few() -> None:
-    def walks(number: int) -> int:
-        ids = [identity(one) for one in range(1, number + 1)]
-        past = (adopted(after=ids[0]), *(applied(before=ids[at - 1], after=ids[at]) for at in range(1, number)))
-        actual = holding({one.version: "Archived" for one in ids} | {number: "Production"})
-        counting = Counting(entries(*past))
-        counting.walks = []
-        assert possible(replace(facts(spec({"Production": number}), actual), entries=counting)).target == ids[-2]
-        return len(counting.walks)
-
-    assert walks(40) == walks(3)
 
 
 def test_rule_2_a_model_that_was_recreated_is_not_told_to_apply_which_would_refuse_it() -> None:
@@ -344,7 +323,7 @@ def test_rule_5_an_emptying_that_waits_for_apply() -> None:
 
 def test_rule_5_what_an_interrupted_run_intended_is_given_up() -> None:
     past = (*PAST, intended(before=V5, after=V4))
-    found = possible(replace(AHEAD, entries=entries(*past)), to=3)
+    found = possible(replace(AHEAD, recorded=recorded(*past)), to=3)
     (change,) = found.plan.changes
     assert (change.before, change.after, change.resumes) == (V5, V3, None)
 
@@ -573,10 +552,8 @@ def test_what_is_offered_is_done_and_what_is_not_says_where_else(found: Standing
 
 def assert_log_says_so(found: Standing, answer: Rollback, edited: ModelSpec) -> None:
     """What the audit log will hold once apply has written its entry is what the pull request said."""
-    from bot.core.audit import chained, held
-
-    links = chained((applied(PRODUCTION, answer.live, answer.target, kind="rollback"),), None, "2026-11").links
-    by_log = held((*found.entries, *(link.entry for link in links))).get(PRODUCTION, {})
+    written = entries(applied(PRODUCTION, answer.live, answer.target, kind="rollback"))
+    by_log = fold(written, found.recorded).held.get(PRODUCTION, {})
     numbers = {one.version: why for one, why in by_log.items()}
     still = held_versions(edited, "Production", numbers, found.today)
     left = answer.live.version if answer.live else 0
@@ -587,5 +564,5 @@ def test_an_interrupted_run_that_was_finished_is_what_is_live() -> None:
     past = (*PAST[:2], intended(before=V3, after=V5))
     told = entries(*past)
     known = (*told, *entries(*past, outcome("applied", told[-1]))[-1:])
-    found = replace(facts(), entries=known)
+    found = replace(facts(), recorded=fold(known))
     assert possible(found).live == V5

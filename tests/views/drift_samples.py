@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from bot.core.adoption import Adopting, AdoptionFacts, adopting
-from bot.core.audit import seen_versions
 from bot.core.drift import DriftFacts, drift
-from bot.core.plan import Plan, Refusal, reverting, writes
+from bot.core.plan import Plan, Refusal, plan, reverting, writes
 from bot.core.pulls import Issue, NewPull
 from bot.core.results import Adopted, DriftResult, PlanResult, Posted
 from bot.core.state import Artifacts, RegistryState
@@ -16,10 +15,9 @@ from tests.core.builders import (
     RUNS,
     adopted,
     applied,
-    entries,
     identity,
-    planned,
     policy,
+    recorded,
     registered,
     spec,
     specs,
@@ -61,7 +59,7 @@ def facts(name: str = "demand", why: str = "models:/m-1 holds nothing") -> Drift
     there = {one: Artifacts("there") for one in (identity(5, name), identity(6, name), identity(7, name))}
     told = {**there, **files_of, identity(3, "calm"): Artifacts("there")}
     state = RegistryState({model.name: model for model in models})
-    return DriftFacts(files, state, models, entries(*log), runs, told)
+    return DriftFacts(files, state, models, recorded(*log), runs, told)
 
 
 def found(name: str = "demand", why: str = "models:/m-1 holds nothing", registry: str = REGISTRY) -> DriftResult:
@@ -97,7 +95,7 @@ def wanted(name: str = "demand", *, evidence: str = "forbid") -> Adopting:
     rules = policy(promotion_without_evidence=evidence)
     return adopting(
         drift(given),
-        AdoptionFacts(given.specs, given.actual, rules, seen_versions(given.entries), PEOPLE, ("carol",)),
+        AdoptionFacts(given.specs, given.actual, rules, given.recorded.seen_versions, PEOPLE, ("carol",)),
     )
 
 
@@ -105,9 +103,9 @@ def never_there(name: str = "demand") -> Adopting:
     """The version in Production was never there, so that it is a promotion; and an alias that was emptied."""
     files = specs(spec({"Production": 3}, {"shadow": 3}, name))
     state = RegistryState({name: registered({3: "Archived", 4: "Production"}, {}, name)})
-    log = entries(adopted((name, "Production"), identity(3, name)), adopted((name, "shadow"), identity(3, name)))
+    log = recorded(adopted((name, "Production"), identity(3, name)), adopted((name, "shadow"), identity(3, name)))
     given = DriftFacts(files, state, (), log, None, {})
-    return adopting(drift(given), AdoptionFacts(files, state, policy(), seen_versions(log), PEOPLE, ("carol",)))
+    return adopting(drift(given), AdoptionFacts(files, state, policy(), log.seen_versions, PEOPLE, ("carol",)))
 
 
 def new_pull(adopting_: Adopting, registry: str = REGISTRY) -> NewPull:
@@ -136,10 +134,11 @@ def nothing_to_adopt() -> DriftResult:
 
 def would_revert() -> DriftResult:
     given = facts()
-    whole = reverting(planned(given.specs, given.actual, given.entries), given.specs, given.actual)
+    unreverted = plan(given.specs, given.actual, given.recorded.bases, given.recorded.seen, {})
+    whole = reverting(unreverted, given.specs, given.actual)
     refusal = Refusal(("wine", "Production"), "no-mandate", "nobody approved it", "`git revert` the commit.")
-    plan = Plan((*whole.items, refusal))
-    reverted = PlanResult(HEAD, REGISTRY, plan, writes(plan.changes, given.actual), (), mandates_checked=True)
+    would_be = Plan((*whole.items, refusal))
+    reverted = PlanResult(HEAD, REGISTRY, would_be, writes(would_be.changes, given.actual), (), mandates_checked=True)
     posted = Posted("edited", issue())
     return replace(found(), wish="revert", reverted=reverted, posted=posted, dry_run=True)
 

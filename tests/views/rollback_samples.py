@@ -10,6 +10,7 @@ from bot.core.approval_policy import ApprovalPolicy
 from bot.core.audit import Draft
 from bot.core.foresight import Standing
 from bot.core.pulls import NewPull
+from bot.core.recorded import fold
 from bot.core.results import RollbackResult
 from bot.core.rollback import NoRollback, Outcome, Rollback, RollbackCase, Wish, roll_back
 from bot.core.spec import ModelSpec
@@ -75,9 +76,9 @@ FOUND = tuple(
 def outcome(
     spec: ModelSpec, actual: RegisteredModel, past: Sequence[Draft], to: int | None = None, **more: Any
 ) -> Outcome:
-    entries = tuple(link.entry for link in links(*past))
+    recorded = fold(link.entry for link in links(*past))
     state = RegistryState({actual.name: actual})
-    return roll_back("demand", "Production", to, Standing({"demand": spec}, state, entries, POLICY, NOON.date()))
+    return roll_back("demand", "Production", to, Standing({"demand": spec}, state, recorded, POLICY, NOON.date()))
 
 
 def case(

@@ -19,14 +19,16 @@ from bot.core.approval import (
 )
 from bot.core.approval.rehearsal import Rehearsal
 from bot.core.approval_policy import ApprovalPolicy
-from bot.core.audit import Draft, Entry, Link, Mandate, chained, record, stamp
+from bot.core.audit import Draft, Entry, Link, Mandate, record, stamp
+from bot.core.chain import chained
 from bot.core.changes import SlotChange
-from bot.core.history import Period, periods
+from bot.core.history import Period
 from bot.core.importing import LeftOut, NewFile, Passed
 from bot.core.merging import MergingFacts, ProposalCase, merging, picture_path
 from bot.core.plan import Plan, plan, settle, writes
 from bot.core.proposal import NothingToPropose, Proposal, propose
 from bot.core.pulls import NewPull, PullCommit, PullRequest, Review, Team
+from bot.core.recorded import fold
 from bot.core.results import (
     ApplyResult,
     ApprovalsResult,
@@ -217,7 +219,7 @@ def case_of(proposal: Proposal, runs: Mapping[str, Run], registry: str = REGISTR
     facts = MergingFacts(
         specs={proposal.model: spec},
         actual=RegistryState({proposal.model: _holding(proposal, held)}),
-        entries=tuple(link.entry for link in links(*adopted)),
+        recorded=fold(link.entry for link in links(*adopted)),
         policy=POLICY,
         approvals=APPROVALS,
         people=PEOPLE,
@@ -440,7 +442,7 @@ def applied_entries() -> tuple[Entry, ...]:
 
 
 def history_periods() -> tuple[Period, ...]:
-    return periods(link.entry for link in applied_links())
+    return fold(link.entry for link in applied_links()).periods
 
 
 SPECS = {

@@ -14,10 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.approval import Discarded
-from bot.core.history import periods
 from bot.core.importing import LeftOut, NewFile, Passed
 from bot.core.plan import Plan
 from bot.core.pulls import PullRequest
+from bot.core.recorded import fold
 from bot.core.results import (
     ApplyResult,
     ApprovalsResult,
@@ -61,7 +61,7 @@ def with_texts(text: str) -> tuple[Result, ...]:
     failed = samples.draft("failed", text, text, 1, 2, reason=text, mandate=samples.mandate_of(1, approvers=(text,)))
     found = samples.links(samples.draft("applied", text, text, 1, 2, kind="promotion"), failed)
     entries = tuple(link.entry for link in found)
-    history = periods(entries)
+    history = fold(entries).periods
     return (
         ValidateResult((finding,), 1),
         CompareResult(text, proposal),

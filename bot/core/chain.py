@@ -1,0 +1,281 @@
+"""How entries of the audit log are chained, lie in segments, and are read.
+
+1. `seq` counts lines from 0 without a gap. `previous` is the digest of the line before; line 0 is the genesis and has
+   none. The digest of the genesis stands in `policies/audit.yaml`.
+2. Lines lie in one segment per month, `YYYY-MM.jsonl`, in the order of `seq`. A clock that goes backwards does not
+   reorder them: a line never goes to an earlier segment than the one before it.
+3. A segment begins with a snapshot of what the log said until then (`bot.core.snapshot`), appended in one commit with
+   the first entries after it. The first segment begins with the genesis instead; segments written before there were
+   snapshots begin with an entry.
+4. So whoever wants to know what the log comes to reads the newest segments, back to the first that begins with a
+   snapshot; whoever wants to know whether it is true reads all of it, and compares each snapshot with what went before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import takewhile
+
+from pydantic import ValidationError
+
+from bot.core.audit import Draft, Entry, Link
+from bot.core.canonical import canonical, digest
+from bot.core.log import LogContent, LogSegment
+from bot.core.recorded import NOTHING, Recorded, fold
+from bot.core.snapshot import SnapshotDraft, SnapshotLine, differences, restored, snapshot
+from bot.core.state import Digest
+
+_SNAPSHOT = b'"event":"snapshot"'
+"""No entry holds this: within a text its quotes are escaped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the chain and the segment that it lies in. `content` is None for a line that was not read."""
+
+    seq: int
+    digest: Digest
+    segment: str = ""
+    content: Entry | SnapshotLine | None = None
+
+    def __str__(self) -> str:
+        return str(self.content or f"entry {self.seq}")
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How the chain goes on after its last line: what the log says until then, and the digest of its genesis.
+
+    Without a line it is how every log begins.
+    """
+
+    last: Line | None = None
+    recorded: Recorded = NOTHING
+    genesis: Digest | None = None
+
+
+@dataclass(frozen=True)
+class Chain:
+    """The log as it could be read at one commit of its branch, and everything that is wrong with it.
+
+    `links` are the entries that were read, oldest first, and `start` is how the chain stood before them.
+    """
+
+    head: str
+    links: tuple[Link, ...]
+    problems: tuple[str, ...] = ()
+    start: End = End()
+
+    @cached_property
+    def entries(self) -> tuple[Entry, ...]:
+        """The entries that were read, in their order."""
+        return tuple(link.entry for link in self.links)
+
+    @cached_property
+    def recorded(self) -> Recorded:
+        """What the log comes to, with what it said before the entries that were read."""
+        return fold(self.entries, self.start.recorded)
+
+    @property
+    def end(self) -> End:
+        """How the chain goes on."""
+        last = _line(self.links[-1]) if self.links else self.start.last
+        genesis = self.start.genesis or (self.links[0].digest if self.links else None)
+        return End(last, self.recorded, genesis)
+
+    @cached_property
+    def lines(self) -> Mapping[int, Line]:
+        """The lines that an anchor may name, by `seq`: what was read, and the line before it."""
+        known = (*filter(None, [self.start.last]), *map(_line, self.links))
+        return {line.seq: line for line in known}
+
+    def grown(self, head: str, appended: Appended) -> Chain:
+        """The log after an append, which made `head`."""
+        return replace(self, head=head, links=(*self.links, *appended.links))
+
+
+def _line(link: Link) -> Line:
+    return Line(link.entry.seq, link.digest, link.segment, link.entry)
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Lines (without line feeds) to append to one segment; `links` are those of them that are entries."""
+
+    segment: str
+    lines: tuple[bytes, ...]
+    links: tuple[Link, ...]
+
+
+def chained(drafts: Sequence[Draft], chain: Chain | None, month: str) -> Appended:
+    """Give drafts their place at the end of a log (rules 1 to 3); None: they begin one. `month` is `YYYY-MM`."""
+    end = chain.end if chain else End()
+    segment = max(f"{month}.jsonl", end.last.segment if end.last else "")
+    written: list[tuple[Line, bytes]] = []
+    opening: Sequence[Draft | SnapshotDraft] = _opening(end, segment, drafts)
+    for draft in (*opening, *drafts):
+        written.append(_written(draft, written[-1][0] if written else end.last, segment))
+    links = (Link(line.content, line.digest, segment) for line, _ in written if isinstance(line.content, Entry))
+    return Appended(segment, tuple(text for _, text in written), tuple(links))
+
+
+def _opening(end: End, segment: str, drafts: Sequence[Draft]) -> tuple[SnapshotDraft, ...]:
+    """The snapshot that these drafts need before them (rule 3)."""
+    if not drafts or end.last is None or end.genesis is None or segment == end.last.segment:
+        return ()
+    return snapshot(end.recorded, end.genesis, drafts[0].time)
+
+
+def _written(draft: Draft | SnapshotDraft, last: Line | None, segment: str) -> tuple[Line, bytes]:
+    place = {"seq": last.seq + 1, "previous": last.digest} if last else {"seq": 0, "previous": None}
+    content: Entry | SnapshotLine
+    if isinstance(draft, SnapshotDraft):
+        content = SnapshotLine.model_validate({**draft.content(), **place})
+    else:
+        content = Entry.model_validate({**draft.content(), **place})
+    text = _text(content)
+    return Line(content.seq, digest(text), segment, content), text
+
+
+def _text(content: Entry | SnapshotLine) -> bytes:
+    return canonical(content.model_dump(mode="json", exclude_defaults=isinstance(content, SnapshotLine)))
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What one segment holds: its entries, everything that is wrong with it, and how the chain goes on after it."""
+
+    links: tuple[Link, ...]
+    problems: tuple[str, ...]
+    end: End
+
+
+def read_chain(content: LogContent, genesis: Digest | None) -> Chain:
+    """Read a log, or its newest segments, and check rules 1 to 3. Nothing is raised: each problem names its line.
+
+    Where earlier segments were left out, the first one has to begin with a snapshot, which is believed (rule 4).
+    """
+    start: End | None = End()
+    if content.earlier:
+        start = resumed(content.segments[0])
+    if start is None:
+        return Chain(content.head, (), (f"{content.segments[0].name} does not begin with a snapshot",))
+    end, links, problems = start, list[Link](), list[str]()
+    for segment in content.segments:
+        read = read_segment(segment, end, genesis)
+        links += read.links
+        problems += read.problems
+        end = read.end
+    if not links:
+        problems.append("the log has no entry")
+    return Chain(content.head, tuple(links), tuple(problems), start)
+
+
+def begins_with_snapshot(segment: LogSegment) -> bool:
+    """Whether what went before can be left unread (rule 4)."""
+    return _SNAPSHOT in segment.content.partition(b"\n")[0]
+
+
+def resumed(segment: LogSegment) -> End | None:
+    """How the chain stood before a segment, by the snapshot that it begins with; None where that is none."""
+    lines = list(takewhile(lambda line: _SNAPSHOT in line, segment.content.split(b"\n")))
+    try:
+        told = [SnapshotLine.model_validate_json(line) for line in lines]
+        recorded, genesis = restored(told)
+    except ValueError:
+        return None
+    return End(Line(told[0].seq - 1, told[0].previous), recorded, genesis)
+
+
+def read_segment(segment: LogSegment, after: End, genesis: Digest | None) -> Segment:
+    """Read and check one segment, given how the chain stood after the one before it."""
+    lines: list[Line] = []
+    problems: list[str] = []
+    last = after.last
+    for line, problem in _lines(segment):
+        if line is None:
+            problems.append(problem)
+            continue
+        problems += _broken(last, line, genesis)
+        last = line
+        lines.append(line)
+    problems += _false_snapshots(lines, after, segment.name)
+    links = tuple(Link(one.content, one.digest, segment.name) for one in lines if isinstance(one.content, Entry))
+    first = after.genesis or (lines[0].digest if lines else None)
+    return Segment(links, tuple(problems), End(last, fold((link.entry for link in links), after.recorded), first))
+
+
+def _lines(segment: LogSegment) -> Iterator[tuple[Line | None, str]]:
+    lines = segment.content.split(b"\n")
+    if lines.pop() != b"":
+        yield None, f"{segment.name} does not end with a line feed: its last entry was cut"
+    for number, text in enumerate(lines, 1):
+        yield _parsed(text, segment.name, f"{segment.name} line {number}")
+
+
+def _parsed(text: bytes, segment: str, where: str) -> tuple[Line | None, str]:
+    kind: type[Entry | SnapshotLine] = SnapshotLine if _SNAPSHOT in text else Entry
+    try:
+        content = kind.model_validate_json(text)
+        expected = _text(content)
+    except ValidationError as error:
+        return None, f"{where} is not an entry of the audit log: {error.errors()[0]['msg']}"
+    except ValueError as error:  # a number that canonical JSON cannot hold
+        return None, f"{where} is not an entry of the audit log: {error}"
+    if expected != text:
+        return None, f"{where}: {content} was changed: it is not canonical JSON"
+    return Line(content.seq, digest(text), segment, content), ""
+
+
+def _broken(last: Line | None, line: Line, genesis: Digest | None) -> Iterator[str]:
+    content = line.content
+    if last is None:
+        yield from _broken_beginning(line, genesis)
+    elif line.seq != last.seq + 1:
+        yield _out_of_sequence(last, line)
+    elif content and content.previous != last.digest:
+        yield f"{last} was changed: entry {line.seq} was chained to other content"
+    elif line.segment < last.segment:
+        yield f"{line} lies in {line.segment}, before {last.segment} of the entry before it"
+
+
+def _broken_beginning(line: Line, genesis: Digest | None) -> Iterator[str]:
+    content = line.content
+    if line.seq != 0 or not isinstance(content, Entry) or content.event != "genesis" or content.previous is not None:
+        yield f"the log begins with {line}: the genesis and what followed it were removed"
+    elif genesis is not None and line.digest != genesis:
+        yield f"{line} is not the one that policies/audit.yaml names: the log was changed or begun anew"
+
+
+def _out_of_sequence(last: Line, line: Line) -> str:
+    if line.seq > last.seq + 1:
+        one = line.seq == last.seq + 2
+        missing = f"entry {last.seq + 1} is" if one else f"entries {last.seq + 1} to {line.seq - 1} are"
+        return f"{missing} missing: after {last} comes {line} (removed or reordered)"
+    return f"{line} stands after {last}: it was reordered or duplicated"
+
+
+def _false_snapshots(lines: Sequence[Line], after: End, name: str) -> Iterator[str]:
+    """What is wrong with the snapshot that a segment begins with, and with any other in it (rule 3)."""
+    opening = [line.content for line in takewhile(lambda line: isinstance(line.content, SnapshotLine), lines)]
+    told = [content for content in opening if isinstance(content, SnapshotLine)]
+    if told:
+        yield from (f"the snapshot of {name} {problem}" for problem in _false_snapshot(told, after))
+    if told and len(told) == len(lines):
+        yield f"{name} ends with its snapshot: the entries that were appended with it were cut"
+    for line in lines[len(told) :]:
+        if isinstance(line.content, SnapshotLine):
+            yield f"{line} does not stand at the beginning of {name}"
+
+
+def _false_snapshot(told: Sequence[SnapshotLine], after: End) -> Iterator[str]:
+    try:
+        recorded, genesis = restored(told)
+    except ValueError as error:
+        yield f"cannot be read: {error}"
+        return
+    if after.genesis is not None and genesis != after.genesis:
+        yield "names another genesis than the log has"
+    yield from (f"is not what the log said until then: {what}" for what in differences(recorded, after.recorded))

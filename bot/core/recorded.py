@@ -1,0 +1,226 @@
+"""What the audit log's entries come to: everything that a decision needs from the past, kept up entry by entry.
+
+1. The base of a slot is its last `applied` or `adopted` entry; an `unmanage` removes it. A version has one stage: the
+   entry that puts it into one leaves the stage whose base it was with nothing.
+2. A version that left a slot by rollback is held for that slot until it enters the slot again. What it replaces then
+   is not held: going forward again to a version whose hold was lifted is no rollback in that sense. Nor is a version
+   held that somebody put there by hand and that was reverted: the log never had it there, so nobody approved or judged
+   it.
+3. An `intended` entry is open until an outcome names it.
+4. Of each slot the newest 50 periods are kept, so that what is known does not grow with the log. A version that was in
+   a slot before those counts as one that was never there: going back to it takes what a promotion takes.
+5. A refusal stands until anything else is said of its slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Final
+
+from bot.core.audit import Draft, Entry, IdentityRecord
+from bot.core.history import Period, followed_by
+from bot.core.state import STAGES, Identity, SlotKey, is_stage
+
+PERIODS: Final = 50
+"""Of each slot, the newest ones."""
+POLICIES: Final = 10
+"""How many commits are named whose policy judged: the policy seldom changes, so that the newest tell of it."""
+PULLS: Final = 1_000
+"""Pull requests whose first outcome is remembered, the last ones that outcomes name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """When (as in entries) a version left a slot by rollback, and by which pull request, as far as one was named."""
+
+    time: str
+    pull_request: int | None
+
+    def reason(self, slot: str) -> str:
+        """Why it is held, in words."""
+        by = f" by pull request #{self.pull_request}" if self.pull_request is not None else ""
+        return f"rolled back from {slot} on {self.time[:10]}{by}"
+
+
+@dataclass(frozen=True, slots=True)
+class StandingRefusal:
+    """What apply said when it last refused a slot (rule 5)."""
+
+    guard: str | None
+    reason: str
+    after: IdentityRecord | None
+    pull_request: int | None
+
+
+def refusal(draft: Draft) -> StandingRefusal:
+    """What an entry or a draft says as a refusal."""
+    return StandingRefusal(draft.guard, draft.reason, draft.after, draft.pull_request)
+
+
+@dataclass(frozen=True, slots=True)
+class SlotRecord:
+    """One slot.
+
+    `base` counts where the slot `is_managed`. `periods` are the newest ones, oldest first, and `earlier` counts those
+    that were dropped (rule 4). `intents` are open (rule 3), oldest first.
+    """
+
+    base: Identity | None = None
+    is_managed: bool = False
+    periods: tuple[Period, ...] = ()
+    earlier: int = 0
+    departures: Mapping[Identity, Departure] = field(default_factory=dict)
+    intents: tuple[Entry, ...] = ()
+    refused: StandingRefusal | None = None
+
+    @property
+    def current(self) -> Period | None:
+        """The period that lasts still, of a managed slot."""
+        return self.periods[-1] if self.is_managed else None
+
+
+_UNKNOWN: Final = SlotRecord()
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What the log says after some entry.
+
+    `commit` is the commit of the default branch that was last reconciled, as far as an entry names one: what changed
+    since is what Git may want otherwise. `policies` are the commits whose policy judged the newest mandates, newest
+    first. `pulls` maps pull requests to the `seq` of the first outcome that named them.
+    """
+
+    slots: Mapping[SlotKey, SlotRecord] = field(default_factory=dict)
+    commit: str | None = None
+    policies: tuple[str, ...] = ()
+    pulls: Mapping[int, int] = field(default_factory=dict)
+
+    def slot(self, key: SlotKey) -> SlotRecord:
+        """What is known of a slot, which may be nothing."""
+        return self.slots.get(key, _UNKNOWN)
+
+    @cached_property
+    def bases(self) -> Mapping[SlotKey, Identity | None]:
+        """Per managed slot, the identity that the log left in it (rule 1)."""
+        return {key: slot.base for key, slot in self.slots.items() if slot.is_managed}
+
+    @cached_property
+    def seen(self) -> Mapping[SlotKey, frozenset[Identity]]:
+        """Per slot, every identity that the log saw in it (rule 4)."""
+        found = {key: frozenset(p.identity for p in slot.periods if p.identity) for key, slot in self.slots.items()}
+        return {key: identities for key, identities in found.items() if identities}
+
+    @cached_property
+    def seen_versions(self) -> Mapping[SlotKey, frozenset[int]]:
+        """Per slot, the version numbers that the log saw in it."""
+        return {key: frozenset(one.version for one in identities) for key, identities in self.seen.items()}
+
+    @cached_property
+    def periods(self) -> tuple[Period, ...]:
+        """The periods that are kept of every slot (rule 4), in order of model, slot and time."""
+        return tuple(period for key in sorted(self.slots) for period in self.slots[key].periods)
+
+    @cached_property
+    def intents(self) -> Mapping[SlotKey, Entry]:
+        """Per slot, the newest `intended` entry that no outcome names yet (rule 3)."""
+        return {key: slot.intents[-1] for key, slot in self.slots.items() if slot.intents}
+
+    @cached_property
+    def held(self) -> Mapping[SlotKey, Mapping[Identity, str]]:
+        """Per slot, the identities that left it by rollback, each with the reason in words (rule 2)."""
+        return {
+            key: {identity: left.reason(key[1]) for identity, left in slot.departures.items()}
+            for key, slot in self.slots.items()
+            if slot.departures
+        }
+
+
+NOTHING: Final = Recorded()
+"""What a log says that has only a genesis, or none."""
+
+
+def fold(entries: Iterable[Entry], onto: Recorded = NOTHING) -> Recorded:
+    """What the log says after more entries."""
+    slots, pulls = dict(onto.slots), dict(onto.pulls)
+    commit, policies = onto.commit, onto.policies
+    for entry in entries:
+        if entry.event == "genesis":
+            continue
+        commit = entry.commit or commit
+        policies = _judged_by(entry, policies)
+        _tell_pull(pulls, entry)
+        _tell_slot(slots, entry)
+    return Recorded(slots, commit, policies, pulls)
+
+
+def _judged_by(entry: Entry, policies: tuple[str, ...]) -> tuple[str, ...]:
+    if entry.mandate is None or policies[:1] == (entry.mandate.policy_commit,):
+        return policies
+    newest = entry.mandate.policy_commit
+    return (newest, *(one for one in policies if one != newest))[:POLICIES]
+
+
+def _tell_pull(pulls: dict[int, int], entry: Entry) -> None:
+    if entry.pull_request is None or entry.event == "intended":
+        return
+    pulls[entry.pull_request] = pulls.pop(entry.pull_request, entry.seq)
+    if len(pulls) > PULLS:
+        del pulls[next(iter(pulls))]
+
+
+def _tell_slot(slots: dict[SlotKey, SlotRecord], entry: Entry) -> None:
+    slot = slots.get(entry.key, _UNKNOWN)
+    if entry.event == "intended":
+        slots[entry.key] = replace(slot, intents=(*slot.intents, entry))
+        return
+    left_open = tuple(intent for intent in slot.intents if intent.seq != entry.intended)
+    told = replace(slot, intents=left_open, refused=refusal(entry) if entry.event == "refused" else None)
+    if entry.event in ("applied", "adopted"):
+        _leave_other_stages(slots, entry)
+        told = _entered(told, entry)
+    slots[entry.key] = told
+
+
+def _leave_other_stages(slots: dict[SlotKey, SlotRecord], entry: Entry) -> None:
+    """Rule 1: a version has one stage."""
+    model, slot = entry.key
+    after = entry.identity_after
+    if not is_stage(slot) or after is None or entry.kind == "unmanage":
+        return
+    for stage in STAGES:
+        other = slots.get((model, stage), _UNKNOWN)
+        if stage != slot and other.is_managed and other.base == after:
+            slots[model, stage] = replace(other, base=None)
+
+
+def _entered(slot: SlotRecord, entry: Entry) -> SlotRecord:
+    periods = followed_by(slot.periods, entry)
+    dropped = max(0, len(periods) - PERIODS)
+    return replace(
+        slot,
+        base=None if entry.kind == "unmanage" else entry.identity_after,
+        is_managed=entry.kind != "unmanage",
+        periods=periods[dropped:],
+        earlier=slot.earlier + dropped,
+        departures=_departures(slot, entry),
+    )
+
+
+def _departures(slot: SlotRecord, entry: Entry) -> Mapping[Identity, Departure]:
+    """Rule 2."""
+    before, after = entry.identity_before, entry.identity_after
+    goes_back = entry.kind == "rollback" and after not in slot.departures
+    left = {identity: departure for identity, departure in slot.departures.items() if identity != after}
+    if goes_back and before and _was_there(before, slot):
+        left[before] = Departure(entry.time, entry.mandate.pull_request if entry.mandate else None)
+    return left
+
+
+def _was_there(identity: Identity, slot: SlotRecord) -> bool:
+    """Whether the log had it in the slot, as far as it knows the slot at all."""
+    if not slot.periods:
+        return True
+    return slot.current is not None and slot.current.identity == identity

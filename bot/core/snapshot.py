@@ -1,0 +1,274 @@
+"""The snapshot that a segment of the audit log begins with: what the log said until then, which need not be read.
+
+1. A snapshot is one or more lines of the chain, with up to 500 models each. The first holds what belongs to no slot.
+2. It holds facts and no words, so that another wording does not make it differ.
+3. A key that is left out has its default: nothing, zero, false, or an empty list.
+4. Versions and mandates are written once and referred to by their place: `identities` of a model, `mandates` of a line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import groupby
+from typing import Final, Generic, Literal, TypeVar
+
+from bot.core.audit import Entry, IdentityRecord, Mandate
+from bot.core.history import Period
+from bot.core.recorded import Departure, Recorded, SlotRecord, StandingRefusal
+from bot.core.state import ChangeKind, Digest, Identity, SlotKey
+from bot.core.strict import Strict
+
+MODELS_PER_LINE: Final = 500
+
+Item = TypeVar("Item")
+
+
+class PeriodLine(Strict):
+    """A period of a slot; `identity` and `mandate` are places in their lists."""
+
+    entry: int
+    since: str
+    until: str | None = None
+    identity: int | None = None
+    kind: ChangeKind | None = None
+    adopted: bool = False
+    mandate: int | None = None
+    pull_request: int | None = None
+    reason: str = ""
+
+
+class DepartureLine(Strict):
+    """A version that left a slot by rollback; `identity` is a place in the model's list."""
+
+    identity: int
+    time: str
+    pull_request: int | None = None
+
+
+class RefusalLine(Strict):
+    """The refusal that stands."""
+
+    guard: str | None = None
+    reason: str = ""
+    after: IdentityRecord | None = None
+    pull_request: int | None = None
+
+
+class SlotLine(Strict):
+    """One slot, as `bot.core.recorded.SlotRecord` has it. `base` is a place in the model's list of identities."""
+
+    slot: str
+    managed: bool = False
+    base: int | None = None
+    periods: tuple[PeriodLine, ...] = ()
+    earlier: int = 0
+    departures: tuple[DepartureLine, ...] = ()
+    intents: tuple[Entry, ...] = ()
+    refused: RefusalLine | None = None
+
+
+class ModelLine(Strict):
+    """One model with the versions that its slots speak of."""
+
+    name: str
+    identities: tuple[IdentityRecord, ...] = ()
+    slots: tuple[SlotLine, ...]
+
+
+class Beginning(Strict):
+    """What belongs to no slot: the digest of the genesis, and the rest as `bot.core.recorded.Recorded` has it.
+
+    `pulls` are pairs of a pull request and the `seq` of the first outcome that named it.
+    """
+
+    genesis: Digest
+    commit: str | None = None
+    policies: tuple[str, ...] = ()
+    pulls: tuple[tuple[int, int], ...] = ()
+
+
+class SnapshotDraft(Strict):
+    """One line of a snapshot, before it has its place in the chain; `part` counts from 1."""
+
+    schema_version: Literal[1]
+    event: Literal["snapshot"]
+    time: str
+    part: int
+    parts: int
+    log: Beginning | None = None
+    mandates: tuple[Mandate, ...] = ()
+    models: tuple[ModelLine, ...] = ()
+
+    def content(self) -> dict[str, object]:
+        """Every field with its value."""
+        return {name: getattr(self, name) for name in SnapshotDraft.model_fields}
+
+
+class SnapshotLine(SnapshotDraft):
+    """One line of a snapshot."""
+
+    seq: int
+    previous: Digest
+
+    def __str__(self) -> str:
+        return f"entry {self.seq} (snapshot, part {self.part} of {self.parts})"
+
+
+def snapshot(recorded: Recorded, genesis: Digest, time: str) -> tuple[SnapshotDraft, ...]:
+    """The lines that say what is recorded, at least one."""
+    by_model = [(name, tuple(keys)) for name, keys in groupby(sorted(recorded.slots), key=lambda key: key[0])]
+    starts = range(0, len(by_model), MODELS_PER_LINE) or range(1)
+    parts = [by_model[start : start + MODELS_PER_LINE] for start in starts]
+    beginning = Beginning(
+        genesis=genesis, commit=recorded.commit, policies=recorded.policies, pulls=tuple(recorded.pulls.items())
+    )
+    return tuple(
+        _part(recorded, models, time, number, len(parts), beginning if number == 1 else None)
+        for number, models in enumerate(parts, 1)
+    )
+
+
+class _Table(Generic[Item]):
+    """Different items, each with its place."""
+
+    def __init__(self) -> None:
+        self.places: dict[Item, int] = {}
+
+    def place(self, item: Item | None) -> int | None:
+        """The place of an item, which is added if it is new; None for None."""
+        return None if item is None else self.places.setdefault(item, len(self.places))
+
+
+def _part(
+    recorded: Recorded,
+    models: Sequence[tuple[str, tuple[SlotKey, ...]]],
+    time: str,
+    part: int,
+    parts: int,
+    log: Beginning | None,
+) -> SnapshotDraft:
+    mandates = _Table[Mandate]()
+    lines = tuple(
+        _model(name, {slot: recorded.slots[model, slot] for model, slot in keys}, mandates) for name, keys in models
+    )
+    return SnapshotDraft(
+        schema_version=1,
+        event="snapshot",
+        time=time,
+        part=part,
+        parts=parts,
+        log=log,
+        mandates=tuple(mandates.places),
+        models=lines,
+    )
+
+
+def _model(name: str, slots: Mapping[str, SlotRecord], mandates: _Table[Mandate]) -> ModelLine:
+    identities = _Table[Identity]()
+    lines = tuple(_slot(slot, known, identities, mandates) for slot, known in slots.items())
+    return ModelLine(name=name, identities=tuple(_record(one) for one in identities.places), slots=lines)
+
+
+def _record(identity: Identity) -> IdentityRecord:
+    return IdentityRecord(version=identity.version, run_id=identity.run_id, created_at=identity.created_at)
+
+
+def _slot(name: str, known: SlotRecord, identities: _Table[Identity], mandates: _Table[Mandate]) -> SlotLine:
+    departures = [(identities.place(identity), left) for identity, left in known.departures.items()]
+    refused = known.refused
+    return SlotLine(
+        slot=name,
+        managed=known.is_managed,
+        periods=tuple(_period(period, identities, mandates) for period in known.periods),
+        base=identities.place(known.base),
+        earlier=known.earlier,
+        departures=tuple(
+            DepartureLine(identity=place or 0, time=left.time, pull_request=left.pull_request)
+            for place, left in departures
+        ),
+        intents=known.intents,
+        refused=RefusalLine(**{name: getattr(refused, name) for name in RefusalLine.model_fields}) if refused else None,
+    )
+
+
+def _period(period: Period, identities: _Table[Identity], mandates: _Table[Mandate]) -> PeriodLine:
+    return PeriodLine(
+        entry=period.entry,
+        since=period.since,
+        until=period.until,
+        identity=identities.place(period.identity),
+        kind=period.kind,
+        adopted=period.adopted,
+        mandate=mandates.place(period.mandate),
+        pull_request=period.pull_request,
+        reason=period.reason,
+    )
+
+
+def restored(lines: Sequence[SnapshotLine]) -> tuple[Recorded, Digest]:
+    """What the lines of a snapshot say, and the digest of the genesis. Raises ValueError where they are no snapshot."""
+    beginning = lines[0].log if lines else None
+    if beginning is None or [line.part for line in lines] != list(range(1, lines[0].parts + 1)):
+        raise ValueError("its lines are not all the parts of one snapshot")
+    slots = {key: slot for line in lines for key, slot in _slots(line)}
+    return Recorded(slots, beginning.commit, beginning.policies, dict(beginning.pulls)), beginning.genesis
+
+
+def _slots(line: SnapshotLine) -> Iterator[tuple[SlotKey, SlotRecord]]:
+    for model in line.models:
+        identities = [Identity(model.name, one.version, one.run_id, one.created_at) for one in model.identities]
+        for slot in model.slots:
+            yield (model.name, slot.slot), _restored(slot, (model.name, slot.slot), identities, line.mandates)
+
+
+def _restored(line: SlotLine, key: SlotKey, identities: Sequence[Identity], mandates: Sequence[Mandate]) -> SlotRecord:
+    refused = line.refused
+    return SlotRecord(
+        base=_at(identities, line.base),
+        is_managed=line.managed,
+        periods=tuple(_restored_period(period, key, identities, mandates) for period in line.periods),
+        earlier=line.earlier,
+        departures={
+            _there(identities, left.identity): Departure(left.time, left.pull_request) for left in line.departures
+        },
+        intents=line.intents,
+        refused=StandingRefusal(refused.guard, refused.reason, refused.after, refused.pull_request)
+        if refused
+        else None,
+    )
+
+
+def _restored_period(
+    line: PeriodLine, key: SlotKey, identities: Sequence[Identity], mandates: Sequence[Mandate]
+) -> Period:
+    return Period(
+        key=key,
+        identity=_at(identities, line.identity),
+        since=line.since,
+        until=line.until,
+        kind=line.kind,
+        adopted=line.adopted,
+        mandate=_at(mandates, line.mandate),
+        entry=line.entry,
+        reason=line.reason,
+        pull_request=line.pull_request,
+    )
+
+
+def _at(items: Sequence[Item], place: int | None) -> Item | None:
+    return None if place is None else _there(items, place)
+
+
+def _there(items: Sequence[Item], place: int) -> Item:
+    if not 0 <= place < len(items):
+        raise ValueError(f"it refers to place {place} of a list of {len(items)}")
+    return items[place]
+
+
+def differences(told: Recorded, found: Recorded) -> Iterator[str]:
+    """Where a snapshot says something else than the log before it, in words; slots in order of model and name."""
+    for key in sorted(told.slots.keys() | found.slots.keys()):
+        if told.slot(key) != found.slot(key):
+            yield f"{key[1]} of {key[0]}"
+    if (told.commit, told.policies, dict(told.pulls)) != (found.commit, found.policies, dict(found.pulls)):
+        yield "the commit that was reconciled last, the policies that judged, or the pull requests"
