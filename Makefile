@@ -36,19 +36,22 @@ unit: $(STAMP) ## Tests, with branch coverage of bot/core at 100%
 
 setup: $(STAMP) ## Create .venv from the hash-locked requirements
 
-# .venv/run has what the workflows install on GitHub and nothing else: the sandbox runs them with it.
-$(STAMP): requirements.lock requirements-dev.lock requirements-uv.lock pyproject.toml
+# .venv/run and .venv/picture have what the workflows install on GitHub and nothing else: the sandbox runs them with it.
+$(STAMP): requirements.lock requirements-picture.lock requirements-dev.lock requirements-uv.lock pyproject.toml
 	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-uv.lock
 	$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(BIN)/python requirements-dev.lock
 	$(PYTHON) -m venv $(VENV)/run
 	$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(VENV)/run/bin/python requirements.lock
+	$(PYTHON) -m venv --without-pip $(VENV)/picture
+	$(BIN)/uv pip sync --quiet --compile-bytecode --require-hashes --python $(VENV)/picture/bin/python requirements-picture.lock
 	$(BIN)/uv pip install --quiet --no-deps --no-build-isolation --python $(BIN)/python --editable .
 	@touch $(STAMP)
 
-lock: $(STAMP) ## Renew the locked requirements: requirements.lock to run, requirements-dev.lock to develop
+lock: $(STAMP) ## Renew the locked requirements: to run, to draw as well, and to develop
 	$(COMPILE) --extra build pyproject.toml -o requirements.lock
-	$(COMPILE) --all-extras --constraint requirements.lock pyproject.toml -o requirements-dev.lock
+	$(COMPILE) --extra build --extra picture --constraint requirements.lock pyproject.toml -o requirements-picture.lock
+	$(COMPILE) --all-extras --constraint requirements-picture.lock pyproject.toml -o requirements-dev.lock
 
 schemas: $(STAMP) ## Renew bot/schemas/ from the types of the documents
 	$(BIN)/python -m bot.schemas

@@ -450,11 +450,26 @@ def test_set_up_installs_the_lock_with_hashes_and_then_only_this_checkout() -> N
     lines = [line for body in runs_of(raw(SETUP)) for line in body.splitlines()]
     for line in lines:
         assert "--require-hashes" in line or "--no-deps --no-build-isolation" in line
-    assert [lock for line in lines for lock in re.findall(r"-r (\S+)", line)] == [
-        "requirements-uv.lock",
-        "requirements.lock",
-    ]
-    assert all((ROOT / lock).is_file() for lock in ("requirements-uv.lock", "requirements.lock"))
+    assert [lock for line in lines for lock in re.findall(r"-r (\S+)", line)] == ["requirements-uv.lock", '"$LOCK"']
+
+
+def test_only_propose_installs_what_draws() -> None:
+    steps = [(name, step) for name in NAMES for job in workflow(name).jobs for step in job.steps]
+    asked = {name: step.inputs.get("lock") for name, step in steps if step.uses == "./.github/actions/setup"}
+    assert {name: lock.text for name, lock in asked.items() if lock} == {"propose": "requirements-picture.lock"}
+    assert len(asked) > 1
+    assert raw(SETUP)["inputs"]["lock"]["default"] == "requirements.lock"
+
+
+def locked(name: str) -> set[str]:
+    """The packages of a lock file, with their versions."""
+    return set(re.findall(r"^\S+==\S+", (ROOT / name).read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def test_each_lock_has_the_versions_of_the_leaner_one() -> None:
+    lean, drawing, everything = map(locked, ("requirements.lock", "requirements-picture.lock", "requirements-dev.lock"))
+    assert lean < drawing < everything
+    assert [package.partition("==")[0] for package in drawing - lean if package.startswith("matplotlib")]
 
 
 def test_zizmor_has_no_finding() -> None:

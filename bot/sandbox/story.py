@@ -17,6 +17,8 @@ from pathlib import Path
 from shlex import quote
 from typing import Any, Final, Literal
 
+import requests
+
 from bot.errors import Refused
 from bot.sandbox.forge import WorkflowRun
 from bot.sandbox.tampering import tampered_logs
@@ -225,10 +227,16 @@ def propose(story: Story) -> None:
         number = story.pulls[CANCER]
         pull = team.read(f"pulls/{number}")
         files = sorted(file["filename"] for file in team.read(f"pulls/{number}/files"))
-        wanted = [f"evidence/{CANCER}/v2-vs-v1.json", f"models/{CANCER}.yaml"]
+        evidence = f"evidence/{CANCER}/v2-vs-v1"
+        wanted = [f"{evidence}.json", f"{evidence}.svg", f"models/{CANCER}.yaml"]
         story.expect(
-            f"#{number} is one commit with the edit and the evidence", (pull["commits"], files) == (1, wanted), files
+            f"#{number} is one commit with the edit, the evidence and the picture",
+            (pull["commits"], files) == (1, wanted),
+            files,
         )
+        address = f"{team.forge.server_url}/{team.forge.repository}/blob/{pull['head']['sha']}/{evidence}.svg?raw=true"
+        drawn = requests.get(address, timeout=30)
+        story.expect("the body shows the picture", f"]({address})" in pull["body"] and "<svg" in drawn.text, address)
         patch = next(f["patch"] for f in team.read(f"pulls/{number}/files") if f["filename"].endswith(".yaml"))
         changed = [line for line in patch.splitlines() if line[:1] in "+-"]
         story.expect(

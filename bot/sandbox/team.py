@@ -26,9 +26,18 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
 SOURCE: Final = Path(__file__).resolve().parents[2]
-_LEAN: Final = Path(sys.prefix) / "run" / "bin" / "python"
-PYTHON: Final = _LEAN if _LEAN.exists() else Path(sys.executable)
-"""What runs the workflows and people's commands: only the packages that a workflow installs, where `make` set it up."""
+
+
+def _python_with(packages: str) -> Path:
+    """The interpreter that has only some packages, where `make` set it up; else the one that runs this."""
+    lean = Path(sys.prefix) / packages / "bin" / "python"
+    return lean if lean.exists() else Path(sys.executable)
+
+
+PYTHON: Final = _python_with("run")
+"""What runs the workflows and people's commands: only the packages that a workflow installs."""
+_PYTHONS: Final = {"requirements-picture.lock": _python_with("picture")}
+"""What runs a workflow that asks for other packages, by their lock."""
 ALIAS_ONLY_MODELS: Final = Path(__file__).parent / "alias_only"
 
 _SEED: Final = (
@@ -38,6 +47,7 @@ _SEED: Final = (
     ".github",
     "pyproject.toml",
     "requirements.lock",
+    "requirements-picture.lock",
     "requirements-dev.lock",
     "requirements-uv.lock",
     "Makefile",
@@ -383,6 +393,7 @@ def _runner(directory: Path, forge: Forge, mlflow: MlflowServer, alias_only: boo
         forge,
         directory / "runs",
         python=PYTHON,
+        pythons=_PYTHONS,
         variables={
             "MLFLOW_TRACKING_URI": mlflow.url,
             "STAGEWRIGHT_APP_CLIENT_ID": "Iv23sandbox",

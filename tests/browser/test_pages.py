@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, expect
 
 from bot.sandbox.forge import Forge
@@ -56,6 +58,9 @@ UNNAMED = """() => [...document.querySelectorAll("select, textarea, input:not([t
   .filter(one => !(one.labels && one.labels.length) && !one.innerText.trim()).map(one => one.outerHTML.slice(0, 100))"""
 
 
+RED_OR_BLUE = {True: (255, 0, 0), False: (0, 0, 255)}
+
+
 @dataclass
 class Furnished:
     root: str
@@ -99,6 +104,32 @@ def test_no_page_is_wider_than_the_window_and_all_text_is_legible(window: Window
         scroll, inner = page.evaluate(WIDE)  # with everything unfolded
         assert scroll <= inner, kind
     assert window.trespasses == []
+
+
+@pytest.mark.parametrize("kind", ["pull-own", "picture"])
+def test_a_picture_of_the_repository_is_shown_in_the_colours_of_the_theme(
+    window: Window, furnished: Furnished, kind: str
+) -> None:
+    window.page.goto(furnished.root + furnished.paths[kind])
+    shown = Image.open(BytesIO(window.page.locator("img").screenshot())).convert("RGB")
+    assert shown.getpixel((shown.width // 2, shown.height // 4)) == RED_OR_BLUE[window.look.endswith("light")]
+    assert window.page.evaluate("window.executed") is None
+    assert window.trespasses == []
+
+
+def test_a_hostile_picture_opened_by_itself_does_nothing(
+    browser: Browser, pictures: Path, furnished: Furnished
+) -> None:
+    context, window = open_window(browser, pictures, furnished.server, width=1280, theme="light")
+    with context:
+        page, failures = window.page, []
+        page.on("requestfailed", lambda request: failures.append((request.url, request.failure)))
+        page.goto(furnished.root + furnished.paths["picture"] + "?raw=true")
+        page.get_by_text("press me").click(no_wait_after=True)
+        assert page.url.endswith("/raw/main/c.svg")
+        assert page.evaluate("[window.executed, window.origin]") == [None, "null"]
+        assert failures == [(asked, "csp") for asked in window.trespasses]
+        assert len(failures) == 2, "a style and an image from elsewhere were not even tried"
 
 
 def test_the_look_follows_the_theme(window: Window, furnished: Furnished) -> None:

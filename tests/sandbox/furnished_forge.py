@@ -30,6 +30,16 @@ BODY: Final = f"""{SCRIPT}
 ```
 """
 
+HOSTILE_SVG: Final = """<svg xmlns="http://www.w3.org/2000/svg" width="200" height="100" onload="window.executed=9">
+<style>@import "https://elsewhere.invalid/style.css";
+@media (prefers-color-scheme: dark){rect{fill:#00f!important}}</style>
+<rect width="200" height="100" style="fill: #f00"/><script>window.executed=10</script>
+<image href="https://elsewhere.invalid/picture.png" width="9" height="9"/>
+<a href="javascript:window.executed=11"><text y="50">press me</text></a>
+<foreignObject><img xmlns="http://www.w3.org/1999/xhtml" src="data:x" onerror="window.executed=12"/></foreignObject>
+</svg>
+"""
+
 
 def furnish(forge: Forge) -> dict[str, str]:
     """Make pull requests, an issue and runs; the path of a page of each kind, by a name for it."""
@@ -37,9 +47,8 @@ def furnish(forge: Forge) -> dict[str, str]:
     main = app.get_branch("main").commit.sha
     head = commit_files(app, main, {FILE: f"{SCRIPT}\n{RLO}x\n{'wide ' * 80}\n", "models/a.yaml": "a: 1\n"}, NAME)
     app.create_git_ref(f"refs/heads/{BRANCH}", head)
-    app.create_git_ref(
-        "refs/heads/merged", commit_files(app, main, {"a.bin": "\0", "b.md": BODY}, f"{NAME}\n\n{SCRIPT}")
-    )
+    files = {"a.bin": "\0", "b.md": BODY, "c.svg": HOSTILE_SVG}
+    app.create_git_ref("refs/heads/merged", commit_files(app, main, files, f"{NAME}\n\n{SCRIPT}"))
     pull = app.create_pull(base="main", head=BRANCH, title=NAME, body=BODY)
     pull.add_to_labels(NAME)
     pull.create_issue_comment(BODY)
@@ -52,7 +61,8 @@ def furnish(forge: Forge) -> dict[str, str]:
     issue = bob.create_issue(NAME, BODY)
     issue.create_comment(BODY)
     bob.create_git_ref("refs/heads/own", commit_files(bob, main, {"own.md": "own"}, "Own"))
-    own = bob.create_pull(base="main", head="own", title="Bob's own", body="")
+    drawn = f"{forge.server_url}/{forge.repository}/blob/main/c.svg?raw=true"
+    own = bob.create_pull(base="main", head="own", title="Bob's own", body=f"![picture]({drawn})")
     failed = StepRun(NAME, 7, f"{SCRIPT}\n\x1b[31mred\x1b[0m {RLO}\n{'a long line ' * 40}")
     job = JobRun(NAME, "failure", (StepRun("skipped", None, ""), failed), summary=BODY)
     _record(forge, 1, head, "completed", "failure", (job,))
@@ -62,6 +72,7 @@ def furnish(forge: Forge) -> dict[str, str]:
         "tree": f"/tree/{_quoted(BRANCH)}/models",
         "blob": f"/blob/{head}/{_quoted(FILE)}",
         "binary": "/blob/main/a.bin",
+        "picture": "/blob/main/c.svg",
         "commits": "/commits",
         "commit": f"/commit/{head}",
         "compare": f"/compare/main...{_quoted(BRANCH)}",

@@ -135,6 +135,7 @@ def world(tmp_path: Path) -> Iterator[World]:
         forge,
         tmp_path / "runs",
         python=Path(sys.executable),
+        pythons={"more.lock": tmp_path / "python-with-more"},
         variables={"COLOUR": "blue", "CLIENT": "Iv1"},
         secrets={"OPEN": "repository-secret", "KEY": "first line\nsecond line"},
         environments={"production": {"WRITER": "writer-secret"}},
@@ -466,6 +467,25 @@ def test_setup_runs_the_program_of_the_checkout(world: World) -> None:
     steps = world.steps()
     assert steps[2].log == "program of the checkout ['apply', '--now']\n"
     assert steps[3].log == "True\n"
+
+
+def test_setup_takes_the_python_of_the_lock_that_is_asked_for(world: World, tmp_path: Path) -> None:
+    python = tmp_path / "python-with-more"
+    python.write_text("#!/bin/sh\necho with more\n", encoding="utf-8")
+    python.chmod(0o755)
+    for path in (".github/actions/setup/action.yml", "lean.lock", "more.lock"):
+        world.write(path, "")
+    setup = "- uses: ./.github/actions/setup\n  with:\n    lock: {}.lock\n- run: python -c 'print(6 * 7)'\n"
+    world.workflow(job(checkout() + setup.format("lean") + setup.format("more")))
+    steps = world.steps()
+    assert (steps[2].log, steps[4].log) == ("42\n", "with more\n")
+
+
+def test_setup_needs_the_lock_that_is_asked_for(world: World) -> None:
+    world.write(".github/actions/setup/action.yml", "")
+    world.workflow(job(checkout() + "- uses: ./.github/actions/setup\n  with:\n    lock: missing.lock\n"))
+    assert world.steps()[1].exit_code == 1
+    assert "File not found: `missing.lock`" in world.steps()[1].log
 
 
 def test_setup_needs_a_checkout(world: World) -> None:

@@ -10,8 +10,8 @@ from markupsafe import Markup
 
 from bot.sandbox.forge import Forge
 from bot.sandbox.forge.pages import text
-from tests.sandbox.forge_client import APP, commit_on, open_pull, repository
-from tests.sandbox.furnished_forge import BODY, BRANCH, FILE, NAME, RLO, SCRIPT, furnish
+from tests.sandbox.forge_client import APP, commit_files, commit_on, open_pull, repository
+from tests.sandbox.furnished_forge import BODY, BRANCH, FILE, HOSTILE_SVG, NAME, RLO, SCRIPT, furnish
 
 
 def get(forge: Forge, path: str, **options: Any) -> requests.Response:
@@ -110,6 +110,19 @@ def test_the_addresses_of_diffs_and_files_are_plain_text(forge: Forge) -> None:
         answer = get(forge, path)
         assert answer.headers["Content-Type"] == "text/plain; charset=utf-8"
         assert content in answer.text
+
+
+def test_a_picture_is_shown_and_can_do_nothing_else(forge: Forge) -> None:
+    app = repository(forge, APP)
+    head = commit_files(app, app.get_branch("main").commit.sha, {"evidence/a b.svg": HOSTILE_SVG}, "Picture")
+    shown = get(forge, f"/blob/{head}/evidence/a%20b.svg")
+    assert f'<img class="drawn" src="/acme/models/raw/{head}/evidence/a%20b.svg"' in shown.text
+    assert "&lt;script&gt;" in shown.text
+    raw = get(forge, f"/blob/{head}/evidence/a%20b.svg?raw=true")
+    assert (raw.url, raw.text) == (f"{forge.server_url}/acme/models/raw/{head}/evidence/a%20b.svg", HOSTILE_SVG)
+    assert raw.headers["Content-Type"].startswith("image/svg+xml")
+    assert raw.headers["Content-Security-Policy"] == "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+    assert raw.headers["X-Content-Type-Options"] == "nosniff"
 
 
 def test_a_person_reviews_and_merges(forge: Forge) -> None:
@@ -235,6 +248,7 @@ def test_workflows_that_have_failed_show_on_every_page_and_nothing_waits_for_the
         assert "refresh" not in page, kind
 
 
+OWN = "http://127.0.0.1:1/acme/models"
 _REL = ' rel="noopener noreferrer nofollow"'
 
 
@@ -247,13 +261,15 @@ _REL = ' rel="noopener noreferrer nofollow"'
         ("https://example.com", f'<p><a href="https://example.com"{_REL}>https://example.com</a></p>\n'),
         ("<b onclick=x style=y id=z class=w>b</b>", "<p><b>b</b></p>\n"),
         ("![alt](https://elsewhere.invalid/x.png)", '<p><img alt="alt"></p>\n'),
+        (f"![alt]({OWN}.elsewhere.invalid/blob/x.svg)", '<p><img alt="alt"></p>\n'),
+        (f"<img src='{OWN}/blob/x.svg' onload=x srcset='{OWN}/blob/y.svg'>", f'<img src="{OWN}/blob/x.svg">\n'),
         ("\u2066\x1b\ud800 <!-- hidden -->", "<p>[U+2066][U+001B]\ufffd </p>\n"),
     ],
 )  # fmt: skip
 def test_markdown_is_rendered_without_what_could_harm(written: str, shown: str) -> None:
-    assert text.markdown(written) == shown
+    assert text.markdown(written, OWN) == shown
 
 
 def test_a_long_hostile_body_stays_inside_its_place() -> None:
-    assert text.markdown(BODY).count("<table>") == text.markdown(BODY).count("</table>") == 1
-    assert "</div></div></main>" not in text.markdown("</div></div></main>")
+    assert text.markdown(BODY, OWN).count("<table>") == text.markdown(BODY, OWN).count("</table>") == 1
+    assert "</div></div></main>" not in text.markdown("</div></div></main>", OWN)

@@ -118,7 +118,7 @@ ACTION_INPUTS = {
     CHECKOUT: frozenset({"ref", "fetch-depth", "persist-credentials", "token"}),
     APP_TOKEN: frozenset({"client-id", "private-key", *(f"permission-{name}" for name in APP_PERMISSIONS)}),
     PYTHON: frozenset({"python-version"}),
-    SETUP: frozenset[str](),
+    SETUP: frozenset({"lock"}),
 }
 EVENTS = frozenset({*FILTERS, "schedule", "workflow_dispatch"})
 RUNS_ON = frozenset({"ubuntu-latest", "ubuntu-24.04", "ubuntu-22.04"})

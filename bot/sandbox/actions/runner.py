@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
 from bot.sandbox.actions import shell
@@ -47,6 +48,7 @@ class Runner:
         directory: Path,
         *,
         python: Path,
+        pythons: Mapping[str, Path] = MappingProxyType({}),
         variables: Mapping[str, str],
         secrets: Mapping[str, str],
         environments: Mapping[str, Mapping[str, str]],
@@ -62,6 +64,7 @@ class Runner:
             forge=forge,
             directory=directory.absolute(),
             python=python.absolute(),
+            pythons={lock: each.absolute() for lock, each in pythons.items()},
             app=app,
             now=now,
             variables=variables,

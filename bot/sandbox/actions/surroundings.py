@@ -35,7 +35,10 @@ class ForgeForRunner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """The settings of the repository. `python` is the interpreter that runs the checked-out program."""
+    """The settings of the repository. `python` is the interpreter that runs the checked-out program.
+
+    `pythons`: the interpreter that has what a lock file names, by its path, for jobs that ask for that one.
+    """
 
     forge: ForgeForRunner
     directory: Path
@@ -43,6 +46,7 @@ class Surroundings:
     app: str
     now: Callable[[], datetime]
     variables: Mapping[str, str]
+    pythons: Mapping[str, Path]
     secrets: Mapping[str, str] = field(repr=False)
     environments: Mapping[str, Mapping[str, str]] = field(repr=False)
 

@@ -182,27 +182,30 @@ def api_name(permission: str) -> str:
     return permission.replace("-", "_")
 
 
-def _setup(place: Place, inputs: Mapping[str, str]) -> Result:  # noqa: ARG001 every action is called alike
+def _setup(place: Place, inputs: Mapping[str, str]) -> Result:
     description = place.workspace / SETUP / "action.yml"
     if not description.is_file():
         reason = f"Can't find 'action.yml' under '{SETUP}'. Did you forget to run actions/checkout before it?"
         return Result().fail(reason)
-    _install(place, {"python": _PYTHON, "python3": _PYTHON, "stagewright": _LAUNCHER})
+    lock = inputs.get("lock", "")
+    if lock and not (place.workspace / lock).is_file():
+        return Result().fail(f"File not found: `{lock}`")
+    python = place.surroundings.pythons.get(lock, place.surroundings.python)
+    _install(place, python, {"python": _PYTHON, "python3": _PYTHON, "stagewright": _LAUNCHER})
     return Result(log="stagewright is the program of this checkout\n", paths=[str(place.tools)])
 
 
 def _python(place: Place, inputs: Mapping[str, str]) -> Result:
     """The sandbox's own Python under the names that the action puts on the PATH, whatever version is asked for."""
     wanted = inputs.get("python-version", "")
-    _install(place, dict.fromkeys(("python", "python3", f"python{wanted}"), _PYTHON))
+    _install(place, place.surroundings.python, dict.fromkeys(("python", "python3", f"python{wanted}"), _PYTHON))
     return Result(log=f"Python {wanted} is the one of the sandbox\n", paths=[str(place.tools)])
 
 
-def _install(place: Place, scripts: Mapping[str, str]) -> None:
-    python = shlex.quote(str(place.surroundings.python))
+def _install(place: Place, python: Path, scripts: Mapping[str, str]) -> None:
     for name, script in scripts.items():
         file = place.tools / name
-        file.write_text(script.format(python=python), encoding="utf-8")
+        file.write_text(script.format(python=shlex.quote(str(python))), encoding="utf-8")
         file.chmod(0o755)
 
 

@@ -8,10 +8,12 @@ from werkzeug.wrappers import Response
 
 from bot.sandbox.forge.failures import not_found
 from bot.sandbox.forge.git import Commit, TreeEntry
+from bot.sandbox.forge.pages import guard, text
 from bot.sandbox.forge.pages.diff import file_diffs
 from bot.sandbox.forge.pages.page import Addresses, Page
 
 addresses = Addresses()
+_SVG: Final = ".svg"
 _LARGEST_SHOWN: Final = 1_000_000
 _LONGEST_REF: Final = 255
 """GitHub takes no longer one. An address may have thousands of slashes, and every beginning is looked up."""
@@ -82,12 +84,15 @@ def _entry(page: Page, commit: Commit, path: str) -> TreeEntry:
 
 @addresses.on("/blob/<path:rest>")
 def blob(page: Page, rest: str) -> Response:
-    """A file at a branch, tag or commit, with its lines numbered."""
+    """A file at a branch, tag or commit, with its lines numbered; a picture is shown above them."""
+    if page.request.args.get("raw") == "true":
+        return redirect(f"{page.scope.repo_web()}/raw/{text.path_of(rest)}", 302)
     ref, path = _split(page, rest)
     content = _content(page, ref, path)
-    text = _text(content)
-    lines = None if text is None else text.removesuffix("\n").split("\n")
-    return page.render("blob.html", title=path, ref=ref, path=path, lines=lines, size=len(content))
+    written = _text(content)
+    lines = None if written is None else written.removesuffix("\n").split("\n")
+    drawn = path.endswith(_SVG)
+    return page.render("blob.html", title=path, ref=ref, path=path, lines=lines, size=len(content), drawn=drawn)
 
 
 def _content(page: Page, ref: str, path: str) -> bytes:
@@ -109,8 +114,9 @@ def _text(content: bytes) -> str | None:
 
 @addresses.on("/raw/<path:rest>")
 def raw(page: Page, rest: str) -> Response:
-    """A file as it is, which a browser shows as plain text whatever it is."""
-    return Response(_content(page, *_split(page, rest)), mimetype="text/plain")
+    """A file as it is, which a browser shows as a picture if it is an SVG, and as plain text whatever else it is."""
+    ref, path = _split(page, rest)
+    return Response(_content(page, ref, path), mimetype=guard.SVG if path.endswith(_SVG) else "text/plain")
 
 
 @addresses.on("/commits")

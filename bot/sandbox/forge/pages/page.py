@@ -26,6 +26,7 @@ class Page:
         frame = {
             "repository": self.store.repository,
             "root": f"/{self.store.repository}",
+            "own": self.scope.repo_web(),
             "default_branch": self.store.default_branch,
             "open_pulls": len(self.store.pulls("open")),
             "open_issues": sum(i.pull is None and i.state == "open" for i in self.store.issues.values()),

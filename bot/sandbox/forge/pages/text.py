@@ -2,13 +2,15 @@
 
 1. Characters that reorder or hide what stands around them (bidirectional controls, control characters) are shown by
    name, in everything that a template prints.
-2. Markdown is GitHub's: its dialect, its tag filter, and of its HTML only an allow-list. Images are not loaded.
+2. Markdown is GitHub's: its dialect, its tag filter, and of its HTML only an allow-list. Images are loaded from the
+   repository's own files and from nowhere else.
 3. A link that was given by others leads to http or https, or is no link.
 """
 
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from urllib.parse import quote, urlsplit
 
@@ -25,7 +27,7 @@ _HEADINGS: Final = {"h1", "h2", "h3", "h4", "h5", "h6"}
 _TABLES: Final = {"table", "tbody", "td", "tfoot", "th", "thead", "tr"}
 _WORDS: Final = {"a", "b", "br", "code", "del", "em", "i", "img", "ins", "kbd", "q", "s", "samp", "strike", "strong"}
 _TAGS: Final = _BLOCKS | _HEADINGS | _TABLES | _WORDS | {"sub", "sup", "tt", "var"}
-_ATTRIBUTES: Final = {"a": {"href", "title"}, "img": {"alt"}, "ol": {"start"}, "pre": {"lang"}}
+_ATTRIBUTES: Final = {"a": {"href", "title"}, "img": {"alt", "src"}, "ol": {"start"}, "pre": {"lang"}}
 _ALIGN: Final = {"align": {"left", "center", "right"}}
 _SCHEMES: Final = ("http", "https")
 
@@ -47,18 +49,24 @@ def shown(value: object) -> object:
     return visible(value) if isinstance(value, str) else "" if value is None else value
 
 
-def markdown(text: str | None) -> Markup:
-    """Rule 2."""
+def markdown(text: str | None, own: str) -> Markup:
+    """Rule 2. `own` is the address of the repository."""
     html = cmarkgfm.github_flavored_markdown_to_html(visible(text or ""), Options.CMARK_OPT_UNSAFE)
     clean = nh3.clean(
         html,
         tags=_TAGS,
         attributes=_ATTRIBUTES,
+        attribute_filter=partial(_kept, own),
         tag_attribute_values={"td": _ALIGN, "th": _ALIGN},
         url_schemes={*_SCHEMES, "mailto"},
         link_rel="noopener noreferrer nofollow",
     )
     return Markup(clean)
+
+
+def _kept(own: str, tag: str, attribute: str, value: str) -> str | None:
+    """An attribute that is allowed, or None: an image comes from the repository's own files."""
+    return None if (tag, attribute) == ("img", "src") and not value.startswith(f"{own}/blob/") else value
 
 
 def web_link(address: str | None) -> str | None:
