@@ -262,6 +262,10 @@ class AuditLog(Protocol):
 class AuditLogWriter(AuditLog, Protocol):
     """Appends by compare-and-swap on the branch's head."""
 
+    def head(self) -> str | None:
+        """The branch's head now, in one request; None when the branch does not exist."""
+        ...
+
     def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogContent:
         """Append lines to a segment in one commit on top of `head` (None: create the branch). Returns the log after it.
 

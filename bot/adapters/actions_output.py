@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from bot.core.results import Note
-from bot.errors import Finding
+from bot.errors import CouldNotTell, Finding
 
 _SUMMARY_LIMIT = 1024 * 1024
 _ANNOTATIONS = 10
@@ -43,8 +44,10 @@ class ActionsOutput:
         return [f"::error::{_data(message)}"] if self.is_active else []
 
     def summarize(self, markdown: str) -> None:
-        """Add to the job summary, as far as GitHub keeps it."""
-        if self.is_active and self._summary:
+        """Add to the job summary, as far as GitHub keeps it. Raises CouldNotTell when the file cannot be written."""
+        if not (self.is_active and self._summary):
+            return
+        with _writing_to("GITHUB_STEP_SUMMARY"):
             file = Path(self._summary)
             left = _SUMMARY_LIMIT - (file.stat().st_size if file.exists() else 0)
             with file.open("ab") as stream:
@@ -52,13 +55,27 @@ class ActionsOutput:
                 stream.write(text.decode(errors="ignore").encode())  # without the half of a character at the end
 
     def outputs(self, values: Mapping[str, object]) -> None:
-        """Set step outputs; each value as JSON on one line, behind a delimiter that no value can guess."""
+        """Set step outputs; each value as JSON on one line, behind a delimiter that no value can guess.
+
+        Raises CouldNotTell when the file cannot be written: then some of them may be set, and none may be whole.
+        """
         if not (self.is_active and self._output):
             return
-        with Path(self._output).open("a", encoding="utf-8") as stream:
+        with _writing_to("GITHUB_OUTPUT"), Path(self._output).open("a", encoding="utf-8") as stream:
             for name, value in values.items():
                 end = f"end-{secrets.token_hex(16)}"
                 stream.write(f"{name}<<{end}\n{json.dumps(value)}\n{end}\n")
+
+
+@contextmanager
+def _writing_to(variable: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise CouldNotTell(
+            f"The file that {variable} names could not be written: {error.strerror}.",
+            fix="What was printed holds. Make room on the runner, and run it again.",
+        ) from error
 
 
 def _annotation(finding: Finding | Note) -> str:

@@ -26,19 +26,21 @@ from bot.errors import Misuse
 @click.pass_obj
 def apply(session: Session, model: tuple[str, ...], *, dry_run: bool, force: bool) -> None:
     """Make the registry what the default branch says, and write the audit log."""
-    from bot.commands.apply import Occasion, Ports, preview
     from bot.commands.apply import apply as command
+    from bot.commands.apply import preview
+    from bot.commands.occasion import Occasion, Ports
+    from bot.commands.recording import Telling
     from bot.views.markdown import apply_comment
 
     links = session.connections
-    occasion = Occasion(links.actor, links.run_url, links.now, model, progress=links.progress)
+    occasion = Occasion(links.actor, links.run_url, links.now, links.wait, model, progress=links.progress)
     if dry_run:
         planned = preview(links.tree, links.registry, links.pulls, links.log, occasion, force=force)
         session.show(planned, 1 if planned.plan.refusals else 0)
         return
     ports = Ports(links.tree, links.registry_writer, links.pulls, links.log_writer)
-    result = command(ports, occasion, apply_comment, force=force)
-    links.actions.outputs(result.step_outputs())
+    telling = Telling(apply_comment, lambda done: links.actions.outputs(done.step_outputs()))
+    result = command(ports, occasion, telling, force=force)
     session.show(result, 3 if result.untold else int(result.refused))
 
 
@@ -58,7 +60,8 @@ def drift(session: Session, *, adopt: bool, revert: bool, post: bool, dry_run: b
     Exits 1 when there is drift; with --adopt or --revert, when some of it is left.
     """
     from bot.commands import drift as command
-    from bot.commands.apply import Occasion, Ports
+    from bot.commands.occasion import Occasion, Ports
+    from bot.commands.recording import Telling
     from bot.views.drift import adoption_body, adoption_title, issue_body
     from bot.views.markdown import apply_comment
 
@@ -67,7 +70,7 @@ def drift(session: Session, *, adopt: bool, revert: bool, post: bool, dry_run: b
     if force and not revert:
         raise Misuse("--force goes with --revert.", fix="Leave it out, or add --revert.")
     links = session.connections
-    occasion = Occasion(links.actor, links.run_url, links.now)
+    occasion = Occasion(links.actor, links.run_url, links.now, links.wait)
     repository = links.repository_if_known
     registry = links.registry_writer if revert and not dry_run else links.registry
     found = command.look(links.tree, registry, links.log, links.now(), repository)
@@ -80,7 +83,8 @@ def drift(session: Session, *, adopt: bool, revert: bool, post: bool, dry_run: b
         result = command.preview_revert(found, *reads, occasion, force=force)
     elif revert:
         ports = Ports(links.tree, links.registry_writer, links.pulls, links.log_writer)
-        result = command.revert(found, ports, occasion, apply_comment, force=force, repository=repository)
+        telling = Telling(apply_comment, outputs=lambda _: None)
+        result = command.revert(found, ports, occasion, telling, force=force, repository=repository)
     if post:
         result = command.post(links.issues, result, issue_body, dry_run=dry_run)
     session.show(result, int(result.remains) if result.is_an_answer else 3)

@@ -1,27 +1,33 @@
 """`stagewright apply`: make the registry what the default branch says, and write down what was done.
 
-1. Gather: the newest merged state, the log, the registry, and who approved each value. Plan, and let the guards refuse.
+1. Gather: the log, then the newest merged state, the registry, and who approved each value. Plan, and let the guards
+   refuse. In this order: what is merged is read after the log, so it is no older than what the log says was applied,
+   and the next step fails where the log is longer by then. Read the other way round, an apply that was overtaken by a
+   merge and its apply would put the older value back.
 2. Append, in one commit: what interrupted runs did, adoptions, refusals, and everything intended. This is the gate: of
    two applies at once, one finds that the log moved and starts again.
 3. Tag the models that are new here with this repository, which owns them from then on, and read that back. Write to
-   the slots of those that it owns, and read them back.
-4. Append the outcomes, in one commit.
-5. Tell: comment on the merged pull requests, untag the models that are no longer managed, then anchor the log's head
-   in the registry. The anchor comes last, so its absence tells the next run to do this step again.
+   the slots of those that it owns, and read them back: see `writing`.
+4. Append the outcomes, in one commit. When another run appended since step 2, start again: one of the two was late,
+   and may have written over what the other did. Then the log says so, and the next round finds a slot to move.
+5. Tell: step outputs, comments on the merged pull requests; untag the models that are no longer managed; then anchor
+   the log's head in the registry. The anchor comes last, so its absence tells the next run to do this step again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import datetime
 
 from bot.commands.gathering import read_desired
 from bot.commands.judging import Judge
+from bot.commands.occasion import Occasion, Ports
 from bot.commands.owning import claim
-from bot.commands.recording import Comment, append, append_on_top, tell
-from bot.commands.situation import Situation, situation
+from bot.commands.recording import Telling, append, append_on_top, tell
+from bot.commands.situation import LogAsRead, Situation, situation
+from bot.commands.writing import OwnHead, write_changes
+from bot.core.anchors import anchors, unanchored
 from bot.core.audit import Draft, Entry, Mandate, record, stamp
 from bot.core.canonical import digest
 from bot.core.chain import Chain
@@ -34,54 +40,18 @@ from bot.core.plan import Adoption, Change, InSync, Item, Plan, Refusal, Unmanag
 from bot.core.recorded import StandingRefusal, refusal
 from bot.core.results import ApplyResult, PlanResult
 from bot.core.spec import EVIDENCE_FOLDER, encoded
-from bot.core.state import Identity, RegistryState, Run, SlotKey, Write, holding_of, named
+from bot.core.state import Identity, RegistryState, Run, SlotKey, named
 from bot.errors import LogMoved, LogUnavailable, Misuse, StagewrightError, UnfitFile
 from bot.ports import (
-    SILENT,
     AuditLog,
-    AuditLogWriter,
     Progress,
     PullRequests,
     Registry,
-    RegistryWriter,
     Tree,
     counted,
 )
 
 _ATTEMPTS = 5
-
-
-@dataclass(frozen=True, slots=True)
-class Occasion:
-    """Who runs this apply, from where, when, and who waits for it.
-
-    `now` is read once per step, for the times of entries.
-
-    `take_over` names models, or globs over them, that are managed from here now though another repository owns them.
-    `revert`: put back what Git approved where the registry drifted, and change nothing else.
-    """
-
-    actor: str
-    run: str | None
-    now: Callable[[], datetime]
-    take_over: tuple[str, ...] = ()
-    revert: bool = False
-    progress: Progress = SILENT
-
-    @property
-    def command(self) -> str:
-        """What was run, as a person writes it."""
-        return "stagewright drift --revert" if self.revert else "stagewright apply"
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Everything that apply talks to."""
-
-    tree: Tree
-    registry: RegistryWriter
-    pulls: PullRequests
-    log: AuditLogWriter
 
 
 def preview(
@@ -99,13 +69,12 @@ def preview(
     )
 
 
-def apply(ports: Ports, occasion: Occasion, comment: Comment, *, force: bool) -> ApplyResult:
-    """Reconcile once. `comment` renders what a merged pull request is told, from its entries and the log's head."""
+def apply(ports: Ports, occasion: Occasion, telling: Telling, *, force: bool) -> ApplyResult:
+    """Reconcile, once more for as long as other runs append meanwhile. Raises LogMoved when they do not stop."""
+    appended: list[Entry] = []
     for _ in range(_ATTEMPTS):
-        try:
-            return _applied(ports, occasion, comment, force=force)
-        except LogMoved:
-            continue
+        with suppress(LogMoved):
+            return _applied(ports, occasion, telling, appended, force=force)
     raise LogMoved("The audit log kept moving: other applies are running.", fix=f"Run `{occasion.command}` again.")
 
 
@@ -126,8 +95,9 @@ def _decided(
     tree: Tree, registry: Registry, pulls: PullRequests, log: AuditLog, occasion: Occasion, *, force: bool
 ) -> Decision:
     now = occasion.now()
+    known = LogAsRead(log.read())
     commit = tree.default_branch_head()
-    found = situation(read_desired(tree, commit), registry, log, now)
+    found = situation(read_desired(tree, commit), registry, known, now)
     if found.chain is None:
         raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init` and merge what it wrote.")
     _refuse_unknown(occasion.take_over, found.desired.specs)
@@ -228,24 +198,65 @@ def _runs(registry: Registry, evidence: Collection[Evidence]) -> Mapping[str, Ru
     return registry.runs(ids) if ids else {}
 
 
-def _applied(ports: Ports, occasion: Occasion, comment: Comment, *, force: bool) -> ApplyResult:
+def _applied(ports: Ports, occasion: Occasion, telling: Telling, appended: list[Entry], *, force: bool) -> ApplyResult:
+    """One round. Raises LogMoved when another run appended in between, so that there may be more to do.
+
+    `appended` gets the entries of this round, whatever becomes of it.
+    """
     decision = _decided(ports.tree, ports.registry, ports.pulls, ports.log, occasion, force=force)
-    found = decision.situation
-    before = decision.chain
+    found, before = decision.situation, decision.chain
     chain = append(ports.log, before, _announced(decision, occasion))
+    appended += chain.entries[len(before.entries) :]
+    seen = occasion.now() if chain is not before else None
     claims = to_claim(decision.plan, found.actual, decision.repository)
     not_ours = claim(ports.registry, claims, decision.repository, occasion.progress)
     if decision.plan.changes:
-        chain = append_on_top(ports.log, chain, _written(ports.registry, occasion, decision, chain, not_ours))
-    untold = " ".join(filter(None, (_untagged(not_ours), _untold(ports, chain, found.desired.specs.keys(), comment))))
-    new = chain.entries[len(before.entries) :]
-    return ApplyResult(str(found.desired.commit), decision.plan, new, _in_sync(decision.plan), untold)
+        head = OwnHead(ports.log, chain.head, occasion.now, seen)
+        chain = _written(ports, occasion, decision, chain, head, not_ours, appended)
+    result = ApplyResult(
+        str(found.desired.commit),
+        decision.plan,
+        tuple(appended),
+        _in_sync(decision.plan),
+        told=unanchored(chain.entries, anchors(found.actual)),
+    )
+    untold = filter(None, (_untagged(not_ours), _untold(ports, chain, found.desired.specs.keys(), telling, result)))
+    return replace(result, untold=" ".join(untold))
 
 
-def _untold(ports: Ports, chain: Chain, models: Collection[str], comment: Comment) -> str:
+def _written(
+    ports: Ports,
+    occasion: Occasion,
+    decision: Decision,
+    chain: Chain,
+    head: OwnHead,
+    not_ours: Mapping[str, str],
+    appended: list[Entry],
+) -> Chain:
+    """Write, and append what became of it. Raises LogMoved once that is done, when another run appended meanwhile."""
+    changes, intents = decision.plan.changes, chain.recorded.intents
+    done = write_changes(ports.registry, changes, decision.situation.actual, head, occasion, not_ours)
+
+    def outcomes(actual: RegistryState) -> tuple[Draft, ...]:
+        time = stamp(occasion.now())
+        return tuple(done.outcome(change, intents[change.key], actual, time) for change in changes)
+
+    def read_again() -> tuple[Draft, ...]:
+        return outcomes(ports.registry.state({change.key[0] for change in changes}))
+
+    longer = append_on_top(ports.log, chain, outcomes(done.state), read_again)
+    new = longer.entries[len(chain.entries) :]
+    appended += new
+    if len(new) > len(changes):
+        raise LogMoved("Another run appended meanwhile.", fix=f"Run `{occasion.command}` again.")
+    return longer
+
+
+def _untold(ports: Ports, chain: Chain, models: Collection[str], telling: Telling, result: ApplyResult) -> str:
     """Tell; why that failed, or nothing. By then the registry is written, so what was done must still be shown."""
     try:
-        tell(ports.registry, ports.pulls, chain, models, comment)
+        telling.outputs(result)
+        tell(ports.registry, ports.pulls, chain, models, telling.comment)
     except StagewrightError as error:
         return str(error)
     return ""
@@ -337,40 +348,3 @@ def _draft(
             "pull_request": mandate.pull_request if mandate else None,
         }
     )
-
-
-def _written(
-    registry: RegistryWriter, occasion: Occasion, decision: Decision, chain: Chain, not_ours: Mapping[str, str]
-) -> tuple[Draft, ...]:
-    """Do the writes and say, from the registry read back, what became of each change. `not_ours` are left alone."""
-    changes = decision.plan.changes
-    intents = chain.recorded.intents
-    planned = writes(changes, decision.situation.actual)
-    with occasion.progress.task("Writing to the registry", len(planned)) as advance:
-        failures = _write(registry, counted(planned, advance), not_ours)
-    actual = registry.state({change.key[0] for change in changes})
-    time = stamp(occasion.now())
-    return tuple(_outcome(change, intents[change.key], actual, failures, time) for change in changes)
-
-
-def _write(registry: RegistryWriter, planned: Iterable[Write], not_ours: Mapping[str, str]) -> Mapping[str, str]:
-    """Do the writes, model by model; a model whose write fails is left where it is and the others go on."""
-    failures = {model: f"it could not be tagged as owned by this repository: {why}" for model, why in not_ours.items()}
-    for write in planned:
-        if write.model in failures:
-            continue
-        try:
-            registry.write(write)
-        except StagewrightError as error:
-            failures[write.model] = error.message
-    return failures
-
-
-def _outcome(change: Change, intent: Entry, actual: RegistryState, failures: Mapping[str, str], time: str) -> Draft:
-    """What the registry, read back, says of a change."""
-    holding = actual.holding(change.key)
-    done = holding == holding_of(change.after)
-    why = failures.get(change.key[0], "the write had no effect").rstrip(".")
-    reason = intent.reason if done else f"{why}; the slot holds {named(*holding)}"
-    event = "applied" if done else "failed"
-    return intent.draft(event=event, time=time, intended=intent.seq, reason=reason)

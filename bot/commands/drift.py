@@ -17,10 +17,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from bot.commands.apply import Occasion, Ports, apply, preview
+from bot.commands.apply import apply, preview
 from bot.commands.gathering import Desired, read_desired
+from bot.commands.occasion import Occasion, Ports
 from bot.commands.opening import LABEL, SUPERSEDED, commit_message, edited_file, free_branch, has_content
-from bot.commands.recording import Comment
+from bot.commands.recording import Telling
 from bot.commands.situation import Situation, situation
 from bot.core.adoption import BRANCH_ROOT, Adopting, AdoptionFacts, adopting, edits_of
 from bot.core.approval import Scope, models_at_base
@@ -179,12 +180,12 @@ def _file(wanted: Adopting, desired: Desired, model: str) -> tuple[str, bytes]:
 
 
 def revert(
-    found: Found, ports: Ports, occasion: Occasion, comment: Comment, *, force: bool, repository: str | None
+    found: Found, ports: Ports, occasion: Occasion, telling: Telling, *, force: bool, repository: str | None
 ) -> DriftResult:
     """Put back what Git approved, and look again (rule 3)."""
     if not _is_to_revert(found):
         return replace(result_of(found), wish="revert")
-    done: ApplyResult = apply(ports, replace(occasion, revert=True), comment, force=force)
+    done: ApplyResult = apply(ports, replace(occasion, revert=True), telling, force=force)
     left = look(ports.tree, ports.registry, ports.log, occasion.now(), repository)
     return replace(result_of(left), wish="revert", reverted=done)
 

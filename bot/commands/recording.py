@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from bot.commands.owning import release
 from bot.core.anchors import ANCHOR_TAG, Anchor, anchor_targets, anchors, unanchored
-from bot.core.audit import Draft, Entry, Link
+from bot.core.audit import Draft, Entry, Link, identity
 from bot.core.chain import Appended, Chain, chained, read_chain
 from bot.core.ownership import released
-from bot.core.state import SlotKey
+from bot.core.results import ApplyResult
+from bot.core.state import Identity, SlotKey
 from bot.errors import LogMoved, LogUnavailable
 from bot.ports import AuditLogWriter, PullRequests, RegistryWriter
 from bot.views.escape import inert
@@ -25,6 +27,17 @@ Comment: TypeAlias = Callable[[Sequence[Entry], Link], str]
 """Renders what a merged pull request is told, from its entries and the log's head."""
 
 
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """How the world outside of the log is told. `outputs` sets step outputs, and is called before anything else.
+
+    So a run that is cut off between the two sets them again: a deployment is told at least once.
+    """
+
+    comment: Comment
+    outputs: Callable[[ApplyResult], object]
+
+
 def append(log: AuditLogWriter, chain: Chain, drafts: Sequence[Draft]) -> Chain:
     """Append to the log exactly as it was read, in one commit. Raises LogMoved when it is no longer that."""
     if not drafts:
@@ -34,23 +47,43 @@ def append(log: AuditLogWriter, chain: Chain, drafts: Sequence[Draft]) -> Chain:
     return chain.grown(content.head, appended)
 
 
-def append_on_top(log: AuditLogWriter, chain: Chain, drafts: Sequence[Draft]) -> Chain:
-    """Append even when somebody else appended in the meantime: what happened, happened.
+def append_on_top(
+    log: AuditLogWriter, chain: Chain, drafts: Sequence[Draft], read_again: Callable[[], Sequence[Draft]]
+) -> Chain:
+    """Append outcomes even when somebody else appended in the meantime: what happened, happened.
 
-    Two applies may resume one interrupted change; the outcome that the other one appended first is not said twice.
+    By then an outcome may not be true any more: `read_again` answers them anew. Two applies may resume one interrupted
+    change; the outcome that the other one appended first is not said twice.
     """
     for _ in range(_ATTEMPTS):
         try:
             return append(log, chain, drafts)
         except LogMoved:
             chain = _grown(log, chain)
-            drafts = _unsaid(drafts, chain)
+            drafts = _unsaid(read_again(), chain)
     raise LogMoved("The outcomes could not be appended: the log kept moving.", fix="Run `stagewright apply` again.")
 
 
 def _unsaid(drafts: Sequence[Draft], chain: Chain) -> Sequence[Draft]:
+    """The outcomes that are new to the log: of an intent without one, and what the registry shows against the log."""
     said = {(entry.intended, entry.event) for entry in chain.entries if entry.intended is not None}
-    return [draft for draft in drafts if (draft.intended, draft.event) not in said]
+    left = chain.recorded.bases
+    return [
+        _late(draft) if (draft.intended, "applied") in said else draft
+        for draft in drafts
+        if not _is_said(draft, said, left)
+    ]
+
+
+def _is_said(draft: Draft, said: Collection[tuple[int | None, str]], left: Mapping[SlotKey, Identity | None]) -> bool:
+    done, after = (draft.intended, "applied") in said, identity(draft.model, draft.after)
+    if draft.event == "failed":
+        return done or (draft.intended, "failed") in said
+    return done and left.get((draft.model or "", draft.slot or ""), after) == after
+
+
+def _late(draft: Draft) -> Draft:
+    return draft.draft(reason="written once more by a run that was late, after the slot had been moved on")
 
 
 def _grown(log: AuditLogWriter, chain: Chain) -> Chain:

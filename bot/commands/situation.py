@@ -9,6 +9,7 @@ from bot.commands.gathering import Desired, read_log, recorded_of, refuse_unsupp
 from bot.core.anchors import anchor_problems, anchors
 from bot.core.audit import stamp
 from bot.core.chain import Appended, Chain, chained
+from bot.core.log import LogContent
 from bot.core.plan import Item, Plan, Refusal, Settled, plan, settle
 from bot.core.recorded import Recorded, fold
 from bot.core.spec import desired_state
@@ -32,6 +33,17 @@ class Situation:
     plan: Plan
     registry: str
     recorded: Recorded
+
+
+@dataclass(frozen=True, slots=True)
+class LogAsRead:
+    """An audit log that was read already."""
+
+    content: LogContent | None
+
+    def read(self) -> LogContent | None:
+        """What was read."""
+        return self.content
 
 
 def situation(desired: Desired, registry: Registry, log: AuditLog, now: datetime) -> Situation:

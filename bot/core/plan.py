@@ -10,7 +10,8 @@ Per slot, with its base (the log), its actual holding (the registry) and its des
 7. A base for a slot that Git no longer manages: un-managed; the registry is not touched.
 8. A refused stage refuses what hangs on it: the aliases that follow it, and the emptying of the stage that its version
    leaves. A slot that the same write would touch and that is refused, refuses the change.
-9. Before all that, `intended` entries without an outcome are settled by what the registry holds now.
+9. Before all that, `intended` entries without an outcome are settled by what the registry holds now. A stage that holds
+   the intended version beside others is still to be done: two transitions of MLflow that cross leave it like that.
 10. Staging takes no version out of a Production that Git does not manage: refused, since that would empty it.
 11. To revert drift is a plan of its own: where Git still wants the base, what rule 6 refuses becomes a change back to
     it, and nothing else changes but what an interrupted run intended. Whatever else is refused refuses what hangs on
@@ -202,7 +203,7 @@ def _first(
 ) -> Item:
     if holding == expected:
         return Adoption(key, None, wanted, known=False)
-    if not holding:
+    if not holding or resumes:
         return Change(key, None, wanted, _kind(wanted, seen), resumes)
     return Refusal(
         key,
@@ -431,7 +432,8 @@ def _outcome(intent: Entry, holding: tuple[Identity, ...], desired: int | str | 
     after, before = intent.identity_after, intent.identity_before
     if holding == holding_of(after):
         return Settled(intent, "applied", "completed after an interrupted run: the registry holds it")
-    if holding != holding_of(before):
+    is_crossed = after is not None and after in holding and desired == after.version
+    if holding != holding_of(before) and not is_crossed:
         return Settled(intent, "failed", f"interrupted, and the registry now holds {named(*holding)}")
     if desired != (after.version if after else None):
         return Settled(intent, "failed", "interrupted before it was written, and Git has moved on")

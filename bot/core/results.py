@@ -215,9 +215,10 @@ class PlanResult:
 
 @dataclass(frozen=True, slots=True)
 class ApplyResult:
-    """What was done: the entries that this run appended, and the plan that it followed.
+    """What was done: the entries that this run appended, and the plan that it followed last.
 
-    `untold` says why the pull requests or the registry's anchors could not be told of it, empty when they were.
+    `told` are the entries that the world outside of the log is told of: those, and what an earlier run appended and was
+    cut off before it told. `untold` says why that could not be done, empty when it was.
     """
 
     commit: str
@@ -225,6 +226,7 @@ class ApplyResult:
     entries: tuple[Entry, ...]
     in_sync: int
     untold: str = ""
+    told: tuple[Entry, ...] = ()
 
     @property
     def refused(self) -> bool:
@@ -233,11 +235,15 @@ class ApplyResult:
         return bool(self.plan.refusals) or "failed" in last.values()
 
     def step_outputs(self) -> dict[str, object]:
-        """For deployment jobs: `changed`, a list of {model, slot, version, run_id}, and `refused`, true or false."""
+        """For deployment jobs: `changed`, a list of {model, slot, version, run_id}, and `refused`, true or false.
+
+        Each slot once, with what it was left with.
+        """
+        last = {entry.key: entry for entry in self.told if entry.event == "applied"}
         changed = [
             {"model": entry.model, "slot": entry.slot, "version": after.version, "run_id": after.run_id}
-            for entry in self.entries
-            if entry.event == "applied" and (after := entry.after)
+            for entry in last.values()
+            if (after := entry.after)
         ]
         return {"changed": changed, "refused": self.refused}
 

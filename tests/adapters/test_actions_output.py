@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from bot.adapters.actions_output import ActionsOutput
 from bot.core.results import Note
-from bot.errors import Finding
+from bot.errors import CouldNotTell, Finding
 
 LIMIT = 1024 * 1024
 
@@ -129,3 +130,17 @@ class TestElsewhere:
         actions.summarize("no")
         actions.outputs({"no": 1})
         assert actions.is_active
+
+
+@pytest.mark.parametrize(
+    ("variable", "say"),
+    [
+        ("GITHUB_STEP_SUMMARY", lambda actions: actions.summarize("yes")),
+        ("GITHUB_OUTPUT", lambda actions: actions.outputs({"yes": 1})),
+    ],
+)
+def test_a_full_disk_is_said_with_the_file_that_could_not_be_written(
+    files: dict[str, str], variable: str, say: Callable[[ActionsOutput], None]
+) -> None:
+    with pytest.raises(CouldNotTell, match=f"{variable} names could not be written: No space left on device. What was"):
+        say(ActionsOutput({**files, variable: "/dev/full"}))

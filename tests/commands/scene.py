@@ -6,10 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bot.commands.apply import Occasion, Ports, apply
+from bot.commands.apply import apply
 from bot.commands.audit import audit_init
+from bot.commands.occasion import Occasion, Ports
 from bot.commands.propose import Request, Wording, propose_models
-from bot.commands.recording import Comment
+from bot.commands.recording import Comment, Telling
 from bot.core.anchors import anchor_problems, anchors
 from bot.core.audit import Entry, Link
 from bot.core.chain import read_chain
@@ -119,6 +120,8 @@ class Scene:
         self.log = FakeAuditLog()
         self.pulls = FakePullRequests(self.tree)
         self._now = NOON
+        self.waited: list[float] = []
+        self.told: list[ApplyResult] = []
         if begun:
             self.begin()
 
@@ -133,7 +136,7 @@ class Scene:
 
     @property
     def occasion(self) -> Occasion:
-        return Occasion("github-actions[bot]", RUN_URL, self.now)
+        return Occasion("github-actions[bot]", RUN_URL, self.now, self.waited.append)
 
     def propose(
         self,
@@ -188,7 +191,7 @@ class Scene:
     ) -> ApplyResult:
         ports = Ports(self.tree, self.registry, self.pulls, self.log)
         occasion = replace(self.occasion, take_over=tuple(take_over))
-        return apply(ports, occasion, comment or comment_of, force=force)
+        return apply(ports, occasion, Telling(comment or comment_of, self.told.append), force=force)
 
     def adopted(self) -> None:
         """The first apply: the log learns what is in each slot."""

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from bot.commands import drift as command
-from bot.commands.apply import Ports, preview
+from bot.commands.apply import preview
+from bot.commands.occasion import Ports
+from bot.commands.recording import Telling
 from bot.core.plan import Change
 from bot.core.results import ApplyResult, DriftResult, PlanResult
 from bot.core.state import Artifacts, Run, SetAlias, TransitionStage
@@ -276,7 +278,14 @@ class TestAdopting:
 
 def revert(scene: Scene, *, force: bool = False) -> DriftResult:
     ports = Ports(scene.tree, scene.registry, scene.pulls, scene.log)
-    return command.revert(look(scene), ports, scene.occasion, comment_of, force=force, repository="acme/models")
+    return command.revert(
+        look(scene),
+        ports,
+        scene.occasion,
+        Telling(comment_of, scene.told.append),
+        force=force,
+        repository="acme/models",
+    )
 
 
 def reverted(result: DriftResult) -> ApplyResult:

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 import pytest
 
-from bot.commands.apply import Ports, apply, preview
+from bot.commands.apply import apply, preview
 from bot.commands.audit import audit_verify
+from bot.commands.occasion import Ports
 from bot.commands.propose import Request, propose_models
+from bot.commands.recording import Telling
 from tests.commands.scene import NOON, WORDING, Scene, comment_of
 from tests.fakes.progress import RecordedProgress
 
@@ -24,7 +26,7 @@ def test_apply_says_how_many_approvals_it_looked_up_and_writes_it_did(scene: Sce
     scene.promoted("demand", "wine")
     told = RecordedProgress()
     ports = Ports(scene.tree, scene.registry, scene.pulls, scene.log)
-    apply(ports, replace(scene.occasion, progress=told), comment_of, force=False)
+    apply(ports, replace(scene.occasion, progress=told), Telling(comment_of, scene.told.append), force=False)
     assert told.ended == [("Looking up approvals", 4, 4), ("Writing to the registry", 4, 4)]
 
 
@@ -45,7 +47,7 @@ def test_what_ends_in_an_error_ends(scene: Scene) -> None:
     told = RecordedProgress()
     ports = Ports(scene.tree, scene.registry, scene.pulls, scene.log)
     with pytest.raises(ConnectionError):
-        apply(ports, replace(scene.occasion, progress=told), comment_of, force=False)
+        apply(ports, replace(scene.occasion, progress=told), Telling(comment_of, scene.told.append), force=False)
     assert told.ended[-1] == ("Writing to the registry", 0, 2)
 
 

@@ -423,7 +423,8 @@ INTENT = INTENDED[2]
         ({3: "Archived", 4: "Production"}, 4, "applied", "completed after an interrupted run: the registry holds it"),
         ({3: "Archived", 4: "Production"}, 5, "applied", "completed after an interrupted run: the registry holds it"),
         ({3: "Archived", 4: "None"}, 4, "failed", "interrupted, and the registry now holds nothing"),
-        ({3: "Production", 4: "Production"}, 4, "failed", "interrupted, and the registry now holds version 3 and"),
+        ({3: "Production", 4: "Production"}, 5, "failed", "interrupted, and the registry now holds version 3 and"),
+        ({3: "Production", 5: "Production"}, 4, "failed", "interrupted, and the registry now holds version 3 and"),
         ({3: "Production", 4: "None"}, 5, "failed", "interrupted before it was written, and Git has moved on"),
         ({3: "Production", 4: "None"}, None, "failed", "interrupted before it was written, and Git has moved on"),
         ({3: "Production", 4: "None"}, "unmanaged", "failed", "interrupted before it was written, and Git has moved"),
@@ -447,6 +448,18 @@ def test_rule_9_an_intent_that_is_still_wanted_is_resumed() -> None:
     assert found.resumable == {PRODUCTION: INTENT}
     resumed = planned(spec({"Production": 4}), actual, INTENDED, found.resumable)
     assert one(resumed) == Change(PRODUCTION, V3, V4, "promotion", resumes=INTENT)
+
+
+@pytest.mark.parametrize("known", [INTENDED, entries(intended(before=None, after=V4))])
+def test_rule_9_a_stage_that_holds_the_intended_version_beside_another_is_written_again(
+    known: tuple[Entry, ...],
+) -> None:
+    actual = holding({3: "Production", 4: "Production"})
+    found = settle(fold(known).intents, actual, {PRODUCTION: 4})
+    assert found.settled == ()
+    (change,) = planned(spec({"Production": 4}), actual, known, found.resumable).changes
+    assert change.resumes == known[-1]
+    assert writes([change], actual) == (to_stage(4, "Production"),)
 
 
 def test_rule_9_an_intent_to_empty_a_slot() -> None:

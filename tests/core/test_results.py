@@ -142,11 +142,20 @@ def test_step_outputs_name_what_now_serves() -> None:
         applied(CHAMPION, before=identity(3), kind="demotion"),
         draft("failed", ("other", "Production"), after=identity(9, "other")),
     )
-    assert ApplyResult("c", Plan(()), log, 1).step_outputs() == {
+    assert ApplyResult("c", Plan(()), log, 1, told=log).step_outputs() == {
         "changed": [{"model": "churn", "slot": "Production", "version": 4, "run_id": "run4"}],
         "refused": True,
     }
     assert ApplyResult("c", Plan(()), (), 1).step_outputs() == {"changed": [], "refused": False}
+
+
+def test_step_outputs_name_what_a_run_that_was_cut_off_did_not_tell_each_slot_once() -> None:
+    earlier = entries(applied(after=identity(4)), applied(CHAMPION, after=identity(4)))
+    own = entries(applied(after=identity(5)), applied(CHAMPION, before=identity(4), kind="demotion"))
+    assert ApplyResult("c", Plan(()), own, 1, told=(*earlier, *own)).step_outputs() == {
+        "changed": [{"model": "churn", "slot": "Production", "version": 5, "run_id": "run5"}],
+        "refused": False,
+    }
 
 
 def drifted(*found: Drift, whole: bool = True, **more: Any) -> DriftResult:

@@ -12,17 +12,27 @@ class FakeAuditLog:
     """Implements AuditLogWriter. `appended` records the lines of each append, oldest first.
 
     `before_append` is called before each append and may raise, so that nothing is appended, or append itself, as
-    somebody else would at that moment: then the append that was asked for raises LogMoved.
+    somebody else would at that moment: then the append that was asked for raises LogMoved. `before_read` is called
+    before each reading of the entries, `before_head` before each look at the head.
     """
 
     def __init__(self) -> None:
         self.content: LogContent | None = None
         self.before_append: Callable[[], None] | None = None
+        self.before_read: Callable[[], object] | None = None
+        self.before_head: Callable[[], object] | None = None
         self.appended: list[tuple[bytes, ...]] = []
         self.messages: list[str] = []
 
     def read(self) -> LogContent | None:
+        if self.before_read:
+            self.before_read()
         return self.content
+
+    def head(self) -> str | None:
+        if self.before_head:
+            self.before_head()
+        return self.content.head if self.content else None
 
     def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogContent:
         if self.before_append:

@@ -48,7 +48,7 @@ class GitHubAuditLog:
 
     def read(self) -> LogContent | None:
         """The log at the branch's head, or None when there is no such branch."""
-        head = self._head()
+        head = self.head()
         return None if head is None else self._at(head)
 
     def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogContent:
@@ -65,7 +65,8 @@ class GitHubAuditLog:
         self._read_before = LogContent(sha, _with(before.segments, LogSegment(segment, content)))
         return self._read_before
 
-    def _head(self) -> str | None:
+    def head(self) -> str | None:
+        """The branch's head now: one request; None when there is no such branch."""
         ref = self._client.find(calls.GET_REF, answers.Ref, ref=f"heads/{self._branch}")
         return None if ref is None else ref.object.sha
 
@@ -139,7 +140,7 @@ class GitHubAuditLog:
     def _has_moved(self, head: str | None, sha: str, declined: Declined | None) -> bool:
         """Whether the branch has our commit; False when it is where it was and may be asked again."""
         try:
-            now = self._head()
+            now = self.head()
             if now == sha or (now not in (None, head) and self._is_ancestor(sha, now)):
                 return True
         except ForgeUnavailable as error:
