@@ -56,7 +56,8 @@ def commits_address(repository: str, before: str, after: str) -> str | None:
 
 def file_address(repository: str, commit: str, path: str) -> str | None:
     """The content of a file at a commit, for whoever may read the repository: raw addresses ask for a token."""
-    return web_address(f"{repository}/blob/{commit}/{quote(path)}?raw=true") if repository else None
+    encoded = quote(path, errors="replace")
+    return web_address(f"{repository}/blob/{commit}/{encoded}?raw=true") if repository else None
 
 
 def _encoded(text: str) -> str:
