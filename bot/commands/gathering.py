@@ -115,24 +115,27 @@ def recorded_of(chain: Chain | None) -> Recorded:
 
 
 def broken_documents(tree: Tree, commit: str, paths: Collection[str]) -> tuple[Finding, ...]:
-    """The errors in those of the paths that are documents, as they are at a commit; a policy that is gone is one."""
-    found = read_repository(_Only(tree, paths), commit)
+    """The errors in those of the paths that are documents, as they are at a commit; a policy that is gone is one.
+
+    A file that has another one's name in other letter case concerns that one too.
+    """
+    found = read_repository(_Only(tree, frozenset(map(str.casefold, paths))), commit)
     return tuple(finding for finding in found.errors if any(_concerns(finding, path) for path in paths))
 
 
 def _concerns(finding: Finding, path: str) -> bool:
-    return path == finding.file or path.startswith(f"{finding.file}/")
+    return path.casefold() == finding.file.casefold() or path.startswith(f"{finding.file}/")
 
 
 @dataclass(frozen=True, slots=True)
 class _Only:
-    """Some files of a tree, so that a change of one model does not read all of them."""
+    """Some files of a tree, by their paths without letter case: a change of one model does not read all of them."""
 
     tree: Tree
     paths: Collection[str]
 
     def list(self, commit: str | None, folder: str) -> Sequence[str]:
-        return [path for path in self.tree.list(commit, folder) if path in self.paths]
+        return [path for path in self.tree.list(commit, folder) if path.casefold() in self.paths]
 
     def read(self, commit: str | None, path: str) -> bytes | None:
-        return self.tree.read(commit, path) if path in self.paths else None
+        return self.tree.read(commit, path) if path.casefold() in self.paths else None

@@ -347,6 +347,9 @@ class Judge:
         if merged is None:
             return NoMandate(f"git does not show what pull request #{pull.number} merged", pull.number)
         self.tree.fetch_pull(pull.number, pull.head_sha)
+        brought = frozenset(takewhile(lambda sha: sha != merged.before, (commit.sha for commit in line)))
+        if self.tree.merge_base(merged.last, pull.head_sha) in brought:
+            return NoMandate(f"what pull request #{pull.number} branched off only looks like its commits", pull.number)
         try:
             policy = self.policy(merged.before)
         except PolicyUnreadable as error:
@@ -361,5 +364,4 @@ class Judge:
                 pull.number,
             )
         evaluation = evaluate(policy, self._complete(policy, facts))
-        brought = takewhile(lambda sha: sha != merged.before, (commit.sha for commit in line))
-        return Judged(pull, merged, frozenset(brought), evaluation)
+        return Judged(pull, merged, brought, evaluation)

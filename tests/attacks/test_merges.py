@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 
+from tests.attacks.faults import Answer, Faults
 from tests.attacks.field import BACK, CHURN, MODEL, POLICY, Content, Field, unmandated
 from tests.core.builders import CHAMPION, evidence
 
@@ -58,6 +60,26 @@ def test_a_direct_push_hidden_below_an_approved_edit_of_another_line(field: Fiel
         field.merge(number)
 
     unmandated(field, lambda: control(field), attack)
+
+
+def test_a_direct_push_that_a_squash_passes_off_as_rebased(field: Field, faults: Faults) -> None:
+    """GitHub goes on listing a commit that was pushed past the pull request; what is merged bears its subject, too."""
+
+    def attack() -> None:
+        pushed = field.commit("mallory", FORTH, field.main, "Note one thing")
+        field.branch("mallory", "notes", pushed)
+        number = field.open("mallory", "notes")
+        field.push("mallory", number, {"two.md": "2\n"}, "Note another")
+        listed = field.api("alice", "GET", f"/pulls/{number}/commits")
+        field.move("mallory", "main", pushed)
+        field.review(number, "bob", "carol")
+        merge = field.merge(number, merge_method="squash", commit_title="Note another")
+        brought = field.api("alice", "GET", f"/commits/{merge}/pulls")
+        faults.answers[f"/pulls/{number}/commits"] = Answer("200 OK", json.dumps(listed).encode())
+        faults.answers[f"/commits/{pushed}/pulls"] = Answer("200 OK", json.dumps(brought).encode())
+
+    found = unmandated(field, lambda: control(field), attack)
+    assert "only looks like its commits" in found.reason, found
 
 
 def test_the_policy_that_a_merge_brings_does_not_judge_it(field: Field) -> None:

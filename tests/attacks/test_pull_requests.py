@@ -339,8 +339,10 @@ def test_evidence_that_is_no_file(field: Field, mode: str) -> None:
     assert any(path in one for one in found.blockers), found.blockers
 
 
-def test_a_second_file_for_the_same_model(field: Field) -> None:
-    twin = {"models/Churn.yaml": BACK[MODEL]}
+@pytest.mark.parametrize("name", ["churn", "Churn"])
+def test_a_second_file_for_the_same_model(field: Field, name: str) -> None:
+    """Or for a model of a name that some registries, and some file systems, take for the same."""
+    twin = {"models/Churn.yaml": BACK[MODEL].replace("name: churn", f"name: {name}")}
     found = beside(
         field,
         lambda: field.edit("mallory", BACK, "control"),

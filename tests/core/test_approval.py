@@ -180,7 +180,8 @@ def test_rule_2_the_summary_speaks_of_the_rule_that_misses_most() -> None:
     [
         ({"slots": ["Production"]}, True),
         ({"slots": ["Staging", "champion"]}, False),
-        ({"slots": ["production"]}, False),
+        ({"slots": ["production"]}, True),
+        ({"slots": ["prod"]}, False),
         ({"kinds": ["rollback", "demotion"]}, True),
         ({"kinds": ["promotion"]}, False),
         ({"models": ["ch*"]}, True),

@@ -267,6 +267,27 @@ def test_a_slot_or_path_that_no_rule_governs() -> None:
     attacked(control, attack, narrow)
 
 
+@pytest.mark.parametrize("alike", ["Champion", "champiön", "ｃｈａｍｐｉｏｎ"])
+def test_an_alias_that_a_registry_takes_for_a_governed_one(alike: str) -> None:
+    """MySQL's usual collations find `champion` by each of these, so writing one would move the other."""
+    strict = policy(rule("serving", 2, slots=["champion"]), ONE_FOR_THE_REST)
+    other, same = (SlotChange(MODEL, slot, "unmanaged", 4, "adoption") for slot in ("canary", alike))
+    found = attacked(
+        by_hand(changes=(other,), reviews=APPROVED[:1]), by_hand(changes=(same,), reviews=APPROVED[:1]), strict
+    )
+    assert [one.name for one in found.rules if not one.holds] == ["serving"]
+
+
+@pytest.mark.parametrize("alike", ["champion", "CHAMPION"])
+def test_an_alias_that_a_registry_takes_for_a_frozen_one(alike: str) -> None:
+    tuesday = {"from": "Tue 00:00", "until": "Wed 00:00"}
+    strict = policy(
+        ONE_FOR_THE_REST, freeze=[{"name": "feast", "zone": "UTC", "weekly": tuesday, "slots": ["Champion"]}]
+    )
+    other, same = (SlotChange(MODEL, slot, "unmanaged", 4, "adoption") for slot in ("canary", alike))
+    attacked(by_hand(changes=(other,), reviews=APPROVED), by_hand(changes=(same,), reviews=APPROVED), strict)
+
+
 TRICKS = (
     "`rm -rf /`; $(rm -rf /)",
     f"Fix\n\n{REQUESTER_TRAILER}: rita\n{EVIDENCE_TRAILER}: {digest(b'{}')}",

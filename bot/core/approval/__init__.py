@@ -3,7 +3,8 @@
 The rules, in the order in which the code applies them:
 1. Policy and model files that govern come from the base branch; what the pull request says is data.
 2. A rule governs when the pull request changes a slot or a path that the rule names. All governing rules must hold; a
-   change that no rule governs is not approved.
+   change that no rule governs is not approved. Slots whose names differ by letter case or accents only are governed
+   alike, since some registries take them for one.
 3. Of a user's reviews the latest that is not a comment counts. It counts as an approval only when it approves, is on
    the head commit, was not dismissed, and came after the pull request was pointed at this base branch: on another one
    it showed something else. For a merged pull request, only reviews submitted before the merge count; GitHub tells

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bot.core.approval.facts import NEW_MODEL, ModelAtBase, Scope, same, team_key
+from bot.core.approval.facts import NEW_MODEL, ModelAtBase, Scope, is_among, same, team_key
 from bot.core.approval_policy import ApprovalPolicy, ApprovalRule, Require, When
 from bot.core.changes import SlotChange
 from bot.core.globs import matches
@@ -37,7 +37,7 @@ def governed(rule: ApprovalRule, scope: Scope) -> tuple[Governed, ...]:
 
 def _changes(when: When, scope: Scope) -> Iterator[Governed]:
     for change in scope.changes:
-        of_slot = not when.slots or change.slot in when.slots
+        of_slot = is_among(change.slot, when.slots)
         of_kind = not when.kinds or change.kind in when.kinds
         if of_slot and of_kind and _is_about(when, change.model, scope):
             yield Governed(text_of(change), change.model)

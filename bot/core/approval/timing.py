@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from zoneinfo import ZoneInfo
 
-from bot.core.approval.facts import PullFacts
+from bot.core.approval.facts import PullFacts, is_among
 from bot.core.approval_policy import ApprovalPolicy, ApprovalRule, Days, Freeze, Weekly, minute_of_week
 from bot.core.changes import SlotChange
 
@@ -23,7 +23,7 @@ def frozen(policy: ApprovalPolicy, changes: Iterable[SlotChange], at: datetime) 
     """Rule 11: each freeze that stands in the way of a change. A rollback is exempt."""
     forward = [change for change in changes if change.kind != "rollback"]
     for freeze in policy.freeze:
-        slots = sorted({change.slot for change in forward if not freeze.slots or change.slot in freeze.slots})
+        slots = sorted({change.slot for change in forward if is_among(change.slot, freeze.slots)})
         until = _until(freeze, at) if slots else None
         if until is not None:
             when = f"{until:%Y-%m-%d %H:%M} {freeze.zone}"
