@@ -66,5 +66,12 @@ def audit_verify(session: Session, *, no_registry: bool) -> None:
 
     links = session.connections
     registry = links.registry if links.has_registry and not no_registry else None
-    result = command(links.tree, links.log, registry, without_registry=no_registry, progress=links.progress)
+    result = command(
+        links.tree,
+        links.log,
+        registry,
+        links.repository_if_known,
+        without_registry=no_registry,
+        progress=links.progress,
+    )
     session.show(result, 1 if result.problems else 3 if result.incomplete else 0)

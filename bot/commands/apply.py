@@ -20,12 +20,12 @@ from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from bot.commands.gathering import read_desired
+from bot.commands.gathering import Desired, read_desired
 from bot.commands.judging import Judge
 from bot.commands.occasion import Occasion, Ports
 from bot.commands.owning import claim
 from bot.commands.recording import Telling, append, append_on_top, tell
-from bot.commands.situation import LogAsRead, Situation, situation
+from bot.commands.situation import LogAsRead, Situation, log_name, situation
 from bot.commands.writing import OwnHead, write_changes
 from bot.core.anchors import anchors, unanchored
 from bot.core.audit import Draft, Entry, Mandate, record, stamp
@@ -97,7 +97,7 @@ def _decided(
     now = occasion.now()
     known = LogAsRead(log.read())
     commit = tree.default_branch_head()
-    found = situation(read_desired(tree, commit), registry, known, now)
+    found = situation(read_desired(tree, commit), registry, known, now, pulls.repository)
     if found.chain is None:
         raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init` and merge what it wrote.")
     _refuse_unknown(occasion.take_over, found.desired.specs)
@@ -218,9 +218,9 @@ def _applied(ports: Ports, occasion: Occasion, telling: Telling, appended: list[
         decision.plan,
         tuple(appended),
         _in_sync(decision.plan),
-        told=unanchored(chain.entries, anchors(found.actual)),
+        told=unanchored(chain.entries, anchors(found.actual, log_name(found.desired, decision.repository))),
     )
-    untold = filter(None, (_untagged(not_ours), _untold(ports, chain, found.desired.specs.keys(), telling, result)))
+    untold = filter(None, (_untagged(not_ours), _untold(ports, chain, found.desired, telling, result)))
     return replace(result, untold=" ".join(untold))
 
 
@@ -252,11 +252,12 @@ def _written(
     return longer
 
 
-def _untold(ports: Ports, chain: Chain, models: Collection[str], telling: Telling, result: ApplyResult) -> str:
+def _untold(ports: Ports, chain: Chain, desired: Desired, telling: Telling, result: ApplyResult) -> str:
     """Tell; why that failed, or nothing. By then the registry is written, so what was done must still be shown."""
     try:
         telling.outputs(result)
-        tell(ports.registry, ports.pulls, chain, models, telling.comment)
+        ours = log_name(desired, ports.pulls.repository)
+        tell(ports.registry, ports.pulls, chain, desired.specs.keys(), ours, telling.comment)
     except StagewrightError as error:
         return str(error)
     return ""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from bot.commands.gathering import lost_log, read_anchor
-from bot.core.anchors import anchor_problems, anchors
+from bot.core.anchors import LogName, anchor_problems, anchors
 from bot.core.audit import Draft, stamp
 from bot.core.chain import Chain, chained, read_chain
 from bot.core.log import LogContent
@@ -56,7 +56,13 @@ def _begin(log: AuditLogWriter, repository: str, actor: str, now: datetime) -> D
 
 
 def audit_verify(
-    tree: Tree, log: AuditLog, registry: Registry | None, *, without_registry: bool, progress: Progress = SILENT
+    tree: Tree,
+    log: AuditLog,
+    registry: Registry | None,
+    repository: str | None,
+    *,
+    without_registry: bool,
+    progress: Progress = SILENT,
 ) -> VerifyResult:
     """Check the chain from its genesis, and with a registry its anchors. Reports every problem, not the first.
 
@@ -72,7 +78,8 @@ def audit_verify(
     with progress.task("Checking the audit log"):
         chain = read_chain(content, anchor.genesis)
     models = read_models(tree, None)
-    problems = (*chain.problems, *(_anchor_problems(chain, models, registry) if registry else ()))
+    ours = LogName.of(anchor.genesis, repository)
+    problems = (*chain.problems, *(_anchor_problems(chain, models, registry, ours) if registry else ()))
     return VerifyResult(
         len(chain.links),
         chain.links[-1].digest if chain.links else None,
@@ -103,7 +110,7 @@ def _incomplete(models: Models) -> str:
     )
 
 
-def _anchor_problems(chain: Chain, models: Models, registry: Registry) -> tuple[str, ...]:
+def _anchor_problems(chain: Chain, models: Models, registry: Registry, ours: LogName) -> tuple[str, ...]:
     """The files are asked too: a model whose entries were all cut away is named by nothing that is left of the log."""
     named = {entry.model for entry in chain.entries if entry.model}
-    return anchor_problems(chain.lines, anchors(registry.state(named | models.documents.keys())))
+    return anchor_problems(chain.lines, anchors(registry.state(named | models.documents.keys()), ours))

@@ -61,7 +61,7 @@ class AdoptionWording:
 
 def look(tree: Tree, registry: Registry, log: AuditLog, now: datetime, repository: str | None) -> Found:
     """Find the drift of the newest default branch. Raises CouldNotTell when its documents cannot be read."""
-    found = situation(_desired(tree), registry, log, now)
+    found = situation(_desired(tree), registry, log, now, repository)
     versions = {one: version for one, (_, version) in assigned(found.desired.specs, found.actual).items()}
     facts = DriftFacts(
         specs=found.desired.specs,

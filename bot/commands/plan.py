@@ -72,7 +72,7 @@ def _planned(
     pull: PullRequest | None = None,
     shows: Callable[[str], bool] = lambda _: True,
 ) -> PlanResult:
-    found = situation(desired, registry, log, now)
+    found = situation(desired, registry, log, now, this_repository)
     checked = guarded(
         found.plan,
         GuardFacts(

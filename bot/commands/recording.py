@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from bot.commands.owning import release
-from bot.core.anchors import ANCHOR_TAG, Anchor, anchor_targets, anchors, unanchored
+from bot.core.anchors import ANCHOR_TAG, Anchor, LogName, anchor_targets, anchors, unanchored
 from bot.core.audit import Draft, Entry, Link, identity
 from bot.core.chain import Appended, Chain, chained, read_chain
-from bot.core.ownership import released
+from bot.core.ownership import not_of_others, released
 from bot.core.results import ApplyResult
 from bot.core.state import Identity, SlotKey
 from bot.errors import LogMoved, LogUnavailable
@@ -104,7 +104,12 @@ def _message(appended: Appended) -> str:
 
 
 def tell(
-    registry: RegistryWriter, pulls: PullRequests, chain: Chain, models: Collection[str], comment: Comment
+    registry: RegistryWriter,
+    pulls: PullRequests,
+    chain: Chain,
+    models: Collection[str],
+    ours: LogName,
+    comment: Comment,
 ) -> None:
     """Comment on the pull requests of the entries that are not anchored yet, give up models, anchor the log's head.
 
@@ -113,13 +118,14 @@ def tell(
     head = chain.links[-1]
     newest = {entry.model for entry in chain.entries[-1:] if entry.model}
     state = registry.state({*models, *newest})
-    entries = unanchored(chain.entries, anchors(state))
+    entries = unanchored(chain.entries, anchors(state, ours))
     outcomes = _by_pull(chain.entries)
     for number in _by_pull(entries):
         pulls.comment_once(number, COMMENT_MARKER, comment(tuple(outcomes[number].values()), head))
     release(registry, released(entries, chain.recorded), pulls.repository)
-    for model, version in anchor_targets(entries, chain.recorded, state):
-        registry.tag_version(model, version, ANCHOR_TAG, Anchor(model, version, head.entry.seq, head.digest).tag)
+    for model, version in anchor_targets(entries, chain.recorded, not_of_others(state, pulls.repository)):
+        anchor = Anchor(model, version, head.entry.seq, head.digest, ours)
+        registry.tag_version(model, version, ANCHOR_TAG, anchor.tag)
 
 
 def _by_pull(entries: Sequence[Entry]) -> Mapping[int, Mapping[SlotKey, Entry]]:

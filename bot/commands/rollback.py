@@ -62,7 +62,7 @@ def open_rollback(
     base = tree.default_branch_head()
     desired = read_desired(tree, base)
     slot = _slot(desired, wish)
-    found = situation(desired, registry, log, now)
+    found = situation(desired, registry, log, now, pulls.repository)
     if found.chain is None:
         raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init` and merge what it wrote.")
     outcome = roll_back(wish.model, slot, wish.to, _facts(found, pulls, now))

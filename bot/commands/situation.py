@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from bot.commands.gathering import Desired, read_log, recorded_of, refuse_unsupported
-from bot.core.anchors import anchor_problems, anchors
+from bot.core.anchors import LogName, anchor_problems, anchors
 from bot.core.audit import stamp
 from bot.core.chain import Appended, Chain, chained
 from bot.core.log import LogContent
@@ -46,14 +46,17 @@ class LogAsRead:
         return self.content
 
 
-def situation(desired: Desired, registry: Registry, log: AuditLog, now: datetime) -> Situation:
-    """Gather what a plan rests on. Raises LogUnavailable when the registry remembers more of the log than there is."""
+def situation(desired: Desired, registry: Registry, log: AuditLog, now: datetime, repository: str | None) -> Situation:
+    """Gather what a plan rests on. Raises LogUnavailable when the registry remembers more of the log than there is.
+
+    `repository` is this one, None where it is not known.
+    """
     refuse_unsupported(desired, registry.capabilities)
     chain = read_log(log, desired.audit)
     before = recorded_of(chain)
     actual = registry.state({*desired.specs, *(model for model, _ in (*before.bases, *before.intents))})
     if chain:
-        _refuse_cut_log(anchor_problems(chain.lines, anchors(actual)))
+        _refuse_cut_log(anchor_problems(chain.lines, anchors(actual, log_name(desired, repository))))
     wanted = desired_state(desired.specs)
     settlement = settle(before.intents, actual, wanted)
     time = stamp(now)
@@ -75,6 +78,11 @@ def situation(desired: Desired, registry: Registry, log: AuditLog, now: datetime
         registry.address,
         recorded,
     )
+
+
+def log_name(desired: Desired, repository: str | None) -> LogName:
+    """What anchors call the log that `policies/audit.yaml` names."""
+    return LogName.of(desired.audit.genesis or "", repository)
 
 
 def _located(planned: Plan, desired: Desired) -> Plan:

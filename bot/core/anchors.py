@@ -1,15 +1,21 @@
 """The anchors of the audit log in the registry.
 
-1. The head of the chain is anchored as the tag `stagewright.audit_head` (`<seq>:<digest>`) on versions that the newest
-   entries speak of. So a cut tail shows: the anchor names an entry that is no longer there.
+1. The head of the chain is anchored as the tag `stagewright.audit_head` on versions that the newest entries speak of:
+   `<seq>:<digest>:<log>:<owner/name>`, where a log is told by the first 16 digits of its genesis' digest. So a cut tail
+   shows: the anchor names an entry that is no longer there.
 2. Each anchor tells all of it, and costs a request; so there are about 20 at most, however many entries are new. One of
-   them is on a model that is still managed, since a plan reads no others.
+   them is on a model that is still managed, since a plan reads no others. None is on a model that another repository
+   owns: its own anchor may be there.
 3. Each line holds the digest of the one before. So where the newest anchor agrees with the log, the log up to there is
    the one that was anchored, and the older anchors say nothing more: only who reads the whole log checks them too.
+4. Repositories may share a registry, and a model may move from one to the other with its versions and their tags. An
+   anchor of another log and another repository says nothing of ours. One that differs in the log only is of ours,
+   begun anew; in the repository only, of ours, renamed. One that names neither is ours.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -23,36 +29,69 @@ ANCHOR_TAG = "stagewright.audit_head"
 ANCHORS = 20
 """On how many versions, of those that new entries speak of, the head is anchored: some outlive deleted models."""
 
+_LOG_NAME = 16
+_ANCHOR = re.compile(
+    r"(?P<seq>[0-9]{1,15}):(?P<digest>sha256:[0-9a-f]{64})"
+    rf"(?::(?P<log>[0-9a-f]{{{_LOG_NAME}}})(?::(?P<repository>[\w.-]+/[\w.-]+))?)?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LogName:
+    """How anchors name a log: `log` from its genesis, and its repository, empty where that is not known."""
+
+    log: str
+    repository: str = ""
+
+    @classmethod
+    def of(cls, genesis: Digest, repository: str | None) -> LogName:
+        """The name of the log with this genesis."""
+        return cls(genesis.removeprefix("sha256:")[:_LOG_NAME], repository or "")
+
+    def may_be(self, other: LogName) -> bool:
+        """Whether both may name one log (rule 4)."""
+        if not (self.log and other.log) or self.log == other.log:
+            return True
+        return bool(self.repository) and self.repository.casefold() == other.repository.casefold()
+
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """What the registry remembers of the log: the head at some moment, on one version."""
+    """What the registry remembers of a log: the head at some moment, on one version. `name` is empty in old ones."""
 
     model: str
     version: int
     seq: int
     digest: Digest
+    name: LogName = LogName("")
 
     @property
     def tag(self) -> str:
         """The value of the tag that holds it."""
-        return f"{self.seq}:{self.digest}"
+        return ":".join(filter(None, (str(self.seq), self.digest, self.name.log, self.name.repository)))
 
 
-def anchors(state: RegistryState) -> tuple[Anchor, ...]:
-    """Every anchor in the registry, oldest first. A tag that is not an anchor reads as one that no log can hold."""
+def anchors(state: RegistryState, ours: LogName) -> tuple[Anchor, ...]:
+    """Every anchor in the registry that may be of our log, oldest first.
+
+    A tag that is not an anchor reads as one that no log can hold.
+    """
     found = (
         _anchor(model.name, number, version.tags[ANCHOR_TAG])
         for model in state.models.values()
         for number, version in model.versions.items()
         if ANCHOR_TAG in version.tags
     )
-    return tuple(sorted(found, key=lambda anchor: (anchor.seq, anchor.model, anchor.version)))
+    mine = (anchor for anchor in found if ours.may_be(anchor.name))
+    return tuple(sorted(mine, key=lambda anchor: (anchor.seq, anchor.model, anchor.version)))
 
 
 def _anchor(model: str, version: int, value: str) -> Anchor:
-    seq, _, digest_ = value.partition(":")
-    return Anchor(model, version, int(seq) if seq.isascii() and seq.isdecimal() and len(seq) < 16 else -1, digest_)
+    whole = _ANCHOR.fullmatch(value)
+    if whole is None:
+        return Anchor(model, version, -1, value)
+    name = LogName(whole["log"] or "", whole["repository"] or "")
+    return Anchor(model, version, int(whole["seq"]), whole["digest"], name)
 
 
 def anchor_problems(lines: Mapping[int, Line], found: Iterable[Anchor]) -> tuple[str, ...]:

@@ -46,6 +46,11 @@ def is_same(one: str, other: str) -> bool:
     return one.casefold() == other.casefold()
 
 
+def not_of_others(actual: RegistryState, repository: str) -> RegistryState:
+    """The models that no other repository owns."""
+    return RegistryState({name: model for name, model in actual.models.items() if not other_owner(model, repository)})
+
+
 def ways_out(model: str) -> str:
     """What to do about a model that another repository owns, wherever that is noticed."""
     return (

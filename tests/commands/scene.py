@@ -11,7 +11,7 @@ from bot.commands.audit import audit_init
 from bot.commands.occasion import Occasion, Ports
 from bot.commands.propose import Request, Wording, propose_models
 from bot.commands.recording import Comment, Telling
-from bot.core.anchors import anchor_problems, anchors
+from bot.core.anchors import Anchor, LogName, anchor_problems, anchors
 from bot.core.audit import Entry, Link
 from bot.core.chain import read_chain
 from bot.core.details import Details, Questions
@@ -205,8 +205,13 @@ class Scene:
         assert self.log.content
         chain = read_chain(self.log.content, None)
         assert chain.problems == ()
-        assert anchor_problems(chain.lines, anchors(self.state())) == ()
+        ours = LogName.of(chain.links[0].digest, self.pulls.repository)
+        assert anchor_problems(chain.lines, anchors(self.state(), ours)) == ()
         return chain.entries
+
+    def anchors(self) -> tuple[Anchor, ...]:
+        """The anchors of any log, on the usual models."""
+        return anchors(self.state(), LogName(""))
 
     def events(self, since: int = 0) -> list[str]:
         """Each entry in short, from a `seq` on."""

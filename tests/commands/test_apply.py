@@ -9,7 +9,6 @@ from datetime import timedelta
 import pytest
 
 from bot.commands.apply import preview
-from bot.core.anchors import anchors
 from bot.core.audit import Draft, record, stamp
 from bot.core.chain import chained, read_chain
 from bot.core.plan import Change, Refusal
@@ -209,7 +208,7 @@ class TestTelling:
         scene.pulls.comments.clear()
         assert scene.apply().untold == ""
         assert number in scene.pulls.comments
-        assert anchors(scene.state())[-1].seq == scene.entries()[-1].seq
+        assert scene.anchors()[-1].seq == scene.entries()[-1].seq
 
 
 class TestPreview:
@@ -310,7 +309,7 @@ class TestKilledAnywhere:
             (comment,) = scene.pulls.comments[number].values()
             assert comment.count("\n") == 1
             assert f"applied {model} Production" in comment
-        assert anchors(scene.state())[-1].seq == scene.entries()[-1].seq
+        assert scene.anchors()[-1].seq == scene.entries()[-1].seq
         assert {(one["model"], one["slot"]) for told in scene.told for one in told.step_outputs()["changed"]} == {  # type: ignore[attr-defined]  # step outputs are objects
             (model, slot) for model in ("demand", "wine") for slot in ("Production", "champion")
         }

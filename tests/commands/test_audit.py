@@ -24,7 +24,7 @@ def init(scene: Scene) -> InitResult:
 
 def verify(scene: Scene, *, registry: bool = True, without_registry: bool = False) -> VerifyResult:
     reader = ReadOnlyRegistry(scene.registry) if registry else None
-    return audit_verify(scene.tree, ReadOnlyLog(scene.log), reader, without_registry=without_registry)
+    return audit_verify(scene.tree, ReadOnlyLog(scene.log), reader, "acme/models", without_registry=without_registry)
 
 
 @pytest.fixture

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
 from bot.commands.plan import plan_working_tree
-from bot.core.anchors import anchors
+from bot.core.anchors import ANCHOR_TAG, Anchor, LogName
 from bot.core.ownership import OWNER_TAG
 from bot.core.proposal import NothingToPropose
 from bot.core.results import ApplyResult
 from bot.core.state import SetAlias, TransitionStage
-from bot.errors import Misuse, Refused, RegistryForbidden, RegistryUnavailable, StagewrightError
+from bot.errors import LogUnavailable, Misuse, Refused, RegistryForbidden, RegistryUnavailable, StagewrightError
 from tests.commands.scene import NOON, ReadOnlyLog, ReadOnlyRegistry, Scene
 from tests.fakes.registry import Effect, ModelTag
 
@@ -101,7 +102,7 @@ class TestTagging:
         assert not scene.apply().refused
         assert owners(scene) == {"demand": OURS, "wine": OURS}
         assert len(scene.entries()) == 1 + 4
-        assert anchors(scene.state())[-1].seq == 4
+        assert scene.anchors()[-1].seq == 4
 
 
 class TestTaggingThatFails:
@@ -283,7 +284,7 @@ class TestGivingUp:
         scene.registry.before_write = None
         assert scene.apply().untold == ""
         assert owners(scene)["wine"] is None
-        assert scene.entries()[-1].seq == max(anchor.seq for anchor in anchors(scene.registry.state(["demand"])))
+        assert scene.entries()[-1].seq == max(anchor.seq for anchor in scene.anchors() if anchor.model == "demand")
 
 
 def test_the_reason_survives_in_the_log(theirs: Scene) -> None:
@@ -291,3 +292,35 @@ def test_the_reason_survives_in_the_log(theirs: Scene) -> None:
     line = json.loads(theirs.log.appended[-1][0])
     assert (line["event"], line["guard"]) == ("refused", "owned-elsewhere")
     assert "stagewright apply --take-over wine" in line["reason"]
+
+
+class TestAnchorsOfTheOther:
+    """The versions of a model keep the anchors of the repository that looked after it before."""
+
+    OTHER = Anchor("wine", 1, 40, f"sha256:{'e' * 64}", LogName.of(f"sha256:{'f' * 64}", THEIRS))
+
+    def anchored_by_the_other(self, scene: Scene) -> None:
+        scene.registry.tag_version("wine", 1, ANCHOR_TAG, self.OTHER.tag)
+        scene.registry.tagged.clear()
+
+    def test_say_nothing_of_our_log_and_stay_while_the_other_owns_the_model(self, theirs: Scene) -> None:
+        self.anchored_by_the_other(theirs)
+        theirs.promoted("demand")
+        result = theirs.apply()
+        assert guards(result) == {("wine", "owned-elsewhere")}
+        assert theirs.held()["demand", "Production"] == (5,)
+        assert {tag.model for tag in theirs.registry.tagged} == {"demand"}
+        assert self.OTHER in theirs.anchors()
+
+    def test_give_way_to_ours_once_the_model_is_taken_over(self, theirs: Scene) -> None:
+        self.anchored_by_the_other(theirs)
+        assert not theirs.apply(take_over=["wine"]).refused
+        (anchor,) = [anchor for anchor in theirs.anchors() if anchor.model == "wine"]
+        assert anchor.seq == theirs.entries()[-1].seq
+        assert anchor.name.repository == OURS
+
+    def test_do_not_hide_that_our_own_log_was_begun_anew(self, scene: Scene) -> None:
+        renamed = replace(self.OTHER, name=replace(self.OTHER.name, repository=OURS))
+        scene.registry.tag_version("wine", 1, ANCHOR_TAG, renamed.tag)
+        with pytest.raises(LogUnavailable, match="entry 40 is missing"):
+            scene.apply()

@@ -61,5 +61,5 @@ def test_propose_says_how_many_pull_requests_it_opened(scene: Scene) -> None:
 def test_audit_verify_says_that_it_checks(scene: Scene) -> None:
     told = RecordedProgress()
     scene.tree.check_out()
-    audit_verify(scene.tree, scene.log, scene.registry, without_registry=False, progress=told)
+    audit_verify(scene.tree, scene.log, scene.registry, "acme/models", without_registry=False, progress=told)
     assert told.ended == [("Checking the audit log", 0, None)]

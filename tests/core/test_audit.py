@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bot.core.anchors import ANCHORS, Anchor, anchor_problems, anchor_targets, anchors, unanchored
+from bot.core.anchors import ANCHORS, Anchor, LogName, anchor_problems, anchor_targets, anchors, unanchored
 from bot.core.audit import (
     Draft,
     Entry,
@@ -60,6 +60,7 @@ DRAFTS = (
 WHOLE = chained(DRAFTS, None, "2026-11")
 LINES = WHOLE.lines
 GENESIS_DIGEST = WHOLE.links[0].digest
+OURS = LogName.of(GENESIS_DIGEST, "acme/models")
 
 
 def read(*lines: bytes, genesis: str | None = GENESIS_DIGEST) -> Chain:
@@ -412,17 +413,17 @@ def tagged(*tags: tuple[int, str]) -> RegistryState:
 def test_rule_7_an_anchor_is_read_as_it_was_written() -> None:
     anchor = Anchor(MODEL, 4, 3, WHOLE.links[3].digest)
     assert anchor.tag == anchor_tag(WHOLE.links[3])
-    assert anchors(tagged((4, anchor.tag))) == (anchor,)
+    assert anchors(tagged((4, anchor.tag)), OURS) == (anchor,)
 
 
 def test_rule_7_anchors_come_oldest_first() -> None:
-    found = anchors(tagged((3, anchor_tag(WHOLE.links[3])), (4, anchor_tag(WHOLE.links[1]))))
+    found = anchors(tagged((3, anchor_tag(WHOLE.links[3])), (4, anchor_tag(WHOLE.links[1]))), OURS)
     assert [(anchor.seq, anchor.version) for anchor in found] == [(1, 4), (3, 3)]
-    assert anchors(tagged()) == ()
+    assert anchors(tagged(), OURS) == ()
 
 
 def test_rule_7_an_older_anchor_of_a_whole_log_is_no_problem() -> None:
-    found = anchors(tagged((3, anchor_tag(WHOLE.links[1])), (4, anchor_tag(WHOLE.links[3]))))
+    found = anchors(tagged((3, anchor_tag(WHOLE.links[1])), (4, anchor_tag(WHOLE.links[3]))), OURS)
     assert anchor_problems(read(*LINES).lines, found) == ()
 
 
@@ -430,19 +431,19 @@ def test_rule_7_an_older_anchor_of_a_whole_log_is_no_problem() -> None:
     "value", ["", ":", "3", "head", "-3:sha256:0", "3.5:x", "٣:x", " 3:x", "9" * 16 + ":x", "9" * 5000 + ":x", "1_0:x"]
 )
 def test_rule_7_a_tag_that_is_no_anchor_is_a_problem(value: str) -> None:
-    found = anchors(tagged((4, value)))
+    found = anchors(tagged((4, value)), OURS)
     (problem,) = anchor_problems(read(*LINES).lines, found)
     assert "stagewright.audit_head on churn version 4" in problem
     assert "was changed" in problem
 
 
 def test_rule_7_a_tag_that_names_a_later_entry_is_a_problem() -> None:
-    (problem,) = anchor_problems(read(*LINES).lines, anchors(tagged((4, f"999999999999999:{GENESIS_DIGEST}"))))
+    (problem,) = anchor_problems(read(*LINES).lines, anchors(tagged((4, f"999999999999999:{GENESIS_DIGEST}")), OURS))
     assert problem.startswith("entry 999999999999999 is missing")
 
 
 def test_rule_7_every_problem_is_reported() -> None:
-    found = anchors(tagged((3, "head"), (4, f"3:{GENESIS_DIGEST}"), (5, f"77:{GENESIS_DIGEST}")))
+    found = anchors(tagged((3, "head"), (4, f"3:{GENESIS_DIGEST}"), (5, f"77:{GENESIS_DIGEST}")), OURS)
     assert len(anchor_problems(read(*LINES).lines, found)) == 3
 
 

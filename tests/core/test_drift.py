@@ -511,6 +511,13 @@ def test_adopting_edits_what_can_say_it_and_tells_what_cannot() -> None:
     assert [one.key[1] for one in wanted.promotions] == ["Production", "shadow"]
 
 
+def test_adopting_says_nothing_of_a_follower_that_was_moved_along() -> None:
+    given = facts(
+        holding({3: "None", 4: "Production"}, {"champion": 4}), *ADOPTED, files=spec({"Production": 3}, FOLLOWING)
+    )
+    assert adoption_of(given).followers == ()
+
+
 def test_adopting_says_which_rules_will_govern_and_who_could_approve() -> None:
     needs = adoption_of(facts(holding({3: "None", 4: "Production"}, {"champion": 3}))).needs
     assert [(rule.name, rule.needed, rule.could_approve) for rule in needs.rules] == [

@@ -11,6 +11,7 @@ from bot.core.ownership import (
     OWNER_TAG,
     is_named,
     is_ours,
+    not_of_others,
     other_owner,
     owner,
     released,
@@ -53,6 +54,11 @@ def test_rule_1_the_tag_names_the_owner_and_an_empty_one_names_nobody(tag: str |
 def test_rule_2_case_does_not_matter(ours: str) -> None:
     assert is_ours(model(OURS), ours)
     assert other_owner(model(OURS), ours) is None
+
+
+def test_rule_1_what_nobody_else_owns_is_left() -> None:
+    state = registry(model(OURS), model(None, "free"), model(THEIRS, "other"))
+    assert not_of_others(state, OURS).models.keys() == {MODEL, "free"}
 
 
 def test_rule_2_anybody_else_is_another_owner() -> None:
