@@ -88,8 +88,8 @@ class RegistryWriter(Registry, Protocol):
         ...
 
 
-class PullRequests(Protocol):
-    """Reads and opens pull requests of one repository. Raises ForgeUnavailable, ForgeForbidden.
+class PullRequestReader(Protocol):
+    """Reads what an evaluation asks of a repository's pull requests. Raises ForgeUnavailable, ForgeForbidden.
 
     Every list is complete (all pages), or the call raises.
     """
@@ -103,20 +103,8 @@ class PullRequests(Protocol):
         """One pull request, or None when there is none of this number."""
         ...
 
-    def open_with_head(self, sha: str) -> Sequence[PullRequest]:
-        """The open pull requests whose head is this commit."""
-        ...
-
     def of_commit(self, sha: str) -> Sequence[PullRequest]:
         """The pull requests that GitHub associates with a commit of the default branch."""
-        ...
-
-    def open_proposals(self, branch_prefix: str) -> Sequence[PullRequest]:
-        """Open pull requests from branches of this repository that begin with the prefix."""
-        ...
-
-    def last_of_branch(self, branch: str) -> PullRequest | None:
-        """The newest pull request, in any state, from a branch of this repository."""
         ...
 
     def reviews(self, number: int) -> Sequence[Review]:
@@ -140,6 +128,22 @@ class PullRequests(Protocol):
 
         A team that does not exist, or that the token may not read, has a `problem` and no members.
         """
+        ...
+
+
+class PullRequests(PullRequestReader, Protocol):
+    """Finds and opens pull requests of one repository too."""
+
+    def open_with_head(self, sha: str) -> Sequence[PullRequest]:
+        """The open pull requests whose head is this commit."""
+        ...
+
+    def open_proposals(self, branch_prefix: str) -> Sequence[PullRequest]:
+        """Open pull requests from branches of this repository that begin with the prefix."""
+        ...
+
+    def last_of_branch(self, branch: str) -> PullRequest | None:
+        """The newest pull request, in any state, from a branch of this repository."""
         ...
 
     def open_pull(self, new: NewPull) -> PullRequest:

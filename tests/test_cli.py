@@ -32,6 +32,7 @@ class SceneConnections:
     actor = "alice"
     run_url = RUN_URL
     has_registry = True
+    has_github = True
     progress = SILENT
     repository_if_known = "acme/models"
     requesters = ("alice",)
@@ -89,22 +90,51 @@ def scene() -> Scene:
     return found
 
 
+class WithoutGitHub(SceneConnections):
+    """GITHUB_TOKEN is not set."""
+
+    has_github = False
+
+
 class TestAuditVerify:
-    def test_with_a_registry(self, scene: Scene) -> None:
+    def test_with_everything(self, scene: Scene) -> None:
         assert run(SceneConnections(scene), "audit", "verify").exit_code == 0
 
-    def test_without_one_it_could_not_tell(self, scene: Scene) -> None:
-        said = run(WithoutRegistry(scene), "audit", "verify")
+    @pytest.mark.parametrize(
+        ("kind", "why"),
+        [
+            (WithoutRegistry, "MLFLOW_TRACKING_URI is not set"),
+            (WithoutGitHub, "GITHUB_TOKEN or GITHUB_REPOSITORY is not set"),
+        ],
+    )
+    def test_without_one_it_could_not_tell(self, scene: Scene, kind: type[SceneConnections], why: str) -> None:
+        said = run(kind(scene), "audit", "verify")
         assert said.exit_code == 3
-        assert "That is no answer yet: MLFLOW_TRACKING_URI is not set" in " ".join(said.output.split())
+        assert f"That is no answer yet: {why}" in " ".join(said.output.split())
 
     @pytest.mark.parametrize("kind", [SceneConnections, WithoutRegistry])
-    def test_without_one_on_purpose(self, scene: Scene, kind: type[SceneConnections]) -> None:
+    def test_without_the_registry_on_purpose(self, scene: Scene, kind: type[SceneConnections]) -> None:
         said = run(kind(scene), "audit", "verify", "--no-registry")
         assert said.exit_code == 0
-        assert "not checked: the anchors in the registry" in said.output
+        assert "not checked: the anchors and the slots of the registry" in said.output
 
-    @pytest.mark.parametrize("kind", [SceneConnections, WithoutRegistry])
+    @pytest.mark.parametrize("kind", [SceneConnections, WithoutGitHub])
+    def test_without_github_on_purpose(self, scene: Scene, kind: type[SceneConnections]) -> None:
+        said = run(kind(scene), "audit", "verify", "--no-github")
+        assert said.exit_code == 0
+        assert "not checked: the pull requests that entries name" in said.output
+
+    def test_what_nobody_can_look_up_is_no_yes(self, scene: Scene) -> None:
+        scene.promoted("demand")
+        scene.apply()
+        scene.tree.check_out()
+        del scene.pulls.people["carol"]
+        said = run(SceneConnections(scene), "audit", "verify")
+        assert (said.exit_code, "unproven" in said.output) == (3, True)
+        assert run(SceneConnections(scene), "audit", "verify", "--former", "carol").exit_code == 0
+        assert run(SceneConnections(scene), "audit", "verify", "--since", "2999-01-01").exit_code == 0
+
+    @pytest.mark.parametrize("kind", [SceneConnections, WithoutRegistry, WithoutGitHub])
     def test_a_problem_is_a_no_wherever_it_was_found(self, scene: Scene, kind: type[SceneConnections]) -> None:
         scene.log.rewrite(lambda text: text.replace(b'"version":3', b'"version":4', 1))
         assert run(kind(scene), "audit", "verify").exit_code == 1

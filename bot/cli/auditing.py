@@ -55,23 +55,33 @@ def audit_init(session: Session) -> None:
 
 @audit.command(
     "verify",
-    short_help="Check every entry, and the anchors in the registry.",
-    epilog="Example: stagewright audit verify",
+    short_help="Hold the log against the pull requests and the registry.",
+    epilog="Example: stagewright audit verify --since 2026-01-01",
 )
-@click.option("--no-registry", is_flag=True, help="Check the chain alone; a cut tail would not show.")
+@click.option("--no-registry", is_flag=True, help="Leave the registry out; a cut tail would not show.")
+@click.option("--no-github", is_flag=True, help="Leave GitHub out: who approved what is then taken from the log.")
+@click.option(
+    "--since", "since", metavar="MOMENT", help="Ask GitHub about entries from this moment on only. ISO 8601, UTC."
+)
+@click.option(
+    "--former",
+    metavar="LOGIN",
+    multiple=True,
+    help="Vouch that LOGIN, who may not approve any more, might when they did. May be given again.",
+)
 @click.pass_obj
-def audit_verify(session: Session, *, no_registry: bool) -> None:
-    """Check every entry of the audit log, and the anchors in the registry. Names each problem."""
-    from bot.commands.audit import audit_verify as command
+def audit_verify(
+    session: Session, since: str | None, former: tuple[str, ...], *, no_registry: bool, no_github: bool
+) -> None:
+    """Explain every version that is in a slot: by the log, by the merged pull request with the approvals that the log
+    claims, and by the registry. Names each problem.
+    """
+    from bot.commands.verifying import Scrutiny
+    from bot.commands.verifying import audit_verify as command
 
     links = session.connections
     registry = links.registry if links.has_registry and not no_registry else None
-    result = command(
-        links.tree,
-        links.log,
-        registry,
-        links.repository_if_known,
-        without_registry=no_registry,
-        progress=links.progress,
-    )
-    session.show(result, 1 if result.problems else 3 if result.incomplete else 0)
+    pulls = links.pulls if links.has_github and not no_github else None
+    scrutiny = Scrutiny(no_registry, no_github, former, _moment(since), links.repository_if_known)
+    result = command(links.tree, links.log, registry, pulls, scrutiny, links.progress)
+    session.show(result, 1 if result.problems else 0 if result.verified else 3)

@@ -1,21 +1,19 @@
-"""`stagewright audit init` and `stagewright audit verify`."""
+"""`stagewright audit init`."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
-from bot.commands.gathering import lost_log, read_anchor
-from bot.core.anchors import LogName, anchor_problems, anchors
+from bot.commands.gathering import read_anchor
 from bot.core.audit import Draft, stamp
-from bot.core.chain import Chain, chained, read_chain
+from bot.core.chain import chained, read_chain
 from bot.core.log import LogContent
-from bot.core.results import InitResult, VerifyResult
+from bot.core.results import InitResult
 from bot.core.spec import AUDIT_ANCHOR
 from bot.core.state import Digest
-from bot.documents import Edit, Models, edited, parse_audit_anchor, read_models
+from bot.documents import Edit, edited, parse_audit_anchor
 from bot.errors import LogUnavailable, Refused
-from bot.ports import SILENT, AuditLog, AuditLogWriter, Progress, Registry, Tree, WorkingTree
+from bot.ports import AuditLogWriter, Tree, WorkingTree
 
 
 def audit_init(
@@ -53,64 +51,3 @@ def _begin(log: AuditLogWriter, repository: str, actor: str, now: datetime) -> D
     appended = chained([draft], None, f"{now:%Y-%m}")
     log.append(None, appended.segment, appended.lines, "Begin the audit log")
     return appended.links[0].digest
-
-
-def audit_verify(
-    tree: Tree,
-    log: AuditLog,
-    registry: Registry | None,
-    repository: str | None,
-    *,
-    without_registry: bool,
-    progress: Progress = SILENT,
-) -> VerifyResult:
-    """Check the chain from its genesis, and with a registry its anchors. Reports every problem, not the first.
-
-    `without_registry` says that the anchors are left out on purpose; a registry that is merely absent leaves the answer
-    incomplete, since a cut tail shows only there.
-    """
-    anchor = read_anchor(tree, None)
-    if anchor.genesis is None:
-        raise LogUnavailable(f"{AUDIT_ANCHOR} names no genesis yet.", fix="Run `stagewright audit init`.")
-    content = log.read()
-    if content is None:
-        raise lost_log()
-    with progress.task("Checking the audit log"):
-        chain = read_chain(content, anchor.genesis)
-    models = read_models(tree, None)
-    ours = LogName.of(anchor.genesis, repository)
-    problems = (*chain.problems, *(_anchor_problems(chain, models, registry, ours) if registry else ()))
-    return VerifyResult(
-        len(chain.links),
-        chain.links[-1].digest if chain.links else None,
-        problems,
-        UNCHECKED if registry else (*UNCHECKED, UNCHECKED_ANCHORS),
-        incomplete=_incomplete(models) if registry else "" if without_registry else _NO_REGISTRY,
-    )
-
-
-UNCHECKED: Final = (
-    "the pull requests that entries name: whether GitHub shows the same approvals",
-    "the evidence that entries name: whether Git still holds a file of that digest",
-    "the slots of the registry against the log: `stagewright plan` shows drift",
-)
-UNCHECKED_ANCHORS: Final = "the anchors in the registry: a cut tail would not show"
-_NO_REGISTRY: Final = (
-    "MLFLOW_TRACKING_URI is not set, so the anchors in the registry were not checked and a cut tail would not show."
-    " Set it, or pass `--no-registry` to check the chain alone."
-)
-
-
-def _incomplete(models: Models) -> str:
-    if all(finding.severity != "error" for finding in models.findings):
-        return ""
-    return (
-        "Files in models/ have errors, so the anchors of their models may not have been checked."
-        " Correct what `stagewright validate` names, and verify again."
-    )
-
-
-def _anchor_problems(chain: Chain, models: Models, registry: Registry, ours: LogName) -> tuple[str, ...]:
-    """The files are asked too: a model whose entries were all cut away is named by nothing that is left of the log."""
-    named = {entry.model for entry in chain.entries if entry.model}
-    return anchor_problems(chain.lines, anchors(registry.state(named | models.documents.keys()), ours))

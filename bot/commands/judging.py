@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from itertools import takewhile
-from typing import ClassVar, Final
+from typing import Any, ClassVar, Final
 
 from bot.commands.gathering import broken_documents
 from bot.commands.policy_history import Approved, PolicyHistory
@@ -32,7 +32,7 @@ from bot.core.spec import APPROVAL_POLICY, ModelSpec, desired_state, file_of_mod
 from bot.core.state import SlotKey
 from bot.documents import Document, parse_approval_policy, parse_model
 from bot.errors import Finding, PolicyUnreadable, TooMuchToRead, UnfitFile
-from bot.ports import PullRequests, Tree
+from bot.ports import PullRequestReader, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Judge:
     mandates were judged by. The same pull request or commit is judged once.
     """
 
-    pulls: PullRequests
+    pulls: PullRequestReader
     tree: Tree
     seen: Mapping[SlotKey, Collection[int]]
     judged_by: Collection[str] = ()
@@ -88,6 +88,13 @@ class Judge:
     _teams: dict[str, Team] = field(default_factory=dict)
     _judged: dict[int, Judged | NoMandate] = field(default_factory=dict)
     _brought: dict[str, Judged | NoMandate] = field(default_factory=dict)
+
+    def at_another_time(
+        self, pulls: PullRequestReader, seen: Mapping[SlotKey, Collection[int]], judged_by: Collection[str]
+    ) -> Judge:
+        """One that judges by what the log said at another moment. It does not read git again."""
+        fresh: dict[str, Any] = {"_people": {}, "_teams": {}, "_judged": {}, "_brought": {}}
+        return replace(self, pulls=pulls, seen=seen, judged_by=judged_by, **fresh)
 
     def evaluate_open(self, pull: PullRequest, at: datetime) -> Evaluation:
         """What the policy of the base branch says of an open pull request now. Raises PolicyUnreadable."""
@@ -281,7 +288,7 @@ class Judge:
             origin = attributed(self._values(key, commit))
             if origin is None:
                 return NoMandate(f"no commit of the default branch sets {key[1]} of {key[0]}")
-            found = self._merged(origin.sha)
+            found = self.brought_by(origin.sha)
             if isinstance(found, NoMandate):
                 return found
             pull, merged = found.pull, found.merged
@@ -302,7 +309,8 @@ class Judge:
             self._histories[place] = self.tree.first_parents(commit, file)
         return self._histories[place]
 
-    def _merged(self, commit: str) -> Judged | NoMandate:
+    def brought_by(self, commit: str) -> Judged | NoMandate:
+        """The merged pull request that brought a commit of the default branch, and what the policy says of it."""
         if commit not in self._brought:
             self._brought[commit] = self._who_brought(commit)
         return self._brought[commit]
@@ -320,7 +328,7 @@ class Judge:
         return PolicyHistory(self.tree, self._approved, self.judged_by)
 
     def _approved(self, commit: str) -> Approved | None:
-        found = self._merged(commit)
+        found = self.brought_by(commit)
         if isinstance(found, NoMandate) or not found.evaluation.approved:
             return None
         return Approved(found.pull.head_sha, found.merged.last)

@@ -22,6 +22,7 @@ from bot.core.proposal import NothingToPropose, Proposal
 from bot.core.pulls import Issue, NewPull, PullRequest
 from bot.core.rollback import AlreadyWanted, NoRollback, RollbackCase, Wish
 from bot.core.state import Digest, Identity, SlotKey, Write
+from bot.core.verification import Explained
 from bot.errors import Finding
 
 
@@ -362,9 +363,11 @@ class InitResult:
 
 @dataclass(frozen=True, slots=True)
 class VerifyResult:
-    """What is wrong with the log, and what was not looked at.
+    """What is wrong with the log, or with what it says, and what was not looked at.
 
-    `incomplete` says why the answer is none yet, and what to do; empty when all was looked at that was asked for.
+    `is_whole` is false where entries were changed, removed or cut away. `slots` are those that are managed; `judged` is
+    how many entries were held against their pull requests. `unproven` is what nobody can look up. `incomplete` says why
+    the answer is none yet, and what to do; empty when all was looked at that was asked for.
     """
 
     entries: int
@@ -372,3 +375,12 @@ class VerifyResult:
     problems: tuple[str, ...]
     unchecked: tuple[str, ...]
     incomplete: str = ""
+    is_whole: bool = True
+    slots: tuple[Explained, ...] = ()
+    judged: int = 0
+    unproven: tuple[str, ...] = ()
+
+    @property
+    def verified(self) -> bool:
+        """True when nothing is wrong and all was looked at that was asked for."""
+        return not self.problems and not self.unproven and not self.incomplete

@@ -27,6 +27,7 @@ from bot.core.results import (
     VerifyResult,
 )
 from bot.core.spec import AUDIT_ANCHOR
+from bot.core.verification import Explained
 from bot.views.words import (
     MISSING,
     SlotText,
@@ -301,13 +302,53 @@ def init_text(result: InitResult) -> tuple[str, ...]:
 
 
 def verify_text(result: VerifyResult) -> str:
-    """Whether the log holds, and how much of it there is."""
+    """Whether the log holds and is borne out, and how much of it there is."""
     length = f"{counted(result.entries, 'entry', 'entries')}, head {result.head or 'none'}"
-    if result.problems:
+    if not result.is_whole:
         return (
             f"The audit log does not hold: {counted(len(result.problems), 'problem')} ({length}). Restore the branch"
             f" `audit-log` from a clone that has the right head, and find out who could push to it. {result.incomplete}"
         ).rstrip()
+    if result.problems:
+        return (
+            f"The audit log is whole ({length}), and what it says is not borne out:"
+            f" {counted(len(result.problems), 'problem')}. Find out who did that, before anything else is applied."
+            f" {result.incomplete}"
+        ).rstrip()
     if result.incomplete:
         return f"The entries of the audit log are whole: {length}. That is no answer yet: {result.incomplete}"
-    return f"The audit log holds: {length}."
+    if result.unproven:
+        return (
+            f"The audit log is whole ({length}), and {counted(len(result.unproven), 'thing')} that it says cannot be"
+            " looked up. `--former LOGIN` vouches for somebody who left."
+        )
+    judged = f" {counted(result.judged, 'approval')} looked up." if result.judged else ""
+    return f"The audit log holds: {length}.{judged}"
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainedText:
+    """How a slot came to hold what it does."""
+
+    model: str
+    slot: str
+    version: str
+    since: str
+    pull_request: int | None
+    approvers: tuple[str, ...]
+    evidence: str
+    verdict: str
+
+
+def explained_slot(one: Explained) -> ExplainedText:
+    """One managed slot; one that was found so was there before."""
+    found = "found " if one.adopted else ""
+    return ExplainedText(
+        *one.key,
+        version=version_text(one.identity) if one.entry is not None else "?",
+        since=f"{found}{moment_text(one.since)}" if one.since else MISSING,
+        pull_request=one.pull_request,
+        approvers=one.approvers,
+        evidence=one.evidence or "",
+        verdict=one.verdict,
+    )

@@ -324,5 +324,16 @@ def _(result: VerifyResult) -> str:
     return filled(
         "verify.md.j2",
         sentence=answers.verify_text(result),
-        **_capped(problems=result.problems, unchecked=result.unchecked),
+        **_capped(
+            problems=result.problems,
+            unproven=result.unproven,
+            unchecked=result.unchecked,
+            slots=[_slot(answers.explained_slot(one)) for one in result.slots],
+        ),
     )
+
+
+def _slot(text: answers.ExplainedText) -> dict[str, object]:
+    shown = {field.name: getattr(text, field.name) for field in fields(text)}
+    pull = reference(text.pull_request) if text.pull_request else ""
+    return shown | {"pull": pull, "approvers": people(text.approvers, cell)}

@@ -512,5 +512,24 @@ def _(result: VerifyResult) -> Iterator[str]:
     yield from wrapped(answers.verify_text(result))
     for problem in result.problems:
         yield from wrapped(f"- {problem}", "  ", "    ")
+    for what in result.unproven:
+        yield from wrapped(f"- unproven: {what}", "  ", "    ")
     for what in result.unchecked:
         yield from wrapped(f"- not checked: {what}", "  ", "    ")
+    slots = [answers.explained_slot(one) for one in result.slots]
+    if slots:
+        yield ""
+        header = ("Model", "Slot", "Version", "Since (UTC)", "Pull", "Approved by", "Verdict")
+        cells = [header, *map(_explained, slots)]
+        head, *rows = aligned(cells)
+        yield from head
+        for slot, lines in zip(slots, rows, strict=True):
+            yield from lines
+            if slot.evidence:
+                yield from wrapped(slot.evidence, "  ")
+
+
+def _explained(slot: answers.ExplainedText) -> tuple[str, ...]:
+    pull = f"#{slot.pull_request}" if slot.pull_request else words.MISSING
+    approvers = ", ".join(slot.approvers) or words.MISSING
+    return slot.model, slot.slot, slot.version, slot.since, pull, approvers, slot.verdict

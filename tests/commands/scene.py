@@ -290,6 +290,7 @@ class ReadOnlyPullRequests(FakePullRequests):
     def __init__(self, pulls: FakePullRequests) -> None:
         super().__init__(pulls.tree, pulls.people)
         self.pulls = pulls.pulls
+        self.members = pulls.members
         self._reviews = pulls._reviews
         self._retargeted = pulls._retargeted
         self._associated = pulls._associated

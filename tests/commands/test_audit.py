@@ -2,29 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from bot.commands.audit import UNCHECKED, UNCHECKED_ANCHORS, audit_init, audit_verify
+from bot.commands.audit import audit_init
 from bot.commands.history import history
 from bot.core.audit import stamp
 from bot.core.chain import read_chain
-from bot.core.results import InitResult, VerifyResult
+from bot.core.results import InitResult
 from bot.errors import LogMoved, LogUnavailable, Misuse, PolicyUnreadable, Refused
-from tests.commands.scene import ANCHOR, NOON, WINE, ReadOnlyLog, ReadOnlyRegistry, Scene
+from tests.commands.scene import ANCHOR, NOON, ReadOnlyLog, Scene
 
 FILE = "policies/audit.yaml"
 
 
 def init(scene: Scene) -> InitResult:
     return audit_init(scene.tree, scene.tree, scene.log, "acme/models", "alice", NOON)
-
-
-def verify(scene: Scene, *, registry: bool = True, without_registry: bool = False) -> VerifyResult:
-    reader = ReadOnlyRegistry(scene.registry) if registry else None
-    return audit_verify(scene.tree, ReadOnlyLog(scene.log), reader, "acme/models", without_registry=without_registry)
 
 
 @pytest.fixture
@@ -95,88 +89,6 @@ class TestInit:
         with pytest.raises(PolicyUnreadable, match=r"policies/audit.yaml:2:10"):
             init(fresh)
         assert fresh.log.appended == []
-
-
-def swapped(text: bytes) -> bytes:
-    lines = text.splitlines(keepends=True)
-    return b"".join([*lines[:2], lines[3], lines[2], *lines[4:]])
-
-
-def without(number: int) -> Callable[[bytes], bytes]:
-    def change(text: bytes) -> bytes:
-        lines = text.splitlines(keepends=True)
-        del lines[number]
-        return b"".join(lines)
-
-    return change
-
-
-class TestVerify:
-    def test_clean(self, scene: Scene) -> None:
-        result = verify(scene)
-        assert (result.entries, result.problems, result.unchecked) == (13, (), UNCHECKED)
-        assert result.head
-        assert not result.incomplete
-        for word in ("pull requests", "evidence", "slots"):
-            assert any(word in what for what in UNCHECKED)
-
-    def test_without_a_registry_it_is_no_answer_and_says_what_to_do(self, scene: Scene) -> None:
-        result = verify(scene, registry=False)
-        assert result.problems == ()
-        assert result.unchecked == (*UNCHECKED, UNCHECKED_ANCHORS)
-        assert "MLFLOW_TRACKING_URI is not set" in result.incomplete
-        assert "pass `--no-registry`" in result.incomplete
-
-    def test_without_a_registry_on_purpose(self, scene: Scene) -> None:
-        result = verify(scene, registry=False, without_registry=True)
-        assert result.unchecked == (*UNCHECKED, UNCHECKED_ANCHORS)
-        assert not result.incomplete
-
-    def test_a_cut_that_takes_all_entries_of_a_model(self) -> None:
-        """Nothing that is left of the log names the model; its file does."""
-        scene = Scene({"models/wine.yaml": "schema_version: 1\nname: wine\n"})
-        scene.adopted()
-        scene.edited("alice", {"models/wine.yaml": WINE})
-        scene.apply()
-        assert scene.events(3) == ["adopted wine Production 1", "adopted wine champion 1"]
-        scene.log.rewrite(lambda text: b"".join(text.splitlines(keepends=True)[:3]))
-        scene.tree.check_out()
-        problems = verify(scene).problems
-        assert any("entry 4 is missing" in one and "on wine version 1" in one for one in problems), problems
-
-    def test_a_model_file_that_cannot_be_read_leaves_it_incomplete(self, scene: Scene) -> None:
-        scene.tree.write("models/wine.yaml", b"name: [")
-        assert "Correct what `stagewright validate` names" in verify(scene).incomplete
-
-    @pytest.mark.parametrize(
-        ("change", "named"),
-        [
-            (lambda text: text.replace(b'"bob","carol"', b'"bob","eve"', 1), "entry 5 (intended demand Production"),
-            (swapped, "entry 2 is missing: after entry 1"),
-            (without(4), "entry 4 is missing"),
-            (without(0), "the genesis and what followed it were removed"),
-            (without(-1), "entry 12 is missing: the registry's tag"),
-            (lambda text: text[:-1], "its last entry was cut"),
-            (lambda text: text.replace(b'"acme', b'"evil').replace(b'acme/models"', b'evil/models"', 1), "entry 0"),
-        ],
-    )
-    def test_names_what_was_tampered_with(self, scene: Scene, change: Callable[[bytes], bytes], named: str) -> None:
-        scene.log.rewrite(change)
-        problems = verify(scene).problems
-        assert any(named in problem for problem in problems), problems
-
-    def test_a_changed_last_entry_shows_by_its_anchor(self, scene: Scene) -> None:
-        scene.log.rewrite(lambda text: text[::-1].replace(b"lorac", b"lorak", 1)[::-1])
-        assert any("entry 12" in problem and "was changed" in problem for problem in verify(scene).problems)
-
-    def test_a_log_that_is_gone(self, scene: Scene) -> None:
-        scene.log.content = None
-        with pytest.raises(LogUnavailable, match="the branch `audit-log` does not exist"):
-            verify(scene)
-
-    def test_a_log_that_was_never_begun(self, fresh: Scene) -> None:
-        with pytest.raises(LogUnavailable, match="names no genesis yet"):
-            verify(fresh)
 
 
 class TestHistory:

@@ -7,10 +7,10 @@ from dataclasses import replace
 import pytest
 
 from bot.commands.apply import apply, preview
-from bot.commands.audit import audit_verify
 from bot.commands.occasion import Ports
 from bot.commands.propose import Request, propose_models
 from bot.commands.recording import Telling
+from bot.commands.verifying import Scrutiny, audit_verify
 from tests.commands.scene import NOON, WORDING, Scene, comment_of
 from tests.fakes.progress import RecordedProgress
 
@@ -61,5 +61,5 @@ def test_propose_says_how_many_pull_requests_it_opened(scene: Scene) -> None:
 def test_audit_verify_says_that_it_checks(scene: Scene) -> None:
     told = RecordedProgress()
     scene.tree.check_out()
-    audit_verify(scene.tree, scene.log, scene.registry, "acme/models", without_registry=False, progress=told)
-    assert told.ended == [("Checking the audit log", 0, None)]
+    audit_verify(scene.tree, scene.log, scene.registry, scene.pulls, Scrutiny(), told)
+    assert told.ended == [("Checking the audit log", 0, None), ("Checking who approved", 0, 0)]

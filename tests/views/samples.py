@@ -37,9 +37,11 @@ from bot.core.results import (
     Opened,
     PlanResult,
     PolicyTestResult,
+    VerifyResult,
 )
 from bot.core.spec import ModelSpec, PromotionPolicy, desired_state
 from bot.core.state import Dataset, Identity, ModelVersion, RegisteredModel, RegistryState, Run, is_stage
+from bot.core.verification import Explained, Verdict
 from bot.errors import Finding
 from bot.views.proposal import proposal_body, proposal_title
 
@@ -509,3 +511,42 @@ def import_result() -> ImportResult:
         Passed("idle", "nothing-to-manage"),
     )
     return ImportResult(REGISTRY, written, refused, skipped, dry_run=False)
+
+
+def verify_result() -> VerifyResult:
+    """Every verdict, with and without a pull request."""
+    text = "#12 was approved by carol, who may not approve it today"
+    digest = "sha256:" + "b" * 64
+    slots = (
+        _explained("Production", 5, "verified", pull=12, evidence=digest),
+        _explained("champion", 3, "wrong", pull=11, why=("moved",)),
+        _explained("challenger", 2, "unproven", pull=10, why=(text,)),
+        _explained("Staging", None, "not checked", adopted=True),
+        Explained(("churn", "Production"), None, "", False, None, (), None, None, "unproven"),
+    )
+    moved = "champion of demand holds version 4 in the registry; the log left version 3 there"
+    return VerifyResult(13, digest, (moved,), (), slots=slots, judged=3, unproven=(text,))
+
+
+def _explained(
+    slot: str,
+    version: int | None,
+    verdict: Verdict,
+    *,
+    pull: int | None = None,
+    evidence: str | None = None,
+    adopted: bool = False,
+    why: tuple[str, ...] = (),
+) -> Explained:
+    return Explained(
+        key=("demand", slot),
+        identity=identity_of("demand", version) if version else None,
+        since="2026-11-03T12:00:00Z",
+        adopted=adopted,
+        pull_request=pull,
+        approvers=("bob", "carol") if pull else (),
+        evidence=evidence,
+        entry=7,
+        verdict=verdict,
+        why=why,
+    )

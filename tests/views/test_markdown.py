@@ -108,7 +108,10 @@ RESULTS: dict[str, Callable[[], Result]] = {
     "history-nothing": lambda: HistoryResult((), "2026-01-01T00:00:00Z"),
     "import": samples.import_result,
     "audit-init": lambda: InitResult(DIGEST, created=True),
-    "audit-verify": lambda: VerifyResult(3, DIGEST, ("entry 2 is missing",), ("the anchors in the registry",)),
+    "audit-verify": lambda: VerifyResult(
+        3, DIGEST, ("entry 2 is missing",), ("the anchors in the registry",), is_whole=False
+    ),
+    "audit-verify-slots": lambda: samples.verify_result(),
 }
 
 

@@ -31,6 +31,7 @@ from bot.core.results import (
     VerifyResult,
 )
 from bot.core.spec import file_of_model
+from bot.core.verification import Explained
 from bot.errors import Finding
 from bot.views.as_json import as_json
 from bot.views.layout import columns, width, wrapped
@@ -77,6 +78,14 @@ def with_texts(text: str) -> tuple[Result, ...]:
             dry_run=False,
         ),
         VerifyResult(1, text, (text,), (text,), text),
+        VerifyResult(
+            1,
+            text,
+            (),
+            (),
+            slots=(Explained((text, text), None, "", False, 1, (text,), text, 1, "wrong", (text,)),),
+            unproven=(text,),
+        ),
     )
 
 
@@ -123,7 +132,13 @@ def test_a_long_list_in_a_summary_says_how_many_more_there_are() -> None:
         (InitResult("sha256:0", created=False), "nothing was added"),
         (VerifyResult(2, "sha256:0", (), ()), "The audit log holds: 2 entries, head sha256:0."),
         (VerifyResult(2, "sha256:0", (), (), "Ask the registry."), "That is no answer yet: Ask the registry."),
-        (VerifyResult(2, None, ("entry 1 is missing",), (), "Ask too."), "find out who could push to it. Ask too."),
+        (
+            VerifyResult(2, None, ("entry 1 is missing",), (), "Ask too.", is_whole=False),
+            "find out who could push to it. Ask too.",
+        ),
+        (VerifyResult(2, "sha256:0", ("moved",), (), "Ask too."), "is not borne out: 1 problem. Find out who did that"),
+        (VerifyResult(2, "sha256:0", (), (), unproven=("left",)), "1 thing that it says cannot be looked up."),
+        (VerifyResult(2, "sha256:0", (), (), judged=3), "3 approvals looked up."),
         (ImportResult(REGISTRY, (), (), (), dry_run=True), "0 files would be written"),
         (ImportResult(REGISTRY, (), (), (), dry_run=False), "There is nothing to write."),
         (
