@@ -142,6 +142,10 @@ class PullRequests(PullRequestReader, Protocol):
         """Open pull requests from branches of this repository that begin with the prefix."""
         ...
 
+    def closed_since(self, branch_prefix: str, moment: datetime) -> Sequence[PullRequest]:
+        """Closed pull requests, merged or not, from such branches, of which anything changed since a moment."""
+        ...
+
     def last_of_branch(self, branch: str) -> PullRequest | None:
         """The newest pull request, in any state, from a branch of this repository."""
         ...

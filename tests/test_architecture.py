@@ -143,9 +143,9 @@ COMMANDS = dict(sorted(commands()))
 
 def test_these_are_the_commands() -> None:
     assert list(COMMANDS) == [
-        *["apply", "approvals", "audit init", "audit verify", "compare"],
+        *["apply", "approvals", "audit export", "audit init", "audit verify", "compare"],
         *["demo", "drift", "history", "import", "plan", "policy explain", "policy test", "propose"],
-        *["rollback", "validate"],
+        *["report", "rollback", "validate"],
     ]
 
 

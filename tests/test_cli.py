@@ -140,6 +140,47 @@ class TestAuditVerify:
         assert run(kind(scene), "audit", "verify").exit_code == 1
 
 
+class TestExport:
+    @pytest.mark.parametrize(("form", "begins"), [("jsonl", "{"), ("csv", "seq,time"), ("intoto", '{"_type"')])
+    def test_each_form(self, scene: Scene, form: str, begins: str) -> None:
+        said = run(WithoutRegistry(scene), "audit", "export", "--format", form)
+        assert (said.exit_code, said.stdout.startswith(begins)) == (0, True)
+
+    def test_no_form_and_another_are_usage(self, scene: Scene) -> None:
+        assert run(SceneConnections(scene), "audit", "export").exit_code == 2
+        assert run(SceneConnections(scene), "audit", "export", "--format", "text").exit_code == 2
+
+    def test_since_a_moment(self, scene: Scene) -> None:
+        said = run(SceneConnections(scene), "audit", "export", "--format", "jsonl", "--since", "2999-01-01")
+        assert (said.exit_code, said.stdout) == (0, "")
+
+
+class TestReport:
+    @pytest.mark.parametrize(
+        ("form", "begins"),
+        [
+            ([], "From 2026-11-01 00:00"),
+            (["--format", "text"], "From 2026-11-01 00:00"),
+            (["--format", "json"], "{"),
+            (["--format", "markdown"], "### Delivery"),
+            (["--format", "csv"], "model,figure,value,unit"),
+        ],
+    )
+    def test_each_form(self, scene: Scene, form: list[str], begins: str) -> None:
+        said = run(SceneConnections(scene), "report", "--since", "2026-11-01", *form)
+        assert (said.exit_code, said.stdout.lstrip().startswith(begins)) == (0, True)
+
+    def test_without_mlflow_and_github_it_says_what_is_not_known(self, scene: Scene) -> None:
+        for kind, what in ((WithoutRegistry, "MLFLOW_TRACKING_URI"), (WithoutGitHub, "GITHUB_TOKEN")):
+            said = run(kind(scene), "report", "--since", "2026-11-01")
+            assert (said.exit_code, "- not known: " in said.output, what in said.output) == (0, True, True)
+
+    @pytest.mark.parametrize("span", [["--since", "2999-01-01"], ["--since", "2026-11-02", "--until", "2026-11-02"]])
+    def test_a_span_that_is_none(self, scene: Scene, span: list[str]) -> None:
+        said = run(SceneConnections(scene), "report", *span)
+        assert isinstance(said.exception, Misuse)
+
+
 class TestDrift:
     """`scene` is as Git says; demand's Production was approved, wine's was found."""
 

@@ -69,7 +69,8 @@ def asked(folder: Path, instruction: str, *words: str, before: Sequence[str] = (
         (["rollback", "broken", "--slot", "P"], ["Production"]),
         (["--format", ""], ["text", "json", "markdown"]),
         (["--repo", "/nonexistent", "compare", ""], []),
-        (["audit", ""], ["init", "verify"]),
+        (["audit", ""], ["export", "init", "verify"]),
+        (["audit", "export", "--format", ""], ["jsonl", "csv", "intoto"]),
         (["compare", "--exit"], ["--exit-code"]),
     ],
 )

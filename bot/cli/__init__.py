@@ -82,6 +82,7 @@ for _command in (
     applying.drift,
     auditing.history,
     auditing.audit,
+    auditing.report,
     demonstrating.demo,
 ):
     cli.add_command(_command)

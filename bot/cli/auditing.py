@@ -1,14 +1,19 @@
-"""The commands about the audit log: `history`, `audit init`, `audit verify`."""
+"""The commands about the audit log: `history`, `audit init`, `audit verify`, `audit export`, `report`."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from bot.cli.completing import models
 from bot.cli.session import Session
 from bot.errors import Misuse
+
+if TYPE_CHECKING:
+    from bot.core.exporting import Form
+    from bot.views.render import Form as Rendering
 
 
 @click.command(
@@ -85,3 +90,66 @@ def audit_verify(
     scrutiny = Scrutiny(no_registry, no_github, former, _moment(since), links.repository_if_known)
     result = command(links.tree, links.log, registry, pulls, scrutiny, links.progress)
     session.show(result, 1 if result.problems else 0 if result.verified else 3)
+
+
+@audit.command(
+    "export",
+    short_help="Print the log for write-once storage and auditors.",
+    epilog="Example: stagewright audit export --format jsonl",
+)
+@click.option(
+    "--format",
+    "form",
+    metavar="FORMAT",
+    type=click.Choice(["jsonl", "csv", "intoto"]),
+    required=True,
+    help="jsonl: the log itself; csv: a row per entry; intoto: a statement per change that took effect.",
+)
+@click.option(
+    "--since", metavar="MOMENT", help="Only entries from this moment on. ISO 8601; UTC where no zone is given."
+)
+@click.pass_obj
+def audit_export(session: Session, form: Form, since: str | None) -> None:
+    """Print the entries of the audit log, once its chain was checked, to the standard output."""
+    from bot.commands.exporting import export
+    from bot.views.exports import exported
+
+    links = session.connections
+    for line in exported(export(links.tree, links.log, _moment(since)), form):
+        click.echo(links.masked(line), nl=False)
+
+
+@click.command(
+    short_help="Print the delivery figures of a span of time.", epilog="Example: stagewright report --since 2026-10-01"
+)
+@click.option("--since", metavar="MOMENT", required=True, help="From when on. ISO 8601; UTC where no zone is given.")
+@click.option("--until", metavar="MOMENT", help="Until when, by default until now.")
+@click.option(
+    "--format",
+    "form",
+    metavar="FORMAT",
+    type=click.Choice(["text", "json", "markdown", "csv"]),
+    help="How to print; also csv, a row per figure. By default as said before the command.",
+)
+@click.pass_obj
+def report(session: Session, since: str, until: str | None, form: str | None) -> None:
+    """Print the delivery figures of a span of time, of the log, the pull requests and the registry.
+
+    Lead times from training to production, promotions, rollbacks and how long they took, declined proposals, approvals
+    per person, and the versions that serve. What could not be known is said, not guessed.
+    """
+    from bot.commands.reporting import Span, delivery_report
+    from bot.views.exports import figures_csv
+
+    links = session.connections
+    began, ended = _moment(since), _moment(until) or links.now()
+    if began is None or began >= ended:
+        raise Misuse("--since is not before --until.", fix="Name an earlier moment, such as 2026-10-01.")
+    registry = links.registry if links.has_registry else None
+    pulls = links.pulls if links.has_github else None
+    result = delivery_report(links.tree, links.log, registry, pulls, Span(began, ended), links.progress)
+    if form == "csv":
+        click.echo("".join(map(links.masked, figures_csv(result))), nl=False)
+        return
+    session.form = cast("Rendering", form) if form else session.form
+    session.show(result, 0)

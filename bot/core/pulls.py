@@ -32,6 +32,7 @@ class PullRequest:
     merge_sha: str | None
     created_at: datetime
     labels: tuple[str, ...]
+    closed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

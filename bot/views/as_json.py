@@ -5,7 +5,8 @@
    field changes its meaning or goes away. New fields may appear.
 2. A document (evidence, an entry of the audit log) is an object as it is stored; a criterion as its author wrote it.
 3. A mapping is an object; a key of several parts is joined with `/`, as in `churn/Production`.
-4. A moment is a text as in RFC 3339, a day `2026-12-31`, a decimal a text, bytes a text read as UTF-8.
+4. A moment is a text as in RFC 3339, a day `2026-12-31`, a duration seconds, a decimal a text, bytes a text read as
+   UTF-8.
 5. JSON has no NaN and no infinities, so these are the texts "NaN", "Infinity" and "-Infinity", as in evidence.
 6. Keys are sorted, and everything beyond ASCII is written as `\\u....`, so that a terminal shows what is there; so is
    what a runner of GitHub would take for a command, `##[...]`.
@@ -17,7 +18,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -70,6 +71,8 @@ def _scalar_or_dataclass(value: object) -> Any:
         return value.isoformat()
     if isinstance(value, Decimal):
         return str(value)
+    if isinstance(value, timedelta):
+        return value.total_seconds()
     raise TypeError(f"expected a value that JSON can hold, got {type(value).__name__}")
 
 

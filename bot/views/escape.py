@@ -85,6 +85,11 @@ def _digest(text: str) -> str:
     return hashlib.sha256(told.encode(errors="surrogatepass")).hexdigest()
 
 
+def one_line(text: str) -> str:
+    """Text of any length as one line that no other text gives: a backslash is doubled, and rule 1 holds."""
+    return _visible(text.replace("\\", "\\\\"))
+
+
 def no_command(line: str) -> str:
     """A line of output that no runner takes for a command (rule 6)."""
     return _RUNNER_LINE.sub(r"\1\\u003a", line)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final, Literal, TypeAlias
 
+from bot.core.report import Report
 from bot.core.results import (
     ApplyResult,
     ApprovalsResult,
@@ -41,6 +42,7 @@ Result: TypeAlias = (
     | PlanResult
     | PolicyTestResult
     | ProposeResult
+    | Report
     | RollbackResult
     | ValidateResult
     | VerifyResult

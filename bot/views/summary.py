@@ -14,6 +14,7 @@ from bot.core.examination import Examined
 from bot.core.history import Period
 from bot.core.proposal import NothingToPropose, Proposal
 from bot.core.pulls import PullRequest
+from bot.core.report import Report
 from bot.core.results import (
     ApplyResult,
     ApprovalsResult,
@@ -35,7 +36,7 @@ from bot.core.results import (
     VerifyResult,
 )
 from bot.core.rollback import RollbackCase
-from bot.views import answers, comparisons, drift, importing, rollback, words
+from bot.views import answers, comparisons, delivery, drift, importing, rollback, words
 from bot.views.escape import Markdown, cell, joined, link, prose, reference
 from bot.views.markdown import BODY_BUDGET, LINES, PATH, PEOPLE, capped, comparison_table, filled, other_row, people
 
@@ -337,3 +338,15 @@ def _slot(text: answers.ExplainedText) -> dict[str, object]:
     shown = {field.name: getattr(text, field.name) for field in fields(text)}
     pull = reference(text.pull_request) if text.pull_request else ""
     return shown | {"pull": pull, "approvers": people(text.approvers, cell)}
+
+
+@summarised.register
+def _(result: Report) -> str:
+    rows = [delivery.figures_text(figures) for figures in (result.total, *result.models)]
+    return filled(
+        "report.md.j2",
+        title=delivery.title(result),
+        sentences=list(delivery.sentences(result)),
+        unknown=result.unknown,
+        **_capped(rows=rows, approvals=result.approvals),
+    )

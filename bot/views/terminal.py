@@ -12,6 +12,7 @@ from bot.core.comparison import Comparison
 from bot.core.examination import Examined
 from bot.core.proposal import NothingToPropose, Proposal
 from bot.core.pulls import NewPull, PullRequest
+from bot.core.report import Report
 from bot.core.results import (
     Adopted,
     ApplyResult,
@@ -36,7 +37,7 @@ from bot.core.results import (
 from bot.core.rollback import RollbackCase
 from bot.core.spec import APPROVAL_POLICY, file_of_model
 from bot.errors import Finding
-from bot.views import answers, comparisons, drift, importing, rollback, words
+from bot.views import answers, comparisons, delivery, drift, importing, rollback, words
 from bot.views.escape import exact, no_command
 from bot.views.layout import aligned, columns, wrapped
 
@@ -533,3 +534,24 @@ def _explained(slot: answers.ExplainedText) -> tuple[str, ...]:
     pull = f"#{slot.pull_request}" if slot.pull_request else words.MISSING
     approvers = ", ".join(slot.approvers) or words.MISSING
     return slot.model, slot.slot, slot.version, slot.since, pull, approvers, slot.verdict
+
+
+@_lines.register
+def _(result: Report) -> Iterator[str]:
+    yield f"{delivery.title(result)}:"
+    yield ""
+    rows = [delivery.figures_text(figures) for figures in (result.total, *result.models)]
+    cells = [(r.model, r.promotions, r.lead, r.lead_90, r.rollbacks, r.declined, r.active) for r in rows]
+    yield from columns(delivery.HEADINGS, cells)
+    yield ""
+    for sentence in delivery.sentences(result):
+        yield from wrapped(sentence)
+    if result.approvals:
+        yield ""
+        yield from columns(
+            ("Approvals by", "Pull requests"), [(login, str(count)) for login, count in result.approvals]
+        )
+    if result.unknown:
+        yield ""
+    for what in result.unknown:
+        yield from wrapped(f"- not known: {what}", hanging="  ")

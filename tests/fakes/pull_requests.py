@@ -74,6 +74,13 @@ class FakePullRequests:
             pull for pull in self.pulls.values() if pull.state == "open" and pull.head_ref.startswith(branch_prefix)
         ]
 
+    def closed_since(self, branch_prefix: str, moment: datetime) -> Sequence[PullRequest]:
+        return [
+            pull
+            for pull in self.pulls.values()
+            if pull.closed_at and pull.closed_at >= moment and pull.head_ref.startswith(branch_prefix)
+        ]
+
     def last_of_branch(self, branch: str) -> PullRequest | None:
         return max(
             (pull for pull in self.pulls.values() if pull.head_ref == branch), key=lambda p: p.number, default=None
@@ -129,7 +136,7 @@ class FakePullRequests:
         self._write("supersede")
         self.comments[number][label] = comment
         pull = self.pulls[number]
-        self.pulls[number] = replace(pull, state="closed", labels=(*pull.labels, label))
+        self.pulls[number] = replace(pull, state="closed", closed_at=self._later(), labels=(*pull.labels, label))
 
     def _write(self, what: str) -> None:
         if self.before_write:
@@ -187,7 +194,7 @@ class FakePullRequests:
 
     def close(self, number: int) -> None:
         """Close a pull request without merging it."""
-        self.pulls[number] = replace(self.pulls[number], state="closed")
+        self.pulls[number] = replace(self.pulls[number], state="closed", closed_at=self._later())
 
     def merge(self, number: int, by: str = "dave", method: MergeMethod = "merge") -> str:
         """Merge into main as GitHub does; nothing is checked. Returns the merge commit."""
@@ -195,8 +202,9 @@ class FakePullRequests:
         before = self.tree.branches["main"]
         branch = self._commits(pull)
         sha = {"merge": self._merge_commit, "squash": self._squash, "rebase": self._rebase}[method](pull, branch, by)
+        at = self._later()
         self.pulls[number] = replace(
-            pull, state="closed", merged_at=self._later(), merged_by=by, merge_sha=sha, base_sha=before
+            pull, state="closed", closed_at=at, merged_at=at, merged_by=by, merge_sha=sha, base_sha=before
         )
         self._associate(number, [at.sha for at in self.tree.line(sha, len(branch) if method == "rebase" else 1)])
         return sha

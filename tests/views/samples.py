@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bot.core.approval import (
@@ -29,6 +29,7 @@ from bot.core.plan import Plan, plan, settle, writes
 from bot.core.proposal import NothingToPropose, Proposal, propose
 from bot.core.pulls import NewPull, PullCommit, PullRequest, Review, Team
 from bot.core.recorded import fold
+from bot.core.report import Figures, Report, spread
 from bot.core.results import (
     ApplyResult,
     ApprovalsResult,
@@ -549,4 +550,20 @@ def _explained(
         entry=7,
         verdict=verdict,
         why=why,
+    )
+
+
+def delivery_report() -> Report:
+    """Two models in a month: one promoted twice and rolled back, one that only waits."""
+    hours = [timedelta(hours=hour) for hour in (20, 90)]
+    back, served = spread([timedelta(minutes=12)]), spread([timedelta(hours=5), timedelta(days=3)])
+    demand = Figures("demand", 2, 2, 1, 1, 1, spread(hours), served, back)
+    wine = Figures("wine", 0, 0, 0, 0, 1, None, None, None)
+    return Report(
+        NOON,
+        NOON + timedelta(days=30),
+        replace(demand, model="", active=2),
+        (demand, wine),
+        (("bob", 3), ("carol", 1)),
+        ("when the training of 1 of 2 promoted versions began",),
     )

@@ -111,6 +111,10 @@ RESULTS: dict[str, Callable[[], Result]] = {
     "audit-verify": lambda: VerifyResult(
         3, DIGEST, ("entry 2 is missing",), ("the anchors in the registry",), is_whole=False
     ),
+    "report": samples.delivery_report,
+    "report-nothing": lambda: replace(
+        samples.delivery_report(), total=samples.delivery_report().models[1], models=(), approvals=(), unknown=()
+    ),
     "audit-verify-slots": lambda: samples.verify_result(),
 }
 

@@ -78,6 +78,12 @@ def with_texts(text: str) -> tuple[Result, ...]:
             dry_run=False,
         ),
         VerifyResult(1, text, (text,), (text,), text),
+        replace(
+            samples.delivery_report(),
+            models=(replace(samples.delivery_report().total, model=text),),
+            approvals=((text, 1),),
+            unknown=(text,),
+        ),
         VerifyResult(
             1,
             text,

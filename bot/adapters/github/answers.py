@@ -90,6 +90,8 @@ class Pull(_Answer):
     head: Side
     base: Side
     merged_at: Time | None
+    closed_at: Time | None
+    updated_at: Time
     merge_commit_sha: Sha | None
     created_at: Time
     labels: list[Label]
@@ -119,6 +121,7 @@ class Pull(_Answer):
             merge_sha=self.merge_commit_sha if self.merged_at else None,
             created_at=self.created_at,
             labels=tuple(label.name for label in self.labels),
+            closed_at=self.closed_at,
         )
 
 

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
+from itertools import takewhile
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -146,6 +147,14 @@ class GitHubClient:
                     raise
                 self._see_repository()
                 raise self._absent(call, names) from error
+
+    def pages_while(
+        self, call: Call, answer: type[_Answer], wanted: Callable[[_Answer], bool], parameters: Mapping[str, str]
+    ) -> list[_Answer]:
+        """As `pages`, up to the first element that is not wanted: no page after it is asked for."""
+        with errors_of(call, self.repository):
+            elements = map(answer.model_validate, self._elements(call, parameters, {}))
+            return list(takewhile(wanted, elements))
 
     def pages_if_shown(self, call: Call, answer: type[_Answer], **names: str | int) -> list[_Answer] | Permission:
         """As `pages`, or the permission that it takes, where GitHub hides the list from this token or has none."""

@@ -61,6 +61,12 @@ class GitHubPullRequests:
         listed = self._pulls({"state": "open"})
         return [pull.value() for pull in listed if pull.is_from_here and pull.head.ref.startswith(branch_prefix)]
 
+    def closed_since(self, branch_prefix: str, moment: datetime) -> Sequence[PullRequest]:
+        """Closed ones from branches of this repository, the last changed first; older pages are not asked for."""
+        order = {"state": "closed", "sort": "updated", "direction": "desc"}
+        listed = self._client.pages_while(calls.LIST_PULLS, answers.Pull, lambda pull: pull.updated_at >= moment, order)
+        return [pull.value() for pull in listed if pull.is_from_here and pull.head.ref.startswith(branch_prefix)]
+
     def last_of_branch(self, branch: str) -> PullRequest | None:
         """The newest pull request from a branch of this repository, in any state."""
         newest = self._newest_of_branch(branch, "all")
