@@ -1,7 +1,8 @@
 """What an auditor who trusts nobody finds: the log, the merged pull requests and the registry, held against each other.
 
-1. An outcome that names an `intended` entry says what that entry says. What was intended is applied once. Nothing is
-   `applied` that was not intended, but for a slot that Git stopped managing, for which nothing is written.
+1. An outcome that names an `intended` entry says what that entry says. What was intended is applied once, and again
+   only where the slot had been moved on meanwhile: a run that was late says so. Nothing is `applied` that was not
+   intended, but for a slot that Git stopped managing, for which nothing is written.
 2. What was applied names who approved it; so does what was adopted where the log had left something else in the slot.
    Any other adoption records what was found there: it claims no approval, and is told as such.
 3. A claim is the mandate of an entry. It is judged again as apply judged it: at the commit that was applied, by what
@@ -74,7 +75,7 @@ class Books:
     begun: dict[SlotKey, Entry] = field(default_factory=dict)
     _entered: dict[SlotKey, list[tuple[int, int | None]]] = field(default_factory=dict)
     _open: dict[int, _Intent] = field(default_factory=dict)
-    _failed: dict[int, _Intent] = field(default_factory=dict)
+    _closed: dict[SlotKey, list[_Intent]] = field(default_factory=dict)
     _run: tuple[str, str | None, str | None] | None = None
     _run_began: int = 0
 
@@ -112,13 +113,20 @@ class Books:
         return self._run_began
 
     def _close(self, entry: Entry, number: int) -> _Intent | None:
-        """The intent that an outcome names. Two runs may resume one, so that it may have failed before."""
-        intent = self._open.pop(number, None) or self._failed.get(number)
-        if intent and entry.event != "applied":
-            self._failed[number] = intent
-        elif intent:
-            self._failed.pop(number, None)
-        return intent
+        """The intent that an outcome names, unless it was done already and the slot is as that left it.
+
+        Two runs may resume one, so that it may have failed before, or a late one may do it once more.
+        """
+        if number in self._open:
+            intent = self._open.pop(number)
+            closed = self._closed.setdefault(intent.entry.key, [])
+            closed.append(intent)
+            del closed[:-_REMEMBERED]
+            return intent
+        if entry.key in self.left and self.left[entry.key] == entry.identity_after:
+            return None
+        known = (intent for intent in self._closed.get(entry.key, ()) if intent.entry.seq == number)
+        return next(known, None)
 
     def _unapproved(self, entry: Entry) -> Iterator[str]:
         """Rule 2."""
@@ -158,6 +166,8 @@ def _unlike_intent(entry: Entry, number: int, intent: Entry | None) -> Iterator[
         yield f"{entry} is not what {intent} intended: another {', '.join(unlike)}"
 
 
+_REMEMBERED: Final = 10
+"""Of each slot, intents that have an outcome: a run that is late names one of the newest."""
 _PARTS: Final = {
     "head_sha": "head",
     "merge_sha": "merge commit",

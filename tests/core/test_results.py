@@ -31,6 +31,7 @@ from bot.core.results import (
     PlanResult,
     PolicyTestResult,
     ValidateResult,
+    VerifyResult,
 )
 from bot.core.state import RegistryState, SlotKey, Write
 from bot.errors import Finding
@@ -234,3 +235,10 @@ def test_tests_of_a_policy_pass_when_all_are_as_expected_and_there_is_one() -> N
     assert not PolicyTestResult((), ()).passed
     assert not PolicyTestResult((fine, replace(fine, difference=("- a", "+ b"))), ()).passed
     assert not PolicyTestResult((fine,), (finding("error"),)).passed
+
+
+@pytest.mark.parametrize("changes", [{"problems": ("p",)}, {"unproven": ("u",)}, {"incomplete": "i"}])
+def test_a_log_is_verified_when_nothing_is_wrong_or_open(changes: dict[str, Any]) -> None:
+    whole = VerifyResult(1, "sha256:0", (), ("left out on purpose",))
+    assert whole.verified
+    assert not replace(whole, **changes).verified

@@ -128,6 +128,25 @@ class TestEntries:
         assert len(wrong) == 1
         assert "names entry 2, which intends nothing that is still to be done" in wrong[0]
 
+    def test_a_late_run_does_again_what_others_had_moved_on(self) -> None:
+        first, told, done = moved()
+        back = intended(before=identity(4), after=identity(3), kind="rollback", mandate=mandate(evidence=None))
+        log = [first, told, done, back, back.draft(event="applied", intended=4)]
+        books, wrong, claims = entered(*log, done)
+        assert (wrong, len(claims), books.left) == ([], 3, {PRODUCTION: identity(4)})
+        assert "intends nothing that is still to be done" in entered(*log, done, done)[1][0]
+
+    def test_an_intent_of_long_ago_is_not_done_again(self) -> None:
+        first, told, done = moved()
+        back = intended(before=identity(4), after=identity(3), kind="rollback", mandate=mandate(evidence=None))
+        log = [first, told, done]
+        for _ in range(6):
+            log += [back, back.draft(event="applied", intended=len(log) + 1)]
+            log += [told, told.draft(event="applied", intended=len(log) + 1)]
+        log += [back, back.draft(event="applied", intended=len(log) + 1)]
+        assert entered(*log)[1] == []
+        assert "names entry 2, which intends nothing" in entered(*log, done)[1][0]
+
     def test_nothing_is_applied_that_was_not_intended(self) -> None:
         _, wrong, _ = entered(adopted(after=identity(3)), applied(after=identity(4), mandate=mandate()))
         assert [text.partition(") ")[2] for text in wrong] == ["was not intended by any entry before it"]
