@@ -7,7 +7,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-header --no-annotate
 
 .DEFAULT_GOAL := help
-.PHONY: help schemas demo test test-browser lint types contracts unit setup lock golden bench-startup bench-deciding mutants clean
+.PHONY: help schemas demo test test-browser lint types contracts unit setup lock golden bench bench-deciding mutants clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
@@ -59,8 +59,8 @@ schemas: $(STAMP) ## Renew bot/schemas/ from the types of the documents
 golden: $(STAMP) ## Renew the golden files; read the difference before you commit it
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/views
 
-bench-startup: $(STAMP) ## How long --help and validate over 1,000 files take, beside their libraries alone
-	$(BIN)/python benchmarks/startup.py
+bench: $(STAMP) ## How fast it is, beside other ways; ROWS="propose plan" runs a part, SMALL=1 tries it, RESUME=1 goes on
+	$(BIN)/python -m benchmarks $(ROWS) $(if $(SMALL),--small) $(if $(RESUME),--resume)
 
 bench-deciding: $(STAMP) ## How often luck is promoted, by four ways to decide
 	$(BIN)/python benchmarks/deciding.py
@@ -69,4 +69,4 @@ mutants: $(STAMP) ## Break bot/core/approval and bot/core/plan.py in each place,
 	$(BIN)/mutmut run --max-children 2
 
 clean: ## Remove what the commands above made
-	rm -rf $(VENV) .demo mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) .demo .bench mutants .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache

@@ -53,7 +53,7 @@ end_group()
 
 @dataclass(frozen=True, slots=True)
 class MlflowServer:
-    """A running `mlflow server` on SQLite with proxied artifacts (`mlflow-artifacts:`), one worker, no jobs.
+    """A running `mlflow server` with proxied artifacts (`mlflow-artifacts:`), no jobs; on SQLite, one worker.
 
     `directory` holds all its files, `pgid` is the process group of the server and its watchdog. Use it as a
     context manager, or call `stop`. To simulate an outage, `stop` it and `start` it again with the same
@@ -66,17 +66,26 @@ class MlflowServer:
     _watchdog: subprocess.Popen[bytes]
 
     @classmethod
-    def start(cls, directory: Path, *, port: int = 0, python: Path = Path(sys.executable)) -> Self:
+    def start(
+        cls,
+        directory: Path,
+        *,
+        port: int = 0,
+        python: Path = Path(sys.executable),
+        workers: int = 1,
+        store: str | None = None,
+    ) -> Self:
         """Start the server in `directory` (created if missing) and wait until /health answers.
 
-        Port 0 takes a free one. `python` is an interpreter with the full `mlflow` package. Raises
+        Port 0 takes a free one. `python` is an interpreter with the full `mlflow` package. `store` is the address of a
+        database, by default SQLite in `directory`. Raises
         `RegistryUnavailable` if the port is taken, and with the tail of the server's log if the server ends or
         is not healthy within START_TIMEOUT_S seconds; nothing is left running then.
         """
         directory = directory.resolve()
         (directory / "tmp").mkdir(parents=True, exist_ok=True)
         port = _bindable_port(port)
-        watchdog = _spawn(_command(directory, port, python), directory)
+        watchdog = _spawn(_command(directory, port, python, workers, store or _sqlite(directory)), directory)
         server = cls(directory=directory, port=port, pgid=watchdog.pid, _watchdog=watchdog)
         try:
             server._wait_until_healthy()
@@ -162,13 +171,17 @@ def _spawn(command: list[str], directory: Path) -> subprocess.Popen[bytes]:
         )
 
 
-def _command(directory: Path, port: int, python: Path) -> list[str]:
+def _sqlite(directory: Path) -> str:
+    return f"sqlite:///{_database(directory)}"
+
+
+def _command(directory: Path, port: int, python: Path, workers: int, store: str) -> list[str]:
     options = {
-        "--backend-store-uri": f"sqlite:///{_database(directory)}",
+        "--backend-store-uri": store,
         "--artifacts-destination": str(_artifacts(directory)),
         "--host": HOST,
         "--port": str(port),
-        "--workers": "1",
+        "--workers": str(workers),
     }
     return [
         str(python), "-m", "mlflow", "server", "--serve-artifacts", *(word for pair in options.items() for word in pair)

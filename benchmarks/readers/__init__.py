@@ -1,0 +1,1 @@
+"""What Stagewright is measured against: programs of their own, that import nothing of it."""

@@ -1,0 +1,11 @@
+"""The rows of the table, one module for each group. A new group is a module with ROWS, and its name here."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from benchmarks.row import Row
+from benchmarks.rows import growth, registry, startup
+
+ROWS: Final[tuple[Row, ...]] = (*registry.ROWS, *startup.ROWS, *growth.ROWS)
+"""In the order of the table."""
