@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.data import BEGAN_MS, Size, made_at, name_of, run_of
-from bot.core.audit import Draft, IdentityRecord, chained, stamp
+from bot.core.audit import Draft, IdentityRecord, stamp
+from bot.core.chain import chained
 from bot.core.log import LogSegment
 
 _POLICIES: Final = Path(__file__).resolve().parent.parent / "policies"

@@ -18,7 +18,10 @@ from mlflow.tracking import MlflowClient
 
 from bot.adapters.mlflow_registry import MlflowRegistry
 from bot.adapters.mlflow_registry.address import RegistryAddress
+from bot.adapters.mlflow_registry.asking import Asker, Tally
+from bot.adapters.mlflow_registry.client_source import ClientSource
 from bot.adapters.mlflow_registry.details import DetailReader
+from bot.adapters.mlflow_registry.line import line_to
 from bot.core.details import Details, Questions
 from bot.core.state import Identity
 from bot.core.traits import Column, Traits
@@ -396,7 +399,9 @@ class Databricks:
 
 def test_on_databricks_histories_are_asked_run_by_run_and_files_not_at_all() -> None:
     client: Any = Databricks()
-    found = DetailReader(client, RegistryAddress.of("databricks", None)).answers(ASKED)
+    asker = Asker(line_to("databricks", {}), Tally())
+    source = ClientSource(client, ordered=False)
+    found = DetailReader(source, asker, RegistryAddress.of("databricks", None)).answers(ASKED)
     assert found.histories == {"r1": {"m": {0: 0.5, 1: math.inf}}}
     assert (found.tables, found.artifacts, found.traits) == ({}, {}, NOTHING.traits)
     assert client.asked == [("r1", "m")]

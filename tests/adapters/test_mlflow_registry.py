@@ -31,6 +31,9 @@ from mlflow.tracking import MlflowClient
 from bot.adapters.mlflow_registry import MlflowRegistry, MlflowRegistryWriter, artifacts
 from bot.adapters.mlflow_registry.address import RegistryAddress
 from bot.adapters.mlflow_registry.answers import MOST_FILTER_BYTES, in_askable_parts, number_of, quoted
+from bot.adapters.mlflow_registry.asking import Asker, Tally
+from bot.adapters.mlflow_registry.client_source import ClientSource
+from bot.adapters.mlflow_registry.line import line_to
 from bot.commands.import_models import ImportRequest, import_models
 from bot.core.audit import Draft, Entry, record
 from bot.core.chain import chained
@@ -107,6 +110,10 @@ def relay(mlflow_server: MlflowServer) -> Iterator[HttpRelay]:
 @pytest.fixture
 def name() -> str:
     return f"model-{next(_numbers)}"
+
+
+def an_asker(uri: str) -> Asker:
+    return Asker(line_to(uri, {}), Tally())
 
 
 def register(client: MlflowClient, name: str, versions: int = 1, run_id: str | None = None) -> str:
@@ -318,29 +325,22 @@ def mlflow_2(asked: Asked) -> Answered | None:
     return None
 
 
-def test_a_server_without_in_is_read_one_by_one_which_is_said_once(
+def test_a_server_without_in_is_read_by_its_pages_which_is_said_once(
     client: MlflowClient, registry: MlflowRegistry, relay: HttpRelay, caplog: pytest.LogCaptureFixture
 ) -> None:
-    names = [register(client, f"old {kind} {next(_numbers)}", versions=2) for kind in ("it's", 'a "b"', "модель")]
+    kinds = ("it's", 'a "b"', "модель", """both ' and " """)
+    names = [register(client, f"old {kind} {next(_numbers)}", versions=2) for kind in kinds]
     transition(client, names[0], 1, "Production")
     client.set_registered_model_alias(names[1], "champion", "2")
     relay.interfere = mlflow_2
     old = MlflowRegistry.connect(relay.url)
     with caplog.at_level(logging.WARNING):
         assert old.state([*names, "missing"]) == registry.state(names)
+        assert len(relay.asked) == 4, "the refused one, the models, the versions, and the missing model"
         assert old.state(names) == registry.state(names)
-    assert [record.getMessage() for record in caplog.records if "one by one" in record.getMessage()] == [
-        f"MLflow at {relay.url} cannot list models by their names: reading them one by one, slowly."
+    assert [record.getMessage() for record in caplog.records if "by their names" in record.getMessage()] == [
+        f"MLflow at {relay.url} cannot list models by their names: reading the whole registry."
     ]
-
-
-def test_a_name_that_an_old_server_cannot_be_asked_for_is_told_not_shown_empty(
-    client: MlflowClient, relay: HttpRelay
-) -> None:
-    name = register(client, f"""both ' and " {next(_numbers)}""")
-    relay.interfere = mlflow_2
-    with pytest.raises(RegistryUnavailable):
-        MlflowRegistry.connect(relay.url).state([name])
 
 
 class UnityCatalogClient(MlflowClient):
@@ -379,7 +379,8 @@ def test_unity_catalog_is_read_one_by_one_with_tags_and_aliases(
     client.set_registered_model_alias(name, "champion", "2")
     client.set_model_version_tag(name, "1", "validation", "passed")
     address = RegistryAddress.of("databricks", None)
-    catalog = MlflowRegistry(UnityCatalogClient(mlflow_server.url), address, address.capabilities)
+    source = ClientSource(UnityCatalogClient(mlflow_server.url), ordered=address.orders_searches)
+    catalog = MlflowRegistry(source, an_asker("databricks"), address, address.capabilities)
     assert catalog.state([name, "main.default.missing"]) == registry.state([name])
     assert catalog.runs([run_id, "0" * 32]) == registry.runs([run_id])
     assert name in [model.name for model in catalog.models()]
@@ -924,7 +925,7 @@ def test_after_three_listings_without_an_answer_no_more_are_asked_for() -> None:
 def test_databricks_is_not_asked_for_files() -> None:
     address = RegistryAddress.of("databricks", "databricks")
     identity = Identity("m", 1, "r", 1)
-    found = artifacts.listed(address, [RegisteredVersion(identity, source="runs:/r/model")])
+    found = artifacts.listed(an_asker("databricks"), address, [RegisteredVersion(identity, source="runs:/r/model")], id)
     assert found[identity].state == "unknown"
 
 

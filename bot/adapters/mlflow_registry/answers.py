@@ -1,18 +1,19 @@
-"""MLflow's entities as our values, and our names as MLflow's filters. Pure: asks nobody."""
+"""MLflow's JSON as our values, and our names as MLflow's filters. Pure: asks nobody."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from sys import intern
+from typing import Any, Final, TypeAlias
 from urllib.parse import quote_plus
 
-from mlflow.entities import Run as MlflowRun
-from mlflow.entities.model_registry import ModelVersion as MlflowVersion
-from mlflow.entities.model_registry import RegisteredModel as MlflowModel
+from bot.core.state import Dataset, Identity, ModelVersion, Run
 
-from bot.core.state import Dataset, Identity, ModelVersion, RegisteredModel, Run
+Content: TypeAlias = Mapping[str, Any]
+"""A JSON object of MLflow's: `model_of`, `version_of` and `run_of` raise KeyError, TypeError and the like when it is
+something else."""
 
 PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
 DATASET_CONTEXT_TAG: Final = "mlflow.data.context"
@@ -67,56 +68,69 @@ def in_parts_of(count: int, items: Sequence[str]) -> Iterator[Sequence[str]]:
     return (items[start : start + count] for start in range(0, len(items), count))
 
 
-def is_prompt(model: MlflowModel) -> bool:
-    """Prompts share the tables of models and are none."""
-    return str(model.tags.get(PROMPT_TAG, "false")).lower() == "true"
+@dataclass(frozen=True, slots=True)
+class ListedModel:
+    """A model as a search of models answers it: with the newest version of each stage, and no other."""
+
+    name: str
+    aliases: Mapping[str, int]
+    tags: Mapping[str, str]
+    newest: tuple[ModelVersion, ...]
+
+    @property
+    def is_prompt(self) -> bool:
+        """Prompts share the tables of models and are none."""
+        return self.tags.get(PROMPT_TAG, "false").lower() == "true"
+
+    def unlisted(self, versions: Mapping[int, ModelVersion]) -> frozenset[int]:
+        """The versions that this names (by alias, or as newest of a stage) and a list of versions does not hold."""
+        newest = {version.identity.version for version in self.newest}
+        return frozenset({*self.aliases.values(), *newest} - versions.keys())
 
 
-def model_of(model: MlflowModel, versions: Iterable[MlflowVersion], *, with_stages: bool) -> RegisteredModel:
-    """One model with those of `versions` that are its own."""
-    mine = [version_of(version) for version in versions if version.name == model.name]
-    return RegisteredModel(
-        name=model.name,
-        aliases={alias: int(version) for alias, version in model.aliases.items()},
-        tags=dict(model.tags),
-        versions={v.identity.version: v if with_stages else replace(v, stage="None") for v in mine},
+def model_of(content: Content) -> ListedModel:
+    """One model."""
+    return ListedModel(
+        name=str(content["name"]),
+        aliases={str(one["alias"]): int(one["version"]) for one in content.get("aliases", ())},
+        tags=_tags_of(content),
+        newest=tuple(map(version_of, content.get("latest_versions", ()))),
     )
 
 
-def unlisted_versions(answer: MlflowModel, model: RegisteredModel) -> frozenset[int]:
-    """The versions that the model's own answer names (by alias, or as newest of a stage) and the list did not hold."""
-    newest = {int(version.version) for version in answer.latest_versions or ()}
-    return frozenset({*model.aliases.values(), *newest} - model.versions.keys())
-
-
-def version_of(version: MlflowVersion) -> ModelVersion:
-    """One version. MLflow answers an empty run_id for a version without a run."""
+def version_of(content: Content) -> ModelVersion:
+    """One version. MLflow leaves out the run_id of a version without a run, or answers an empty one."""
     return ModelVersion(
         identity=Identity(
-            version.name, int(version.version), version.run_id or None, int(version.creation_timestamp or 0)
+            intern(str(content["name"])),
+            int(content["version"]),
+            content.get("run_id") or None,
+            int(content.get("creation_timestamp", 0)),
         ),
-        stage=version.current_stage or "None",
-        status=version.status or "READY",
-        tags=dict(version.tags),
-        description=version.description or "",
-        source=version.source or "",
-        last_updated=int(version.last_updated_timestamp or 0),
+        stage=intern(str(content.get("current_stage") or "None")),
+        status=intern(str(content.get("status") or "READY")),
+        tags=_tags_of(content),
+        description=intern(str(content.get("description") or "")),
+        source=str(content.get("source") or ""),
+        last_updated=int(content.get("last_updated_timestamp", 0)),
     )
 
 
-def run_of(run: MlflowRun) -> Run:
+def run_of(content: Content) -> Run:
     """One run with the last value of each metric."""
+    info, data = content["info"], content.get("data", {})
+    tags = _tags_of(data)
     return Run(
-        run_id=run.info.run_id,
-        experiment_id=run.info.experiment_id,
-        name=run.info.run_name or "",
-        metrics={key: number_of(value) for key, value in run.data.metrics.items()},
-        params=dict(run.data.params),
-        tags=dict(run.data.tags),
-        datasets=_datasets_of(run),
-        started_at=int(run.info.start_time or 0),
-        user=run.data.tags.get("mlflow.user") or run.info.user_id or "",
-        deleted=run.info.lifecycle_stage != "active",
+        run_id=str(info["run_id"]),
+        experiment_id=intern(str(info.get("experiment_id", ""))),
+        name=str(info.get("run_name") or ""),
+        metrics={intern(one["key"]): number_of(float(one["value"])) for one in data.get("metrics", ())},
+        params={intern(one["key"]): str(one["value"]) for one in data.get("params", ())},
+        tags=tags,
+        datasets=tuple(map(_dataset_of, content.get("inputs", {}).get("dataset_inputs", ()))),
+        started_at=int(info.get("start_time") or 0),
+        user=tags.get("mlflow.user") or str(info.get("user_id") or ""),
+        deleted=info.get("lifecycle_stage", "active") != "active",
     )
 
 
@@ -125,13 +139,11 @@ def number_of(value: float) -> float:
     return math.copysign(math.inf, value) if abs(value) >= _INFINITE else float(value)
 
 
-def _datasets_of(run: MlflowRun) -> tuple[Dataset, ...]:
-    inputs = run.inputs.dataset_inputs if run.inputs else ()
-    return tuple(
-        Dataset(
-            name=given.dataset.name,
-            digest=given.dataset.digest,
-            context=next((tag.value for tag in given.tags if tag.key == DATASET_CONTEXT_TAG), None),
-        )
-        for given in inputs
-    )
+def _tags_of(content: Content) -> dict[str, str]:
+    return {intern(one["key"]): str(one.get("value", "")) for one in content.get("tags", ())}
+
+
+def _dataset_of(content: Content) -> Dataset:
+    tags = _tags_of(content)
+    dataset = content["dataset"]
+    return Dataset(str(dataset["name"]), str(dataset["digest"]), tags.get(DATASET_CONTEXT_TAG))

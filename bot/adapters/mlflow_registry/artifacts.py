@@ -14,12 +14,13 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import quote
 
-from mlflow.utils.credentials import get_default_host_creds
-from mlflow.utils.rest_utils import http_request
+from requests import Response
 
 from bot.adapters.mlflow_registry.address import RegistryAddress
-from bot.adapters.mlflow_registry.failures import FOREIGN, NOT_THERE
+from bot.adapters.mlflow_registry.asking import Asker
+from bot.adapters.mlflow_registry.failures import NOT_THERE, foreign
 from bot.core.state import Artifacts, Identity, ModelVersion
+from bot.ports import Advance, counted
 
 _LOGGED_MODEL: Final = re.compile(r"models:/(m-[0-9a-zA-Z]+)/?")
 _RUN_SOURCE: Final = re.compile(r"runs:/(?P<run>[^/]+)/(?P<path>.+)")
@@ -50,26 +51,30 @@ class _Listing:
         return replace(self, path=self.path.rpartition("/")[0], source=None)
 
 
-def listed(address: RegistryAddress, versions: Iterable[ModelVersion]) -> Mapping[Identity, Artifacts]:
+def listed(
+    asker: Asker, address: RegistryAddress, versions: Iterable[ModelVersion], advance: Advance
+) -> Mapping[Identity, Artifacts]:
     """What each listing says, one request each. After three that got no answer, the rest is not asked for."""
     found: dict[Identity, Artifacts] = {}
     silences = 0
-    for version in versions:
-        found[version.identity] = _SILENT if silences >= _MOST_SILENCES else _of(address, version)
+    for version in counted(versions, advance):
+        found[version.identity] = _SILENT if silences >= _MOST_SILENCES else _of(asker, address, version)
         silences = silences + 1 if found[version.identity] is _SILENT else 0
     return found
 
 
-def _of(address: RegistryAddress, version: ModelVersion) -> Artifacts:
+def _of(asker: Asker, address: RegistryAddress, version: ModelVersion) -> Artifacts:
     listing = _listing_of(version) if address.lists_artifacts else None
     if listing is None:
         return Artifacts("unknown", "the server cannot list them where they lie")
     try:
-        told = _answer(_asked(address, listing), listing, address.masked(version.source))
-        if told.state == "missing" and listing.path and _is_a_file(_asked(address, listing.above), listing.path):
+        told = _answer(_asked(asker, listing), listing, address.masked(version.source))
+        if told.state == "missing" and listing.path and _is_a_file(_asked(asker, listing.above), listing.path):
             return _THERE  # the listing of a file is empty
         return told
-    except (*FOREIGN, LookupError, TypeError, AttributeError):  # an answer of another shape is none
+    except foreign():
+        return _SILENT
+    except (LookupError, TypeError, AttributeError):  # an answer of another shape is none
         return _SILENT
 
 
@@ -88,16 +93,10 @@ def _listing_of(version: ModelVersion) -> _Listing | None:
     return _Listing(_OF_RUN, str(run_id), path, source)
 
 
-def _asked(address: RegistryAddress, listing: _Listing) -> Any:
+def _asked(asker: Asker, listing: _Listing) -> Response:
     """The server's answer. A failure is not repeated: many versions may lie in one storage that is away."""
-    return http_request(  # type: ignore[no-untyped-call]  # MLflow has no types here
-        get_default_host_creds(address.tracking),  # type: ignore[no-untyped-call]  # as above
-        listing.endpoint,
-        "GET",
-        params=dict(listing.parameters),
-        max_retries=0,
-        raise_on_status=False,
-    )
+    with asker.response("GET", listing.endpoint, query=listing.parameters) as response:
+        return response
 
 
 def _answer(response: Any, listing: _Listing, source: str) -> Artifacts:

@@ -12,18 +12,16 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from functools import partial
 from typing import Any, Final, TypeAlias, TypeVar
 
 import yaml  # type: ignore[import-untyped]  # mlflow's own; no types are installed
-from mlflow.exceptions import MlflowException
-from mlflow.tracking import MlflowClient
-from mlflow.utils.credentials import get_default_host_creds
-from mlflow.utils.rest_utils import http_request
+from requests import Response
 
 from bot.adapters.mlflow_registry.address import RegistryAddress
 from bot.adapters.mlflow_registry.answers import in_parts_of, number_of
-from bot.adapters.mlflow_registry.failures import NOT_ACCEPTED, NOT_THERE, with_patience
+from bot.adapters.mlflow_registry.asking import Asker
+from bot.adapters.mlflow_registry.failures import NoAnswer, code_of_status, with_patience
+from bot.adapters.mlflow_registry.source import Source
 from bot.core.details import Details, Questions
 from bot.core.state import Identity
 from bot.core.traits import Column, Traits
@@ -40,8 +38,6 @@ _FILES: Final = "/api/2.0/mlflow/artifacts/list"
 _FILE_OF_RUN: Final = "/get-artifact"
 _LOGGED_MODEL: Final = re.compile(r"models:/(m-[0-9a-zA-Z]+)/?")
 
-_REFUSED: Final = NOT_THERE | NOT_ACCEPTED | {"PERMISSION_DENIED"}
-
 History = dict[str, dict[int, float]]
 _Listed: TypeAlias = tuple[tuple[str, ...], tuple[str, ...]]
 _Read = TypeVar("_Read")
@@ -50,8 +46,9 @@ _Read = TypeVar("_Read")
 class DetailReader:
     """Asks one server."""
 
-    def __init__(self, client: MlflowClient, address: RegistryAddress) -> None:
-        self._client = client
+    def __init__(self, source: Source, asker: Asker, address: RegistryAddress) -> None:
+        self._source = source
+        self._asker = asker
         self._address = address
 
     def answers(self, questions: Questions) -> Details:
@@ -88,13 +85,9 @@ class DetailReader:
 
     def _history_one_by_one(self, metric: str, run_ids: Collection[str]) -> Iterator[tuple[str, dict[int, float]]]:
         for run_id in run_ids:
-            try:
-                listed = with_patience(partial(self._client.get_metric_history, run_id, metric))
-            except MlflowException as error:
-                if error.error_code not in _REFUSED:
-                    raise
-            else:
-                yield run_id, _by_step([(one.step, one.value) for one in listed])
+            listed = self._source.history(run_id, metric)
+            if listed is not None:
+                yield run_id, _by_step(listed)
 
     # Tables and lists of artifacts
 
@@ -155,23 +148,16 @@ class DetailReader:
             return None
 
         def ask() -> bytes | None:
-            response = http_request(  # type: ignore[no-untyped-call]  # MLflow has no types here
-                get_default_host_creds(self._address.tracking),  # type: ignore[no-untyped-call]  # as above
-                path,
-                "GET",
-                params=dict(parameters),
-                raise_on_status=False,
-                stream=True,
-            )
-            with response:
+            with self._asker.response("GET", path, query=parameters, stream=True) as response:
                 if response.status_code >= 500 and path in (_HISTORY, _FILES):
-                    raise MlflowException(f"answered {response.status_code} to {path}")
+                    code = code_of_status(response.status_code)
+                    raise NoAnswer(code, f"answered {response.status_code} to {path}")
                 return None if response.status_code != 200 else _bounded(response, most)
 
         return with_patience(ask)
 
 
-def _bounded(response: Any, most: int) -> bytes | None:
+def _bounded(response: Response, most: int) -> bytes | None:
     content = bytearray()
     for part in response.iter_content(2**20):
         content += part

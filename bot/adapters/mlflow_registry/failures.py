@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final, Literal, TypeVar
 
-from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]  # protobuf ships no types
-from mlflow.exceptions import MlflowException
 from requests import RequestException
+from requests.exceptions import ConnectionError as RequestsConnectionError
+from requests.exceptions import Timeout
 
 from bot.adapters.mlflow_registry.address import RegistryAddress
 from bot.errors import Refused, RegistryForbidden, RegistryUnavailable, StagewrightError
@@ -19,14 +20,62 @@ from bot.errors import Refused, RegistryForbidden, RegistryUnavailable, Stagewri
 Answer = TypeVar("Answer")
 Role = Literal["READ", "EDIT", "MANAGE"]
 
-FOREIGN: Final = (MlflowException, RequestException, ParseError, ValueError)
-"""What MLflow's client lets through. ValueError and ParseError: JSON, or a number in it, that is malformed."""
+
+class NoAnswer(Exception):
+    """What a server answered was no answer: its error code, or what its status stands for; `str` is what it said."""
+
+    def __init__(self, code: str, text: str) -> None:
+        super().__init__(text)
+        self.code = code
+
+
+class Throttled(NoAnswer):
+    """429. `wait_s` is how long the server asks to wait; None where it does not say."""
+
+    def __init__(self, text: str, retry_after: str | None) -> None:
+        super().__init__("REQUEST_LIMIT_EXCEEDED", text)
+        self.wait_s = float(retry_after) if retry_after and retry_after.isascii() and retry_after.isdigit() else None
+
+
+def foreign() -> tuple[type[Exception], ...]:
+    """What reads and writes let through. ValueError and protobuf's ParseError: JSON, or a number in it, is malformed.
+
+    MLflow's own are among them once MLflow is loaded: nothing raises them before.
+    """
+    return (NoAnswer, RequestException, ValueError, *_of_mlflow())
+
+
+def _of_mlflow() -> Iterator[type[Exception]]:
+    for module, name in (("mlflow.exceptions", "MlflowException"), ("google.protobuf.json_format", "ParseError")):
+        if module in sys.modules:
+            yield getattr(sys.modules[module], name)
+
+
+_OF_STATUS: Final = {
+    400: "BAD_REQUEST",
+    401: "UNAUTHENTICATED",
+    403: "PERMISSION_DENIED",
+    404: "ENDPOINT_NOT_FOUND",
+    408: "DEADLINE_EXCEEDED",
+    409: "RESOURCE_CONFLICT",
+    501: "NOT_IMPLEMENTED",
+    502: "TEMPORARILY_UNAVAILABLE",
+    503: "TEMPORARILY_UNAVAILABLE",
+    504: "DEADLINE_EXCEEDED",
+}
+
+
+def code_of_status(status: int) -> str:
+    """MLflow's error code for an answer that names none."""
+    return _OF_STATUS.get(status, "INTERNAL_ERROR" if status >= 500 else "BAD_REQUEST")
+
 
 NOT_THERE: Final = frozenset({"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND", "RESOURCE_NOT_FOUND"})
 NOT_ACCEPTED: Final = frozenset({"INVALID_PARAMETER_VALUE"})
-_PAUSES_S: Final = (0.5, 1.0)
+_PAUSES_S: Final = (0.3, 0.6, 1.2)
 _PATIENCE_S: Final = 2.0
 """A read that failed later than this has waited for a timeout: repeating it would take longer than people wait."""
+_LONGEST_WAIT_S: Final = 30.0
 _LONGEST_TEXT: Final = 400
 _QUERY: Final = re.compile(r"\?[\w.%]+=\S*")
 
@@ -143,7 +192,9 @@ ROWS: Final = (
 
 def code_of(error: Exception) -> str:
     """MLflow's error code; of everything that is not MLflow's own, one that says which sort it is."""
-    if isinstance(error, MlflowException):
+    if isinstance(error, NoAnswer):
+        return error.code
+    if hasattr(error, "error_code"):
         return str(error.error_code)
     return "UNREACHABLE" if isinstance(error, RequestException) else "MALFORMED_ANSWER"
 
@@ -152,7 +203,8 @@ def translated(
     error: Exception, address: RegistryAddress, doing: str, role: Role, *, writing: bool = False
 ) -> StagewrightError:
     """What a foreign error means here. `doing` completes "when asked to ...". The text holds no credentials."""
-    text = address.masked(str(error) if isinstance(error, MlflowException) else f"{type(error).__name__}: {error}")
+    says_it_all = isinstance(error, NoAnswer) or hasattr(error, "error_code")
+    text = address.masked(str(error) if says_it_all else f"{type(error).__name__}: {error}")
     row = next(row for row in ROWS if row.takes(code_of(error), text))
     kind = Refused if writing and row.no_when_writing else row.kind
     return kind(
@@ -172,7 +224,7 @@ def translating(address: RegistryAddress, doing: str, role: Role, *, writing: bo
     """Raise what `translated` says of any foreign error."""
     try:
         yield
-    except FOREIGN as error:
+    except foreign() as error:
         # Without its cause: a printed traceback would show the address with its credentials.
         raise translated(error, address, doing, role, writing=writing) from None
 
@@ -180,19 +232,32 @@ def translating(address: RegistryAddress, doing: str, role: Role, *, writing: bo
 def with_patience(question: Callable[[], Answer], pauses: tuple[float, ...] = _PAUSES_S) -> Answer:
     """Ask, and ask again after each pause (seconds) when the server failed quickly: MLflow does so under concurrency.
 
-    For reads only. A read that took more than 2 seconds to fail is not repeated, so that a dead server is told soon.
+    For reads only. A read that took more than 2 seconds to fail is not repeated, so that a dead server is told soon;
+    one that was answered 429 is, after the time that the answer names, unless that is longer than 30 seconds.
     """
-    began = time.monotonic()
     for pause in pauses:
+        began = time.monotonic()
         try:
             return question()
-        except MlflowException as error:
-            if not _may_pass(error) or time.monotonic() - began > _PATIENCE_S:
-                raise
+        except foreign() as error:
+            pause = _pause_after(error, pause, time.monotonic() - began)
         time.sleep(pause)
     return question()
 
 
-def _may_pass(error: MlflowException) -> bool:
-    answered = error.error_code in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "ABORTED", "RESOURCE_CONFLICT"}
+def _pause_after(error: Exception, pause: float, took: float) -> float:
+    """How long to wait before asking again. Raises the error where that is of no use."""
+    if isinstance(error, Throttled):
+        if (error.wait_s or 0) > _LONGEST_WAIT_S:
+            raise error
+        return error.wait_s or pause
+    if took > _PATIENCE_S or not _may_pass(error):
+        raise error
+    return pause
+
+
+def _may_pass(error: Exception) -> bool:
+    if isinstance(error, RequestException):
+        return isinstance(error, RequestsConnectionError) and not isinstance(error, Timeout)
+    answered = code_of(error) in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "ABORTED", "RESOURCE_CONFLICT"}
     return answered and "not in a valid JSON format" not in str(error)

@@ -1,35 +1,29 @@
-"""Reads a registry with few requests: two for as many models as fit a request line (about 100); two per 1,000 runs."""
+"""Reads a registry with few requests, several at a time.
+
+1. Few models are asked for by name, about 100 in a request for models and one for versions. Many are read off the
+   pages of the whole registry, 1,000 models or 10,000 versions each, as long as enough of what a page holds is wanted.
+2. A server of MLflow 2 cannot be asked by several names: then its pages are read too, which is said once.
+3. Runs are asked for by their ids, 1,000 in a request.
+4. What a list leaves out is asked for by itself (invariant 2 of the package).
+"""
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import partial
-from typing import Final, Self, TypeVar
-
-from mlflow.entities import Run as MlflowRun
-from mlflow.entities import ViewType
-from mlflow.entities.model_registry import ModelVersion as MlflowVersion
-from mlflow.entities.model_registry import RegisteredModel as MlflowModel
-from mlflow.exceptions import MlflowException
-from mlflow.store.entities.paged_list import PagedList
-from mlflow.tracking import MlflowClient
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from bot.adapters.mlflow_registry import artifacts
 from bot.adapters.mlflow_registry.address import RegistryAddress
-from bot.adapters.mlflow_registry.answers import (
-    in_askable_parts,
-    in_parts_of,
-    is_exactly,
-    is_one_of,
-    is_prompt,
-    model_of,
-    run_of,
-    unlisted_versions,
-)
+from bot.adapters.mlflow_registry.answers import ListedModel, in_askable_parts, is_exactly, is_one_of
+from bot.adapters.mlflow_registry.asking import Asker, Tally, at_once
 from bot.adapters.mlflow_registry.details import DetailReader
-from bot.adapters.mlflow_registry.failures import NOT_ACCEPTED, NOT_THERE, translating, with_patience
+from bot.adapters.mlflow_registry.failures import NOT_ACCEPTED, code_of, foreign, translating
+from bot.adapters.mlflow_registry.line import line_to
+from bot.adapters.mlflow_registry.source import RestSource, Source
 from bot.core.details import Details, Questions
 from bot.core.state import (
     Artifacts,
@@ -44,6 +38,9 @@ from bot.core.state import (
 from bot.errors import RegistryUnavailable
 from bot.ports import SILENT, Advance, Progress, counted
 
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
 Item = TypeVar("Item")
 Asked = TypeVar("Asked")
 
@@ -55,11 +52,10 @@ IMPATIENCE: Final = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
 }
 """MLflow's own give a dead server 246 s. With these one that refuses, and one that is silent, fails within 15 s."""
-_MODELS_PER_PAGE: Final = 1_000
-_VERSIONS_PER_PAGE: Final = 10_000
-_EXPERIMENTS_PER_PAGE: Final = 10_000
-_EXPERIMENTS_PER_SEARCH: Final = 5_000
-_RUNS_PER_SEARCH: Final = 1_000
+_MANY: Final = 300
+"""From so many names on, pages take fewer requests than names."""
+_WANTED_OF_A_PAGE: Final = 0.25
+"""The least share of what pages hold for which they are cheaper for the server than names."""
 
 
 class MlflowRegistry:
@@ -70,13 +66,21 @@ class MlflowRegistry:
     """
 
     def __init__(
-        self, client: MlflowClient, address: RegistryAddress, capabilities: Capabilities, progress: Progress = SILENT
+        self,
+        source: Source,
+        asker: Asker,
+        address: RegistryAddress,
+        capabilities: Capabilities,
+        progress: Progress = SILENT,
+        tally: Tally | None = None,
     ) -> None:
-        self._client = client
+        self._source = source
+        self._asker = asker
         self._progress = progress
         self._address = address
         self._capabilities = capabilities
-        self._lists_models_by_name = address.lists_models_by_name
+        self._tally = tally
+        self._takes_names = address.lists_models_by_name
 
     @classmethod
     def connect(
@@ -94,11 +98,15 @@ class MlflowRegistry:
         there unless they are already.
         """
         address = RegistryAddress.of(tracking_uri, registry_uri)
+        timeout = _timeout_of_user(os.environ)
         for variable, value in IMPATIENCE.items():
             os.environ.setdefault(variable, value)
         capabilities = Capabilities(stages=False) if alias_only else address.capabilities
+        tally = Tally()
         with translating(address, "connect", "READ"):
-            return cls(MlflowClient(address.tracking, address.registry), address, capabilities, progress)
+            tracking = Asker(line_to(address.tracking, os.environ), tally, timeout)
+            source = _source(address, tracking, tally, timeout)
+            return cls(source, tracking, address, capabilities, progress, tally)
 
     @property
     def address(self) -> str:
@@ -109,6 +117,18 @@ class MlflowRegistry:
     def capabilities(self) -> Capabilities:
         """What this server can do, by its address."""
         return self._capabilities
+
+    @cached_property
+    def _client(self) -> MlflowClient:
+        """MLflow's own, for what is not a read; loads MLflow."""
+        from mlflow.tracking import MlflowClient
+
+        return MlflowClient(self._address.tracking, self._address.registry)
+
+    def tell_requests(self) -> None:
+        """Log how many reads the server was asked for; `-v` shows it."""
+        if self._tally is not None:
+            _log.info("Read from MLflow at %s by %s.", self.address, self._tally)
 
     def state(self, models: Collection[str]) -> RegistryState:
         """These models with all their versions and aliases; absent is what MLflow says does not exist.
@@ -126,59 +146,60 @@ class MlflowRegistry:
             return RegistryState(found)
 
     def models(self) -> Sequence[RegisteredModel]:
-        """Every model with its aliases, tags and the newest version of each stage, in order of name.
-
-        One request per 1,000 models. Unity Catalog's answers lack aliases and tags.
-        """
-        with translating(self._address, "list all models", "READ"):
-            with self._progress.task("Reading models") as advance:
-                listed = [model for model in self._search_models(None, advance) if not is_prompt(model)]
-            found = [model_of(one, one.latest_versions or (), with_stages=self._capabilities.stages) for one in listed]
-            return sorted(found, key=lambda model: model.name)
+        """Every model of the registry (prompts are none), in order of name, with the newest version of each stage."""
+        with (
+            translating(self._address, "read the list of models", "READ"),
+            self._progress.task("Reading models") as advance,
+        ):
+            every = [model for page in _told(self._source.models(None), advance) for model in page]
+            return [self._model(model, model.newest) for model in every if not model.is_prompt]
 
     def runs(self, run_ids: Collection[str]) -> Mapping[str, Run]:
-        """These runs, deleted ones and those of deleted experiments included; absent is what does not exist."""
+        """These runs, deleted ones included; absent is what MLflow says does not exist."""
         wanted = sorted(set(run_ids))
+        if not wanted:
+            return {}
         with translating(self._address, "read runs", "READ"):
-            listed = self._search_runs(wanted) if wanted and self._address.lists_runs_of_all_experiments else []
-            found = {run.info.run_id: run_of(run) for run in listed}
-            for run in self._one_by_one("Looking for runs", [one for one in wanted if one not in found], self._get_run):
+            found: dict[str, Run] = {}
+            if self._address.lists_runs_of_all_experiments:
+                with self._progress.task("Reading runs", len(wanted)) as advance:
+                    found = {run.run_id: run for run in self._source.runs(wanted, advance)}
+            missing = [run_id for run_id in wanted if run_id not in found]
+            for run in self._one_by_one("Looking for runs", missing, self._run):
                 found[run.run_id] = run
             return found
 
     def artifacts(self, versions: Collection[ModelVersion]) -> Mapping[Identity, Artifacts]:
         """Whether the server lists files for each of these versions; see `artifacts` for what it can tell."""
         with self._progress.task("Listing files of versions", len(versions)) as advance:
-            return artifacts.listed(self._address, counted(versions, advance))
+            return artifacts.listed(self._asker, self._address, versions, advance)
 
     def runs_of(self, experiment: str) -> Experiment | None:
         """The newest 1,000 runs of an experiment; None when there is none of this name, or it is deleted."""
         with translating(self._address, "read the runs of an experiment", "READ"):
-            found = _if_there(partial(self._client.get_experiment_by_name, experiment))
-            if found is None or found.lifecycle_stage != "active":
-                return None
-            ids, order = [found.experiment_id], ["attributes.start_time DESC"]
-            search = partial(self._client.search_runs, ids, "", ViewType.ACTIVE_ONLY, _RUNS_PER_SEARCH, order)
-            page = with_patience(search)
-            return Experiment(experiment, tuple(map(run_of, page)), cut=bool(page.token))
+            found = self._source.newest_runs(experiment)
+            return None if found is None else Experiment(experiment, tuple(found[0]), cut=found[1])
 
     def details(self, questions: Questions) -> Details:
         """What costs a request of its own; see `details` for how many."""
         with translating(self._address, "read what only winners are asked for", "READ"):
-            return DetailReader(self._client, self._address).answers(questions)
+            return DetailReader(self._source, self._asker, self._address).answers(questions)
 
     def _read_models(self, names: Sequence[str]) -> tuple[dict[str, RegisteredModel], dict[str, frozenset[int]]]:
         """The models that exist, and of those whose list of versions is incomplete the versions it lacks."""
-        answers = {model.name: model for model in self._existing(names)}
-        by_model: dict[str, list[MlflowVersion]] = {name: [] for name in answers}
-        for version in self._versions(sorted(answers)):
-            by_model.get(version.name, []).append(version)
-        found = {
-            name: model_of(answer, by_model[name], with_stages=self._capabilities.stages)
-            for name, answer in answers.items()
-        }
-        lacking = {name: unlisted_versions(answer, found[name]) for name, answer in answers.items()}
+        listed, size = self._list(names)
+        answers = {model.name: model for model in self._existing(names, listed)}
+        by_model: dict[str, list[ModelVersion]] = {name: [] for name in answers}
+        for version in self._versions(sorted(answers), size):
+            if version.identity.model in by_model:
+                by_model[version.identity.model].append(version)
+        found = {name: self._model(answer, by_model[name]) for name, answer in answers.items()}
+        lacking = {name: answer.unlisted(found[name].versions) for name, answer in answers.items()}
         return found, {name: them for name, them in lacking.items() if them}
+
+    def _model(self, model: ListedModel, versions: Sequence[ModelVersion]) -> RegisteredModel:
+        staged = versions if self._capabilities.stages else [replace(one, stage="None") for one in versions]
+        return RegisteredModel(model.name, model.aliases, model.tags, {one.identity.version: one for one in staged})
 
     def _contradiction(self, torn: Mapping[str, frozenset[int]]) -> RegistryUnavailable:
         lacking = "; ".join(f"{name!r}: {', '.join(map(str, sorted(them)))}" for name, them in sorted(torn.items()))
@@ -187,115 +208,123 @@ class MlflowRegistry:
             fix="Run it again; if it stays so, delete the alias or repair the registry's database.",
         )
 
-    def _existing(self, names: Sequence[str]) -> list[MlflowModel]:
+    # Lists
+
+    def _list(self, names: Sequence[str]) -> tuple[list[ListedModel], int]:
+        """What lists hold of these models, and the number of versions in the registry if its pages were read; else 0.
+
+        A registry that can be asked in neither way (Databricks) lists nothing.
+        """
+        if not names or not self._address.lists_models_by_name:
+            return [], 0
+        if len(names) < _MANY and self._takes_names:
+            found = self._by_name("Reading models", names, self._source.models)
+            if found is not None:
+                return found, 0
+        wanted = frozenset(names)
+        kept: list[ListedModel] = []
+        size = seen = 0
+        with self._progress.task("Reading models") as advance:
+            for page in _told(self._source.models(None, len(names)), advance):
+                seen += len(page)
+                kept += [model for model in page if model.name in wanted]
+                size += sum(max((one.identity.version for one in model.newest), default=0) for model in page)
+                if self._takes_names and len(kept) < seen * _WANTED_OF_A_PAGE:
+                    break
+            else:
+                return kept, max(size, 1)
+        found = self._by_name("Reading models", names, self._source.models)
+        return (found, 0) if found is not None else self._list(names)
+
+    def _versions(self, names: Sequence[str], size: int) -> list[ModelVersion]:
+        if not self._address.lists_models_by_name:
+            of_each = self._one_by_one("Reading versions", names, self._own_versions)
+            listed = [version for versions in of_each for version in versions]
+            if not self._address.searches_omit_tags:
+                return listed
+            return self._one_by_one("Reading tags of versions", listed, self._with_tags)
+        if not size:
+            found = self._by_name("Reading versions", names, self._source.versions)
+            if found is not None:
+                return found
+        if not names:
+            return []
+        wanted = frozenset(names)
+        with self._progress.task("Reading versions") as advance:
+            listed = []
+            for page in _told(self._source.versions(None, size), advance):
+                listed += [version for version in page if version.identity.model in wanted]
+            return listed
+
+    def _by_name(
+        self, what: str, names: Sequence[str], search: Callable[[str], Iterator[list[Item]]]
+    ) -> list[Item] | None:
+        """What `name IN (...)` finds; None when the server cannot be asked so (rule 2)."""
+        parts = list(in_askable_parts(names))
+        found: list[Item] = []
+        try:
+            with self._progress.task(what, len(names)) as advance:
+                answers = at_once(lambda part: [one for page in search(is_one_of("name", part)) for one in page], parts)
+                for part, answer in zip(parts, answers, strict=True):
+                    found += answer
+                    advance(len(part))
+                return found
+        except foreign() as error:
+            if code_of(error) not in NOT_ACCEPTED:
+                raise
+        self._takes_names = False
+        _log.warning("MLflow at %s cannot list models by their names: reading the whole registry.", self.address)
+        return None
+
+    # Single questions
+
+    def _existing(self, names: Sequence[str], listed: Sequence[ListedModel]) -> list[ListedModel]:
         """Listed, or else asked for one by one: a list leaves out what the identity may not read (invariant 2)."""
         wanted = set(names)
-        listed = self._by_names("Reading models", names, self._search_models)
         missing = sorted(wanted - {model.name for model in listed})
-        others = self._one_by_one("Looking for models", missing, self._get_model)
-        return [model for model in (*listed, *others) if model.name in wanted and not is_prompt(model)]
+        others = self._one_by_one("Looking for models", missing, self._source.model)
+        return [model for model in (*listed, *others) if model.name in wanted and not model.is_prompt]
 
-    def _versions(self, names: Sequence[str]) -> list[MlflowVersion]:
-        listed = self._by_names("Reading versions", names, self._search_versions)
-        if not self._lists_models_by_name:
-            with self._progress.task("Reading versions", len(names)) as advance:
-                own = (is_exactly("name", name) for name in counted(names, advance))
-                listed = [version for condition in own for version in self._search_versions(condition)]
-        if not self._address.searches_omit_tags:
-            return listed
-        return self._one_by_one("Reading tags of versions", listed, self._with_tags)
+    def _own_versions(self, name: str) -> list[ModelVersion]:
+        return [version for page in self._source.versions(is_exactly("name", name)) for version in page]
+
+    def _with_tags(self, version: ModelVersion) -> ModelVersion:
+        return self._source.version(version.identity.model, version.identity.version)
+
+    def _run(self, run_id: str) -> Run | None:
+        """A foreign server may answer another run."""
+        run = self._source.run(run_id)
+        if run and run.run_id != run_id:
+            raise ValueError(f"the answer for run {run_id!r} is about run {run.run_id!r}")
+        return run
 
     def _one_by_one(self, what: str, items: Sequence[Asked], question: Callable[[Asked], Item | None]) -> list[Item]:
         """One request each, for what no list has; without those that are not there."""
         if not items:
             return []
         with self._progress.task(what, len(items)) as advance:
-            return [answer for answer in map(question, counted(items, advance)) if answer is not None]
-
-    def _by_names(self, what: str, names: Sequence[str], search: Callable[[str], list[Item]]) -> list[Item]:
-        """What `name IN (...)` finds; nothing when the server cannot be asked so (MLflow 2), which is logged once."""
-        if not self._lists_models_by_name:
-            return []
-        found: list[Item] = []
-        try:
-            with self._progress.task(what, len(names)) as advance:
-                for part in in_askable_parts(names):
-                    found += search(is_one_of("name", part))
-                    advance(len(part))
-                return found
-        except MlflowException as error:
-            if error.error_code not in NOT_ACCEPTED:
-                raise
-        self._lists_models_by_name = False
-        _log.warning("MLflow at %s cannot list models by their names: reading them one by one, slowly.", self.address)
-        return []
-
-    def _search_models(self, condition: str | None, advance: Advance | None = None) -> list[MlflowModel]:
-        order = self._ordered("name ASC")
-        search = partial(self._client.search_registered_models, condition, _MODELS_PER_PAGE, order)
-        return _all_pages(lambda token: search(page_token=token), advance)
-
-    def _search_versions(self, condition: str) -> list[MlflowVersion]:
-        order = self._ordered("name ASC", "version_number DESC")
-        search = partial(self._client.search_model_versions, condition, _VERSIONS_PER_PAGE, order)
-        return _all_pages(lambda token: search(page_token=token))
-
-    def _ordered(self, *columns: str) -> list[str] | None:
-        """An order that keeps the pages of one search apart, where the server takes one."""
-        return list(columns) if self._address.orders_searches else None
-
-    def _get_model(self, name: str) -> MlflowModel | None:
-        """A database that ignores case may answer a model of another name; a foreign server one without a name."""
-        model = _if_there(partial(self._client.get_registered_model, name))
-        if model and not model.name:
-            raise ValueError(f"the answer for model {name!r} names no model")
-        return model
-
-    def _get_run(self, run_id: str) -> Run | None:
-        run = _if_there(partial(self._client.get_run, run_id))
-        if run and run.info.run_id != run_id:
-            raise ValueError(f"the answer for run {run_id!r} is about run {run.info.run_id!r}")
-        return run_of(run) if run else None
-
-    def _with_tags(self, version: MlflowVersion) -> MlflowVersion:
-        return with_patience(partial(self._client.get_model_version, version.name, str(version.version)))
-
-    def _search_runs(self, run_ids: Sequence[str]) -> list[MlflowRun]:
-        """Names every experiment, deleted ones too: without them runs/search answers no rows and no error."""
-        listed = partial(self._client.search_experiments, ViewType.ALL, _EXPERIMENTS_PER_PAGE)
-        experiments = [one.experiment_id for one in _all_pages(lambda token: listed(page_token=token))]
-        found: list[MlflowRun] = []
-        with self._progress.task("Reading runs", len(run_ids)) as advance:
-            for part in in_parts_of(_RUNS_PER_SEARCH, run_ids):
-                for some in in_parts_of(_EXPERIMENTS_PER_SEARCH, experiments):
-                    found += self._search_runs_of(some, part)
-                advance(len(part))
-        return found
-
-    def _search_runs_of(self, experiments: Sequence[str], run_ids: Sequence[str]) -> list[MlflowRun]:
-        condition = is_one_of("attributes.run_id", run_ids)
-        search = partial(self._client.search_runs, list(experiments), condition, ViewType.ALL, _RUNS_PER_SEARCH)
-        return _all_pages(lambda token: search(page_token=token))
+            return [answer for answer in counted(at_once(question, items), advance) if answer is not None]
 
 
-def _all_pages(page: Callable[[str | None], PagedList[Item]], advance: Advance | None = None) -> list[Item]:
-    found: list[Item] = []
-    token: str | None = None
-    while True:
-        answer = with_patience(partial(page, token))
-        found.extend(answer)
-        if advance:
-            advance(len(answer))
-        token = answer.token
-        if not token:
-            return found
+def _told(pages: Iterator[list[Item]], advance: Advance) -> Iterator[list[Item]]:
+    for page in pages:
+        advance(len(page))
+        yield page
 
 
-def _if_there(question: Callable[[], Item]) -> Item | None:
-    """The answer, or None when MLflow says that there is none, or that nothing can bear such a name."""
-    try:
-        return with_patience(question)
-    except MlflowException as error:
-        if error.error_code not in NOT_THERE | NOT_ACCEPTED:
-            raise
-    return None
+def _timeout_of_user(environment: Mapping[str, str]) -> float | None:
+    """The seconds that the user gives the server; None where that was left to us. Raises ValueError for no number."""
+    given = environment.get("MLFLOW_HTTP_REQUEST_TIMEOUT")
+    return None if given in (None, "", IMPATIENCE["MLFLOW_HTTP_REQUEST_TIMEOUT"]) else float(given)
+
+
+def _source(address: RegistryAddress, tracking: Asker, tally: Tally, timeout: float | None) -> Source:
+    if address.lists_models_by_name and address.lists_runs_of_all_experiments:
+        is_one = address.registry == address.tracking
+        registry = tracking if is_one else Asker(line_to(address.registry, os.environ), tally, timeout)
+        return RestSource(registry, tracking)
+    from mlflow.tracking import MlflowClient
+
+    from bot.adapters.mlflow_registry.client_source import ClientSource
+
+    return ClientSource(MlflowClient(address.tracking, address.registry), ordered=address.orders_searches)

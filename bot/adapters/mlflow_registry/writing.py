@@ -5,9 +5,15 @@ from __future__ import annotations
 import warnings
 from typing import Final
 
-from mlflow.exceptions import MlflowException
-
-from bot.adapters.mlflow_registry.failures import LOST_THE_RACE, NOT_THERE, Role, translating, with_patience
+from bot.adapters.mlflow_registry.failures import (
+    LOST_THE_RACE,
+    NOT_THERE,
+    Role,
+    code_of,
+    foreign,
+    translating,
+    with_patience,
+)
 from bot.adapters.mlflow_registry.reading import MlflowRegistry
 from bot.core.state import DeleteAlias, SetAlias, TransitionStage, Write, is_stage
 from bot.errors import Refused
@@ -74,7 +80,7 @@ class MlflowRegistryWriter(MlflowRegistry):
         for remaining in reversed(range(_RACES)):
             try:
                 self._client.set_registered_model_alias(write.model, write.alias, str(write.version))
-            except MlflowException as error:
+            except foreign() as error:
                 if not (remaining and LOST_THE_RACE.search(str(error))):
                     raise
                 if self._alias_is(write):
@@ -89,8 +95,8 @@ class MlflowRegistryWriter(MlflowRegistry):
     def _delete_alias(self, write: DeleteAlias) -> None:
         try:
             self._client.delete_registered_model_alias(write.model, write.alias)
-        except MlflowException as error:
-            if error.error_code not in NOT_THERE:
+        except foreign() as error:
+            if code_of(error) not in NOT_THERE:
                 raise
             # Gone already is what was asked for; without the model, this raises.
             self._client.get_registered_model(write.model)

@@ -1,0 +1,153 @@
+"""Asks an MLflow server, for JSON or for files: everything that is read over plain HTTP(S) goes through here.
+
+1. No more than AT_ONCE requests are under way at once, and no more than MOST_REQUESTS are made by one registry object:
+   the server belongs to others too.
+2. A read that fails quickly is repeated (see `with_patience`); 429 is waited for as long as the server asks, within
+   bounds. What fails in the end is raised, whatever else was answered: half a list is none.
+3. The first answer must come soon, so that a silent server is told; after it the server is known to be alive, and a
+   large page may take a minute. A timeout that the user set holds for all.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import BoundedSemaphore, Lock
+from typing import Any, Final, TypeAlias, TypeVar
+
+from requests import Response
+
+from bot.adapters.mlflow_registry.failures import NoAnswer, Throttled, code_of_status, with_patience
+from bot.adapters.mlflow_registry.line import AT_ONCE, Line, Timeouts
+from bot.errors import RegistryUnavailable
+
+Asked = TypeVar("Asked")
+Answer = TypeVar("Answer")
+Form: TypeAlias = Callable[[dict[str, Any]], Answer]
+
+MOST_REQUESTS: Final = 20_000
+FIRST_ANSWER: Final[Timeouts] = (5.0, 10.0)
+LATER_ANSWERS: Final[Timeouts] = (5.0, 90.0)
+_API: Final = "/api/2.0/mlflow/"
+
+
+class Tally:
+    """Counts requests by what was asked."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._lock = Lock()
+
+    def add(self, method: str, path: str) -> None:
+        """Count one. Raises RegistryUnavailable when it is one too many (rule 1)."""
+        with self._lock:
+            if self._counts.total() >= MOST_REQUESTS:
+                raise RegistryUnavailable(
+                    f"This run has made {MOST_REQUESTS:,} requests to MLflow, which is as many as one may make.",
+                    fix="Name the models that you mean, or divide the work.",
+                )
+            self._counts[f"{method} {path.removeprefix(_API)}"] += 1
+
+    def __str__(self) -> str:
+        with self._lock:
+            each = ", ".join(f"{what} {count}" for what, count in sorted(self._counts.items()))
+            return f"{self._counts.total()} requests" + (f": {each}" if each else "")
+
+
+class Asker:
+    """Asks one server. Safe in threads."""
+
+    def __init__(self, line: Line, tally: Tally, timeout: float | None = None) -> None:
+        self._line = line
+        self._tally = tally
+        self._timeout = timeout
+        self._answered = False
+        self._free = BoundedSemaphore(AT_ONCE)
+        self._forming = Lock()
+
+    def get(self, path: str, query: Mapping[str, Any], form: Form[Answer]) -> Answer:
+        """The JSON object that is answered, in a form. Raises NoAnswer, and what `requests` and MLflow raise."""
+        return with_patience(lambda: self._formed("GET", path, query, None, form))
+
+    def post(self, path: str, body: Mapping[str, Any], form: Form[Answer]) -> Answer:
+        """As `get`, for searches whose question is too long for an address."""
+        return with_patience(lambda: self._formed("POST", path, None, dict(body), form))
+
+    def _formed(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, Any] | None,
+        body: Mapping[str, Any] | None,
+        form: Form[Answer],
+    ) -> Answer:
+        """One at a time, since a page of JSON is large until it has its form."""
+        with self.response(method, _API + path, query=query, body=body) as response:
+            content = response.content
+            with self._forming:
+                return _formed(response, content, form)
+
+    @contextmanager
+    def response(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None = None,
+        body: Any = None,
+        stream: bool = False,
+    ) -> Iterator[Response]:
+        """One answer of any status, asked for once; 429 alone raises, as Throttled."""
+        with self._free:
+            self._tally.add(method, path)
+            with self._line.send(
+                method, path, query=query, body=body, timeouts=self._timeouts(), stream=stream
+            ) as response:
+                self._answered = True
+                if response.status_code == 429:
+                    raise Throttled(
+                        f"answered 429 to {path}: {response.text[:200]}", response.headers.get("Retry-After")
+                    )
+                yield response
+
+    def _timeouts(self) -> Timeouts:
+        if self._timeout is not None:
+            return self._timeout, self._timeout
+        return LATER_ANSWERS if self._answered else FIRST_ANSWER
+
+
+def _formed(response: Response, content: bytes, form: Form[Answer]) -> Answer:
+    try:
+        told = json.loads(content)
+    except (ValueError, RecursionError):
+        told = None
+    if response.status_code != 200:
+        told = told if isinstance(told, dict) else {}
+        code = str(told.get("error_code") or code_of_status(response.status_code))
+        raise NoAnswer(code, f"{code}: {told.get('message') or response.text or f'status {response.status_code}'}")
+    if not isinstance(told, dict):
+        raise NoAnswer("MALFORMED_ANSWER", f"the answer is not in a valid JSON format: {response.text[:200]!r}")
+    try:
+        return form(told)
+    except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
+        raise NoAnswer("MALFORMED_ANSWER", f"the answer has another shape: {type(error).__name__}: {error}") from error
+
+
+def at_once(question: Callable[[Asked], Answer], items: Iterable[Asked]) -> Iterator[Answer]:
+    """The answers in the order of the items, several asked for at a time. Raises what the first failing one raises."""
+    wanted = list(items)
+    if len(wanted) < 2:
+        yield from map(question, wanted)
+        return
+    with ThreadPoolExecutor(min(AT_ONCE, len(wanted)), thread_name_prefix="mlflow") as pool:
+        asked = [pool.submit(question, item) for item in wanted]
+        try:
+            for position, one in enumerate(asked):
+                answer = one.result()
+                asked[position] = None  # type: ignore[call-overload]  # so that what was taken does not stay in memory
+                yield answer
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,64 @@
+"""The pages of a list, several at a time.
+
+MLflow's SQL stores name a page by its offset. That is no promise of theirs, so it is a guess here: pages are asked for
+by the names that they would have, and one is used only when the page before it names it just so. Whatever does not fit
+is thrown away, and the list is read page by page from there.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from bot.adapters.mlflow_registry.asking import at_once
+from bot.adapters.mlflow_registry.failures import foreign
+
+Row = TypeVar("Row")
+Page = tuple[list[Row], str]
+"""What a page holds, and the name of the next one: empty after the last."""
+
+
+def pages(page: Callable[[str], Page[Row]], size: int, expected: int) -> Iterator[list[Row]]:
+    """The pages of a list of about `expected` rows, `size` on a page, in order. Raises what `page` raises."""
+    guesses = ["", *(_name(number * size) for number in range(1, -(-expected // size)))]
+    name = ""
+    for guess, answer in zip(guesses, at_once(_daring(page), guesses), strict=True):
+        if guess != name or answer is None:
+            break
+        rows, name = answer
+        yield rows
+        if not name:
+            return
+    while True:
+        rows, name = page(name)
+        yield rows
+        if not name:
+            return
+
+
+def _daring(page: Callable[[str], Page[Row]]) -> Callable[[str], Page[Row] | None]:
+    """As `page`, with None for a page that was only guessed and is refused."""
+
+    def asked(name: str) -> Page[Row] | None:
+        try:
+            return page(name)
+        except foreign():
+            if not name:
+                raise
+            return None
+
+    return asked
+
+
+def _name(offset: int) -> str:
+    return b64encode(json.dumps({"offset": offset}).encode()).decode()
+
+
+def rows_of(content: dict[str, Any], key: str) -> tuple[list[dict[str, Any]], str]:
+    """The rows of one answer, and the name of the next page. Raises ValueError when it has another shape."""
+    rows, name = content.get(key, []), content.get("next_page_token", "")
+    if not (isinstance(rows, list) and isinstance(name, str)):
+        raise ValueError(f"the answer's {key} are no list")
+    return rows, name
