@@ -40,6 +40,10 @@ class Registry(Protocol):
         """These models with all their versions and aliases. A model that does not exist is absent from the answer."""
         ...
 
+    def survey(self, models: Collection[str]) -> tuple[RegistryState, Sequence[RegisteredModel]]:
+        """What `state` answers of these models, and what `models` answers, read together."""
+        ...
+
     def models(self) -> Sequence[RegisteredModel]:
         """Every model of the registry (prompts are none), in order of name, all pages of them.
 

@@ -209,7 +209,9 @@ class Connections:
         address = self._registry_address
         from bot.adapters.mlflow_registry import MlflowRegistry
 
-        return MlflowRegistry.connect(*address, alias_only=self._alias_only, progress=self.progress)
+        registry = MlflowRegistry.connect(*address, alias_only=self._alias_only, progress=self.progress)
+        self._open.callback(registry.tell_requests)
+        return registry
 
     @cached_property
     def registry_writer(self) -> RegistryWriter:
@@ -217,7 +219,9 @@ class Connections:
         address = self._registry_address
         from bot.adapters.mlflow_registry import MlflowRegistryWriter
 
-        return MlflowRegistryWriter.connect(*address, alias_only=self._alias_only, progress=self.progress)
+        registry = MlflowRegistryWriter.connect(*address, alias_only=self._alias_only, progress=self.progress)
+        self._open.callback(registry.tell_requests)
+        return registry
 
     @cached_property
     def pulls(self) -> PullRequests:

@@ -29,7 +29,7 @@ from bot.core.approval.staffing import teams_of_policy
 from bot.core.drift import DriftFacts, DriftReport, assigned, drift
 from bot.core.pulls import Issue, NewPull, PullRequest
 from bot.core.results import Adopted, ApplyResult, DriftResult, PlanResult, Posted
-from bot.core.state import Artifacts, Identity, ModelVersion, Run
+from bot.core.state import Artifacts, Identity, ModelVersion, RegisteredModel, RegistryState, Run
 from bot.errors import CouldNotTell, InvalidDocuments, RegistryForbidden
 from bot.ports import AuditLog, Issues, PullRequests, Registry, Tree
 
@@ -61,18 +61,31 @@ class AdoptionWording:
 
 def look(tree: Tree, registry: Registry, log: AuditLog, now: datetime, repository: str | None) -> Found:
     """Find the drift of the newest default branch. Raises CouldNotTell when its documents cannot be read."""
-    found = situation(_desired(tree), registry, log, now, repository)
+    survey = _Survey(registry)
+    found = situation(_desired(tree), registry, log, now, repository, survey.state)
     versions = {one: version for one, (_, version) in assigned(found.desired.specs, found.actual).items()}
     facts = DriftFacts(
         specs=found.desired.specs,
         actual=found.actual,
-        listed=registry.models(),
+        listed=survey.listed,
         recorded=found.recorded,
         runs=_runs(registry, versions),
         artifacts=_artifacts(registry, tuple(versions.values())),
         repository=repository,
     )
     return Found(found, drift(facts))
+
+
+@dataclass(slots=True)
+class _Survey:
+    """Reads the managed models and the list of all models together."""
+
+    registry: Registry
+    listed: Sequence[RegisteredModel] = ()
+
+    def state(self, models: Collection[str]) -> RegistryState:
+        state, self.listed = self.registry.survey(models)
+        return state
 
 
 def _desired(tree: Tree) -> Desired:

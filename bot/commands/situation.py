@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -46,15 +47,22 @@ class LogAsRead:
         return self.content
 
 
-def situation(desired: Desired, registry: Registry, log: AuditLog, now: datetime, repository: str | None) -> Situation:
+def situation(
+    desired: Desired,
+    registry: Registry,
+    log: AuditLog,
+    now: datetime,
+    repository: str | None,
+    read: Callable[[Collection[str]], RegistryState] | None = None,
+) -> Situation:
     """Gather what a plan rests on. Raises LogUnavailable when the registry remembers more of the log than there is.
 
-    `repository` is this one, None where it is not known.
+    `repository` is this one, None where it is not known. `read` reads the registry, where its `state` is not to.
     """
     refuse_unsupported(desired, registry.capabilities)
     chain = read_log(log, desired.audit)
     before = recorded_of(chain)
-    actual = registry.state({*desired.specs, *(model for model, _ in (*before.bases, *before.intents))})
+    actual = (read or registry.state)({*desired.specs, *(model for model, _ in (*before.bases, *before.intents))})
     if chain:
         _refuse_cut_log(anchor_problems(chain.lines, anchors(actual, log_name(desired, repository))))
     wanted = desired_state(desired.specs)

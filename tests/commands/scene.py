@@ -261,6 +261,9 @@ class ReadOnlyRegistry:
     def artifacts(self, versions: Collection[ModelVersion]) -> Mapping[Identity, Artifacts]:
         return self._registry.artifacts(versions)
 
+    def survey(self, models: Collection[str]) -> tuple[RegistryState, Sequence[RegisteredModel]]:
+        return self._registry.survey(models)
+
     def models(self) -> Sequence[RegisteredModel]:
         return self._registry.models()
 

@@ -31,6 +31,7 @@ class Answered:
     status: int
     body: bytes
     content_type: str = "application/json"
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 Interfere: TypeAlias = Callable[[Asked], Answered | None]
@@ -64,6 +65,8 @@ class HttpRelay:
                 self.send_response(answered.status)
                 self.send_header("Content-Type", answered.content_type)
                 self.send_header("Content-Length", str(len(answered.body)))
+                for name, value in answered.headers:
+                    self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(answered.body)
 

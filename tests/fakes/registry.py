@@ -101,6 +101,10 @@ class FakeRegistry:
         self.reads += 1
         return RegistryState({name: self._shown(name) for name in sorted(set(models)) if name in self._state.models})
 
+    def survey(self, models: Collection[str]) -> tuple[RegistryState, Sequence[RegisteredModel]]:
+        """Both."""
+        return self.state(models), self.models()
+
     def models(self) -> Sequence[RegisteredModel]:
         self.listings += 1
         return [_with_newest_versions(self._shown(name)) for name in sorted(self._state.models)]

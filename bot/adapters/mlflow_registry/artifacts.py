@@ -17,8 +17,9 @@ from urllib.parse import quote
 from requests import Response
 
 from bot.adapters.mlflow_registry.address import RegistryAddress
-from bot.adapters.mlflow_registry.asking import Asker
+from bot.adapters.mlflow_registry.asking import Asker, at_once
 from bot.adapters.mlflow_registry.failures import NOT_THERE, foreign
+from bot.adapters.mlflow_registry.line import AT_ONCE
 from bot.core.state import Artifacts, Identity, ModelVersion
 from bot.ports import Advance, counted
 
@@ -54,13 +55,14 @@ class _Listing:
 def listed(
     asker: Asker, address: RegistryAddress, versions: Iterable[ModelVersion], advance: Advance
 ) -> Mapping[Identity, Artifacts]:
-    """What each listing says, one request each. After three that got no answer, the rest is not asked for."""
-    found: dict[Identity, Artifacts] = {}
-    silences = 0
-    for version in counted(versions, advance):
-        found[version.identity] = _SILENT if silences >= _MOST_SILENCES else _of(asker, address, version)
-        silences = silences + 1 if found[version.identity] is _SILENT else 0
-    return found
+    """What each listing says, one request each. After three in a row without an answer, the rest is not asked for."""
+    wanted = list(versions)
+    found: list[Artifacts] = []
+    while len(found) < len(wanted) and found[-_MOST_SILENCES:] != [_SILENT] * _MOST_SILENCES:
+        some = wanted[len(found) : len(found) + (AT_ONCE if found else _MOST_SILENCES)]
+        found += counted(at_once(lambda version: _of(asker, address, version), some), advance)
+    found += [_SILENT] * (len(wanted) - len(found))
+    return {version.identity: told for version, told in zip(wanted, found, strict=True)}
 
 
 def _of(asker: Asker, address: RegistryAddress, version: ModelVersion) -> Artifacts:

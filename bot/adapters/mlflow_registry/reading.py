@@ -137,13 +137,30 @@ class MlflowRegistry:
         points at a version that is not listed raises RegistryUnavailable.
         """
         with translating(self._address, "read models and their versions", "READ"):
-            found, torn = self._read_models(sorted(set(models)))
-            if torn:
-                again, torn_again = self._read_models(sorted(torn))
-                if torn_again:
-                    raise self._contradiction(torn_again)
-                found = {name: model for name, model in found.items() if name not in torn} | again
-            return RegistryState(found)
+            names = sorted(set(models))
+            return self._state(names, *self._list(names))
+
+    def survey(self, models: Collection[str]) -> tuple[RegistryState, Sequence[RegisteredModel]]:
+        """`state` of these models and `models`, with one reading of the list of models."""
+        if not self._address.lists_models_by_name:
+            return self.state(models), self.models()
+        with translating(self._address, "read models and their versions", "READ"):
+            names = sorted(set(models))
+            with self._progress.task("Reading models") as advance:
+                every = [model for page in _told(self._source.models(None, len(names)), advance) for model in page]
+            size = _versions_of(every) if len(names) > len(every) * _WANTED_OF_A_PAGE else 0
+            listed = [self._model(model, model.newest) for model in every if not model.is_prompt]
+            return self._state(names, every, size), listed
+
+    def _state(self, names: Sequence[str], listed: Sequence[ListedModel], size: int) -> RegistryState:
+        """`listed`, `size`: what `_list` found."""
+        found, torn = self._read_models(names, listed, size)
+        if torn:
+            again, torn_again = self._read_models(sorted(torn), *self._list(sorted(torn)))
+            if torn_again:
+                raise self._contradiction(torn_again)
+            found = {name: model for name, model in found.items() if name not in torn} | again
+        return RegistryState(found)
 
     def models(self) -> Sequence[RegisteredModel]:
         """Every model of the registry (prompts are none), in order of name, with the newest version of each stage."""
@@ -185,9 +202,10 @@ class MlflowRegistry:
         with translating(self._address, "read what only winners are asked for", "READ"):
             return DetailReader(self._source, self._asker, self._address).answers(questions)
 
-    def _read_models(self, names: Sequence[str]) -> tuple[dict[str, RegisteredModel], dict[str, frozenset[int]]]:
+    def _read_models(
+        self, names: Sequence[str], listed: Sequence[ListedModel], size: int
+    ) -> tuple[dict[str, RegisteredModel], dict[str, frozenset[int]]]:
         """The models that exist, and of those whose list of versions is incomplete the versions it lacks."""
-        listed, size = self._list(names)
         answers = {model.name: model for model in self._existing(names, listed)}
         by_model: dict[str, list[ModelVersion]] = {name: [] for name in answers}
         for version in self._versions(sorted(answers), size):
@@ -228,11 +246,11 @@ class MlflowRegistry:
             for page in _told(self._source.models(None, len(names)), advance):
                 seen += len(page)
                 kept += [model for model in page if model.name in wanted]
-                size += sum(max((one.identity.version for one in model.newest), default=0) for model in page)
+                size += _versions_of(page)
                 if self._takes_names and len(kept) < seen * _WANTED_OF_A_PAGE:
                     break
             else:
-                return kept, max(size, 1)
+                return kept, size
         found = self._by_name("Reading models", names, self._source.models)
         return (found, 0) if found is not None else self._list(names)
 
@@ -304,6 +322,11 @@ class MlflowRegistry:
             return []
         with self._progress.task(what, len(items)) as advance:
             return [answer for answer in counted(at_once(question, items), advance) if answer is not None]
+
+
+def _versions_of(models: Sequence[ListedModel]) -> int:
+    """About how many versions these models have, as long as few were deleted; at least 1."""
+    return max(1, sum(max((one.identity.version for one in model.newest), default=0) for model in models))
 
 
 def _told(pages: Iterator[list[Item]], advance: Advance) -> Iterator[list[Item]]:
