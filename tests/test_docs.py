@@ -270,7 +270,7 @@ def test_the_example_of_a_deployment_job_runs_when_a_version_entered_a_slot(
     page = (ROOT / "docs" / "setup.md").read_text(encoding="utf-8")
     (example,) = re.findall(r"```yaml\n(  deploy:.*?)```", page, re.DOTALL)
     apply = (ROOT / ".github" / "workflows" / "apply.yml").read_text(encoding="utf-8")
-    _, deploy = read_workflow(".github/workflows/apply.yml", apply + example).jobs
+    *_, deploy = read_workflow(".github/workflows/apply.yml", apply + example).jobs
     scope = Scope({"needs": {"apply": {"outputs": {"changed": changed}}}}, outcome)
     assert bool(evaluate(deploy.condition, scope)) is runs
 

@@ -47,7 +47,10 @@ EVENTS = {
 
 @dataclass(frozen=True)
 class Expected:
-    """What a job may do: `token` are the permissions of its GITHUB_TOKEN, `app` those of the App's (None: no App)."""
+    """What a job may do: `token` are the permissions of its GITHUB_TOKEN, `app` those of the App's (None: no App).
+
+    A job that runs no command of ours is made of `actions` alone.
+    """
 
     environment: str | None = None
     secrets: Collection[str] = frozenset()
@@ -55,6 +58,7 @@ class Expected:
     token: Mapping[str, str] = field(default_factory=lambda: {"contents": "read"})
     app: Mapping[str, str] | None = None
     commands: Sequence[str] = ()
+    actions: Sequence[str] = ()
 
 
 READS_TEAMS = {"members": f"${{{{ vars.{READ_TEAMS} == 'true' && 'read' || '' }}}}"}
@@ -62,6 +66,11 @@ WRITES = {"contents": "write", "pull-requests": "write", **READS_TEAMS}
 JOBS = {
     ("apply", "apply"): Expected(
         "production", APP_KEY | WRITER, CLIENT | REGISTRY | TEAMS, app=WRITES, commands=["stagewright apply"]
+    ),
+    ("apply", "attest"): Expected(
+        variables={"STAGEWRIGHT_ATTEST"},
+        token={"id-token": "write", "attestations": "write"},
+        actions=["actions/attest"],
     ),
     ("approvals", "approvals"): Expected(
         "stagewright",
@@ -269,6 +278,27 @@ def test_of_drift_one_job_runs(event: str) -> None:
     assert running == ["report" if event == "schedule" else event]
 
 
+HEAD = '"sha256:0"'
+
+
+@pytest.mark.parametrize(
+    ("attest", "head", "runs"),
+    [(None, HEAD, False), ("false", HEAD, False), ("true", HEAD, True), ("true", "null", False), ("true", None, False)],
+)
+def test_the_head_is_attested_when_a_variable_says_so_and_the_log_grew(
+    attest: str | None, head: str | None, runs: bool
+) -> None:
+    outputs: dict[str, Value] = {"head": head} if head else {}
+    values: dict[str, Value] = {"vars": {"STAGEWRIGHT_ATTEST": attest} if attest else {}}
+    values["needs"] = {"apply": {"outputs": outputs}}
+    job = job_of("apply", "attest")
+    for outcome in ("success", "failure"):  # a refusal fails the job that applied, and is in the log too
+        assert bool(evaluate(job.condition, Scope(values, outcome))) is runs
+    if runs:
+        (step,) = job.steps
+        assert step.inputs["subject-digest"].render(Scope(values)) == "sha256:0"
+
+
 def test_a_deployment_job_can_see_what_apply_did() -> None:
     job = job_of("apply")
     outputs = {name: value.text for name, value in job.outputs.items()}
@@ -378,10 +408,12 @@ def test_checkout_set_up_and_one_command(name: str, key: str) -> None:
     steps, expected = job_of(name, key).steps, JOBS[name, key]
     set_up = ["actions/setup-python"] if name == "ci" else ["./.github/actions/setup"]
     before = ["actions/checkout", *set_up, *(["actions/create-github-app-token"] if expected.app else [])]
-    assert [step.uses for step in steps] == [*([] if key == "signal" else before), *[None] * len(expected.commands)]
-    if key != "signal":
+    if key == "signal" or expected.actions:
+        before = list(expected.actions)
+    else:
         assert checkout_of(name, key).inputs["persist-credentials"].text == "false"
-    for step, command in zip(steps[-len(expected.commands) :], expected.commands, strict=True):
+    assert [step.uses for step in steps] == [*before, *[None] * len(expected.commands)]
+    for step, command in zip(steps[len(before) :], expected.commands, strict=True):
         assert step.run is not None
         assert command in step.run.text
         assert len(re.findall(r"\bstagewright\b", step.run.text)) == command.count("stagewright")

@@ -219,6 +219,7 @@ def _applied(ports: Ports, occasion: Occasion, telling: Telling, appended: list[
         tuple(appended),
         _in_sync(decision.plan),
         told=unanchored(chain.entries, anchors(found.actual, log_name(found.desired, decision.repository))),
+        head=chain.links[-1].digest,
     )
     untold = filter(None, (_untagged(not_ours), _untold(ports, chain, found.desired, telling, result)))
     return replace(result, untold=" ".join(untold))

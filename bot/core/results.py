@@ -219,7 +219,8 @@ class ApplyResult:
     """What was done: the entries that this run appended, and the plan that it followed last.
 
     `told` are the entries that the world outside of the log is told of: those, and what an earlier run appended and was
-    cut off before it told. `untold` says why that could not be done, empty when it was.
+    cut off before it told. `untold` says why that could not be done, empty when it was. `head` is the digest of the
+    log's newest entry.
     """
 
     commit: str
@@ -228,6 +229,7 @@ class ApplyResult:
     in_sync: int
     untold: str = ""
     told: tuple[Entry, ...] = ()
+    head: Digest | None = None
 
     @property
     def refused(self) -> bool:
@@ -236,9 +238,9 @@ class ApplyResult:
         return bool(self.plan.refusals) or "failed" in last.values()
 
     def step_outputs(self) -> dict[str, object]:
-        """For deployment jobs: `changed`, a list of {model, slot, version, run_id}, and `refused`, true or false.
+        """For further jobs: `changed`, a list of {model, slot, version, run_id}, `refused`, true or false, and `head`.
 
-        Each slot once, with what it was left with.
+        Each slot once, with what it was left with. The head is that of a log that grew, or None.
         """
         last = {entry.key: entry for entry in self.told if entry.event == "applied"}
         changed = [
@@ -246,7 +248,7 @@ class ApplyResult:
             for entry in last.values()
             if (after := entry.after)
         ]
-        return {"changed": changed, "refused": self.refused}
+        return {"changed": changed, "refused": self.refused, "head": self.head if self.told else None}
 
 
 @dataclass(frozen=True, slots=True)

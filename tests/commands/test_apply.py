@@ -10,6 +10,7 @@ import pytest
 
 from bot.commands.apply import preview
 from bot.core.audit import Draft, record, stamp
+from bot.core.canonical import digest
 from bot.core.chain import chained, read_chain
 from bot.core.plan import Change, Refusal
 from bot.core.results import ApplyResult
@@ -150,13 +151,18 @@ class TestPromoting:
 
     def test_step_outputs_name_what_changed(self, scene: Scene) -> None:
         scene.promoted("wine")
-        assert scene.apply().step_outputs() == {
+        told = scene.apply().step_outputs()
+        assert scene.log.content
+        last = scene.log.content.segments[-1].content.splitlines()[-1]
+        assert told == {
             "changed": [
                 {"model": "wine", "slot": "Production", "version": 2, "run_id": "wine-run2"},
                 {"model": "wine", "slot": "champion", "version": 2, "run_id": "wine-run2"},
             ],
             "refused": False,
+            "head": digest(last),
         }
+        assert scene.apply().step_outputs()["head"] is None
 
     def test_a_rollback_needs_no_evidence_and_is_logged_as_one(self, scene: Scene) -> None:
         scene.promoted("demand")

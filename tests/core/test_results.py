@@ -143,11 +143,13 @@ def test_step_outputs_name_what_now_serves() -> None:
         applied(CHAMPION, before=identity(3), kind="demotion"),
         draft("failed", ("other", "Production"), after=identity(9, "other")),
     )
-    assert ApplyResult("c", Plan(()), log, 1, told=log).step_outputs() == {
+    assert ApplyResult("c", Plan(()), log, 1, told=log, head="sha256:0").step_outputs() == {
         "changed": [{"model": "churn", "slot": "Production", "version": 4, "run_id": "run4"}],
         "refused": True,
+        "head": "sha256:0",
     }
-    assert ApplyResult("c", Plan(()), (), 1).step_outputs() == {"changed": [], "refused": False}
+    nothing = {"changed": [], "refused": False, "head": None}
+    assert ApplyResult("c", Plan(()), (), 1, head="sha256:0").step_outputs() == nothing
 
 
 def test_step_outputs_name_what_a_run_that_was_cut_off_did_not_tell_each_slot_once() -> None:
@@ -156,6 +158,7 @@ def test_step_outputs_name_what_a_run_that_was_cut_off_did_not_tell_each_slot_on
     assert ApplyResult("c", Plan(()), own, 1, told=(*earlier, *own)).step_outputs() == {
         "changed": [{"model": "churn", "slot": "Production", "version": 5, "run_id": "run5"}],
         "refused": False,
+        "head": None,
     }
 
 

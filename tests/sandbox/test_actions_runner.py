@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import textwrap
@@ -499,6 +500,39 @@ def test_setup_python_puts_it_on_the_path(world: World) -> None:
     use = f"- uses: {SETUP_PYTHON}\n  with:\n    python-version: '3.11'\n"
     world.workflow(job(use + "- run: for name in python python3 python3.11; do $name -c 'print(6 * 7)'; done"))
     assert world.steps()[-1].log == "42\n" * 3
+
+
+ATTEST = "actions/attest@1e69f48acb82d1966a394da916b4c1698aa569d6"
+
+
+def attesting(digest: str, predicate: str = "{}", name: str = "audit-log") -> str:
+    given = (
+        f"subject-name: {name}\n    subject-digest: {digest}\n    predicate-type: urn:x\n    predicate: '{predicate}'\n"
+    )
+    return f"- uses: {ATTEST}\n  with:\n    {given}"
+
+
+def test_what_would_be_attested_is_shown_and_not_signed(world: World) -> None:
+    world.workflow(job(attesting(f"sha256:{'a' * 64}")))
+    (step,) = world.steps()
+    assert step.exit_code == 0
+    statement, said = step.log.splitlines()
+    assert json.loads(statement)["subject"] == [{"name": "audit-log", "digest": {"sha256": "a" * 64}}]
+    assert said == "The sandbox cannot sign this; GitHub does."
+
+
+@pytest.mark.parametrize(
+    ("step", "why"),
+    [
+        (attesting("sha256:0"), "subject-digest must be in the format"),
+        (attesting(f"sha256:{'a' * 64}", "no"), "predicate is not JSON"),
+        (attesting(f"sha256:{'a' * 64}", name="''"), "Input required and not supplied: subject-name"),
+    ],
+)
+def test_what_cannot_be_attested_fails(world: World, step: str, why: str) -> None:
+    world.workflow(job(step))
+    (done,) = world.steps()
+    assert (done.exit_code, why in done.log) == (1, True)
 
 
 def is_alive(process: str) -> bool:

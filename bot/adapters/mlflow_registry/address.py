@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import re
+from base64 import b64encode
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Self
 from urllib.parse import unquote, urlsplit
 
+from bot.core.private import without_emails
 from bot.core.state import Capabilities
 from bot.errors import Misuse
 
@@ -16,7 +19,9 @@ _UNITY_CATALOG: Final = "databricks-uc"
 _TRACKING: Final = _WEB | {"databricks"}
 _REGISTRY: Final = _TRACKING | {_UNITY_CATALOG}
 _USERINFO: Final = re.compile(r"(?<=://)[^/\s'\"<>]*@")
-_SECRETS: Final = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET")
+_USERNAME: Final = "MLFLOW_TRACKING_USERNAME"
+_PASSWORD: Final = "MLFLOW_TRACKING_PASSWORD"
+_SECRETS: Final = (_PASSWORD, "MLFLOW_TRACKING_TOKEN", "DATABRICKS_TOKEN", "DATABRICKS_CLIENT_SECRET")
 _NO_ADDRESS: Final = re.compile(r"[\s\x00-\x20\x7f]")
 """What no address holds: a password with a space in it would be told from the rest by nobody. Encode it: `%20`."""
 _SHORTEST_SECRET: Final = 4
@@ -77,17 +82,26 @@ class RegistryAddress:
         return _scheme(self.registry) == _UNITY_CATALOG
 
     def masked(self, text: str) -> str:
-        """`text` without userinfo in any address and without the credentials of this address and the environment."""
+        """`text` without userinfo in any address, without the credentials of this address and the environment, also as
+        HTTP sends them, and without e-mail addresses, by which some servers call people.
+        """
         bare = without_userinfo(text)
         for secret in self._secrets():
             bare = bare.replace(secret, "***")
-        return bare
+        return without_emails(bare)
 
     def _secrets(self) -> tuple[str, ...]:
         in_address = [part.password for part in map(urlsplit, (self.tracking, self.registry)) if part.password]
         in_environment = [os.environ[name] for name in _SECRETS if name in os.environ]
-        every = {*in_address, *map(unquote, in_address), *in_environment}
+        every = {*in_address, *map(unquote, in_address), *in_environment, *self._as_sent()}
         return tuple(sorted((s for s in every if len(s) >= _SHORTEST_SECRET), key=len, reverse=True))
+
+    def _as_sent(self) -> Iterator[str]:
+        """User and password as HTTP's basic authorization has them."""
+        given = [(os.environ.get(_USERNAME, ""), os.environ.get(_PASSWORD, ""))]
+        for part in map(urlsplit, (self.tracking, self.registry)):
+            given.append((unquote(part.username or ""), unquote(part.password or "")))
+        yield from (b64encode(f"{user}:{password}".encode()).decode() for user, password in given if password)
 
     def __repr__(self) -> str:
         return f"RegistryAddress({self.shown!r})"

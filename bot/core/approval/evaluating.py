@@ -16,6 +16,7 @@ from bot.core.approval.facts import PullFacts, Scope, same
 from bot.core.approval.governing import teams_to_read, ungoverned
 from bot.core.approval.timing import frozen, moment_of, must_be_open, not_yet, only_goes_back
 from bot.core.approval_policy import BREAK_GLASS_LABEL, LEVELS, ApprovalPolicy, ApprovalRule, When
+from bot.core.private import without_emails
 from bot.core.pulls import Review
 from bot.core.spec import EVIDENCE_FOLDER, MODELS_FOLDER
 from bot.core.state import ChangeKind
@@ -172,7 +173,7 @@ class _Question:
 
 def _reason(review: Review) -> str:
     found = _REASON.search(review.body)
-    return found[1] if found else ""
+    return without_emails(found[1]) if found else ""
 
 
 def _may(governing: Governing, voters: Voters, login: str) -> bool:

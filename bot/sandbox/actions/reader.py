@@ -113,11 +113,13 @@ SETUP = "./.github/actions/setup"
 CHECKOUT = "actions/checkout"
 APP_TOKEN = "actions/create-github-app-token"
 PYTHON = "actions/setup-python"
+ATTEST = "actions/attest"
 APP_PERMISSIONS = PERMISSIONS | {"members", "metadata", "administration", "workflows"}
 ACTION_INPUTS = {
     CHECKOUT: frozenset({"ref", "fetch-depth", "persist-credentials", "token"}),
     APP_TOKEN: frozenset({"client-id", "private-key", *(f"permission-{name}" for name in APP_PERMISSIONS)}),
     PYTHON: frozenset({"python-version"}),
+    ATTEST: frozenset({"subject-name", "subject-digest", "predicate-type", "predicate"}),
     SETUP: frozenset({"lock"}),
 }
 EVENTS = frozenset({*FILTERS, "schedule", "workflow_dispatch"})

@@ -7,6 +7,7 @@ Each does what the original does to the workspace, the environment and the outpu
 from __future__ import annotations
 
 import base64
+import json
 import re
 import shlex
 import shutil
@@ -17,12 +18,13 @@ from typing import Literal
 
 from bot.sandbox.actions import shell
 from bot.sandbox.actions.masking import Mask
-from bot.sandbox.actions.reader import APP_TOKEN, CHECKOUT, PYTHON, SETUP
+from bot.sandbox.actions.reader import APP_TOKEN, ATTEST, CHECKOUT, PYTHON, SETUP
 from bot.sandbox.actions.repository import git_environment
 from bot.sandbox.actions.surroundings import Surroundings
 
 _SHA = re.compile(r"[0-9a-f]{40}")
 _PERMISSION = "permission-"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 _LAUNCHER = """\
 #!/bin/sh
@@ -209,9 +211,31 @@ def _install(place: Place, python: Path, scripts: Mapping[str, str]) -> None:
         file.chmod(0o755)
 
 
+def _attest(place: Place, inputs: Mapping[str, str]) -> Result:  # noqa: ARG001 every action is called alike
+    """Checks what it is given as the original does. Nobody here could sign it, and it says so."""
+    for name in ("subject-name", "subject-digest", "predicate-type", "predicate"):
+        if not inputs.get(name):
+            return Result().fail(f"Input required and not supplied: {name}")
+    if not _DIGEST.fullmatch(inputs["subject-digest"]):
+        return Result().fail('subject-digest must be in the format "sha256:<hex-digest>"')
+    try:
+        predicate = json.loads(inputs["predicate"])
+    except ValueError as problem:
+        return Result().fail(f"predicate is not JSON: {problem}")
+    algorithm, _, value = inputs["subject-digest"].partition(":")
+    statement = {
+        "_type": "https://in-toto.io/Statement/v1",
+        "subject": [{"name": inputs["subject-name"], "digest": {algorithm: value}}],
+        "predicateType": inputs["predicate-type"],
+        "predicate": predicate,
+    }
+    return Result(log=f"{json.dumps(statement)}\nThe sandbox cannot sign this; GitHub does.\n")
+
+
 _ACTIONS: dict[str, Callable[[Place, Mapping[str, str]], Result]] = {
     CHECKOUT: _checkout,
     APP_TOKEN: _app_token,
     PYTHON: _python,
+    ATTEST: _attest,
     SETUP: _setup,
 }
