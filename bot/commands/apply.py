@@ -10,13 +10,14 @@
    the slots of those that it owns, and read them back: see `writing`.
 4. Append the outcomes, in one commit. When another run appended since step 2, start again: one of the two was late,
    and may have written over what the other did. Then the log says so, and the next round finds a slot to move.
-5. Tell: step outputs, comments on the merged pull requests; untag the models that are no longer managed; then anchor
-   the log's head in the registry. The anchor comes last, so its absence tells the next run to do this step again.
+5. Tell: step outputs, comments on the merged pull requests; untag the models that are no longer managed; note the
+   decision on the versions that moved; then anchor the log's head in the registry. The anchor comes last, so its
+   absence tells the next run to do this step again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,7 @@ from bot.commands.gathering import Desired, read_desired
 from bot.commands.judging import Judge
 from bot.commands.occasion import Occasion, Ports
 from bot.commands.owning import claim
+from bot.commands.probing import with_belongings
 from bot.commands.recording import Telling, append, append_on_top, tell
 from bot.commands.situation import LogAsRead, Situation, log_name, situation
 from bot.commands.writing import OwnHead, write_changes
@@ -32,6 +34,7 @@ from bot.core.audit import Draft, Entry, Mandate, record, stamp
 from bot.core.canonical import digest
 from bot.core.chain import Chain
 from bot.core.checks import shown
+from bot.core.decisions import stands
 from bot.core.evidence import Evidence, parse
 from bot.core.guards import GuardFacts, guarded
 from bot.core.mandate import NoMandate
@@ -122,6 +125,7 @@ def _decided(
         taken_over=others.keys(),
         command=occasion.command,
     )
+    facts = with_belongings(registry, planned, facts)
     return Decision(
         found,
         found.chain,
@@ -218,11 +222,11 @@ def _applied(ports: Ports, occasion: Occasion, telling: Telling, appended: list[
         decision.plan,
         tuple(appended),
         _in_sync(decision.plan),
-        told=unanchored(chain.entries, anchors(found.actual, log_name(found.desired, decision.repository))),
+        told=tuple(_to_tell(chain, found, decision.repository, appended)),
         head=chain.links[-1].digest,
     )
-    untold = filter(None, (_untagged(not_ours), _untold(ports, chain, found.desired, telling, result)))
-    return replace(result, untold=" ".join(untold))
+    failed, unnoted = _told(ports, chain, found.desired, telling, result)
+    return replace(result, untold=" ".join(filter(None, (_untagged(not_ours), failed))), unnoted=unnoted)
 
 
 def _written(
@@ -253,15 +257,25 @@ def _written(
     return longer
 
 
-def _untold(ports: Ports, chain: Chain, desired: Desired, telling: Telling, result: ApplyResult) -> str:
-    """Tell; why that failed, or nothing. By then the registry is written, so what was done must still be shown."""
+def _to_tell(chain: Chain, found: Situation, repository: str, appended: Sequence[Entry]) -> Iterator[Entry]:
+    """What this run did, and what an earlier one did and did not tell; not what the registry does not show any more."""
+    known = {entry.seq for entry in appended}
+    for entry in unanchored(chain.entries, anchors(found.actual, log_name(found.desired, repository))):
+        if entry.seq in known or entry.event != "applied" or stands(entry, found.actual):
+            yield entry
+
+
+def _told(ports: Ports, chain: Chain, desired: Desired, telling: Telling, result: ApplyResult) -> tuple[str, str]:
+    """Tell; why that failed, and why notes on versions did, or nothing.
+
+    By then the registry is written, so what was done must still be shown.
+    """
     try:
         telling.outputs(result)
         ours = log_name(desired, ports.pulls.repository)
-        tell(ports.registry, ports.pulls, chain, desired.specs.keys(), ours, telling.comment)
+        return "", tell(ports.registry, ports.pulls, chain, desired.specs.keys(), ours, telling.comment)
     except StagewrightError as error:
-        return str(error)
-    return ""
+        return str(error), ""
 
 
 def _untagged(failures: Mapping[str, str]) -> str:

@@ -10,10 +10,12 @@ from bot.commands.owning import release
 from bot.core.anchors import ANCHOR_TAG, Anchor, LogName, anchor_targets, anchors, unanchored
 from bot.core.audit import Draft, Entry, Link, identity
 from bot.core.chain import Appended, Chain, chained, read_chain
+from bot.core.checks import shown
+from bot.core.decisions import DECISION_TAG, VersionKey, notes
 from bot.core.ownership import not_of_others, released
 from bot.core.results import ApplyResult
 from bot.core.state import Identity, SlotKey
-from bot.errors import LogMoved, LogUnavailable
+from bot.errors import LogMoved, LogUnavailable, RegistryUnavailable, StagewrightError
 from bot.ports import AuditLogWriter, PullRequests, RegistryWriter
 from bot.views.escape import inert
 
@@ -110,8 +112,9 @@ def tell(
     models: Collection[str],
     ours: LogName,
     comment: Comment,
-) -> None:
-    """Comment on the pull requests of the entries that are not anchored yet, give up models, anchor the log's head.
+) -> str:
+    """Comment on the pull requests of the entries that are not anchored yet, give up models, note the decisions on the
+    versions, anchor the log's head. The answer is why notes could not be written, empty when all were.
 
     The anchor comes last: without it, the next run does all of this again, and doing it twice changes nothing.
     """
@@ -123,9 +126,32 @@ def tell(
     for number in _by_pull(entries):
         pulls.comment_once(number, COMMENT_MARKER, comment(tuple(outcomes[number].values()), head))
     release(registry, released(entries, chain.recorded), pulls.repository)
+    unnoted = _note(registry, notes(entries, not_of_others(state, pulls.repository)))
     for model, version in anchor_targets(entries, chain.recorded, not_of_others(state, pulls.repository)):
         anchor = Anchor(model, version, head.entry.seq, head.digest, ours)
         registry.tag_version(model, version, ANCHOR_TAG, anchor.tag)
+    return unnoted
+
+
+def _note(registry: RegistryWriter, wanted: Mapping[VersionKey, str]) -> str:
+    """Note what can be noted: a note that is refused changes nothing of what was decided and done."""
+    failures: dict[VersionKey, str] = {}
+    for (model, version), note in wanted.items():
+        try:
+            registry.tag_version(model, version, DECISION_TAG, note)
+        except RegistryUnavailable as error:  # the next one would wait for it as long
+            return f"{DECISION_TAG} could not be written: {error.message.rstrip('.')}."
+        except StagewrightError as error:
+            failures[model, version] = error.message
+    return _unnoted(failures)
+
+
+def _unnoted(failures: Mapping[VersionKey, str]) -> str:
+    if not failures:
+        return ""
+    (model, version), why = next(iter(failures.items()))
+    others = f" and {len(failures) - 1:,} more" if len(failures) > 1 else ""
+    return f"{DECISION_TAG} could not be written on {shown(model)} version {version}{others}: {why.rstrip('.')}."
 
 
 def _by_pull(entries: Sequence[Entry]) -> Mapping[int, Mapping[SlotKey, Entry]]:

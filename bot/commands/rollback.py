@@ -14,15 +14,19 @@ from datetime import UTC, datetime
 
 from bot.commands.gathering import Desired, read_desired
 from bot.commands.opening import LABEL, commit_message, edited_file, free_branch, has_content
+from bot.commands.probing import belongings
 from bot.commands.situation import Situation, situation
 from bot.core.approval import Scope, models_at_base, requirements, teams_to_read
 from bot.core.foresight import Standing
+from bot.core.losses import first_loss
 from bot.core.proposal import branch_folder
 from bot.core.pulls import NewPull
 from bot.core.results import RollbackResult
 from bot.core.rollback import (
     LONGEST_REASON,
     ROLLBACK_ROOT,
+    NoRollback,
+    Outcome,
     Rollback,
     RollbackCase,
     Wish,
@@ -65,7 +69,7 @@ def open_rollback(
     found = situation(desired, registry, log, now, pulls.repository)
     if found.chain is None:
         raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init` and merge what it wrote.")
-    outcome = roll_back(wish.model, slot, wish.to, _facts(found, pulls, now))
+    outcome = _unless_lost(roll_back(wish.model, slot, wish.to, _facts(found, pulls, now)), registry, found)
     if not isinstance(outcome, Rollback):
         return RollbackResult(wish, outcome, dry_run=dry_run)
     case = _case(outcome, wish, found, pulls, base)
@@ -116,6 +120,18 @@ def _facts(found: Situation, pulls: PullRequests, now: datetime) -> Standing:
         today=now.astimezone(UTC).date(),
         repository=pulls.repository,
     )
+
+
+def _unless_lost(outcome: Outcome, registry: Registry, found: Situation) -> Outcome:
+    """A target without its run or files is none; the files of no other version are listed."""
+    if not isinstance(outcome, Rollback):
+        return outcome
+    lost = first_loss(outcome.target, belongings(registry, [outcome.target], found.actual, {}))
+    if lost is None:
+        return outcome
+    loss = lost[1]
+    way_out = f"{loss.way_out} `--to` names another version."
+    return NoRollback(outcome.model, outcome.slot, f"{loss.sentence}; apply would refuse it", way_out)
 
 
 def _case(rollback: Rollback, wish: Wish, found: Situation, pulls: PullRequests, base: str) -> RollbackCase:

@@ -94,12 +94,12 @@ def log_name(desired: Desired, repository: str | None) -> LogName:
 
 
 def _located(planned: Plan, desired: Desired) -> Plan:
-    """Say where a version stands that does not exist: the person who wrote it wants to go there."""
+    """Say where a model or version stands that does not exist: the person who wrote it wants to go there."""
     return Plan(tuple(_with_place(item, desired) for item in planned.items))
 
 
 def _with_place(item: Item, desired: Desired) -> Item:
-    if not isinstance(item, Refusal) or item.guard != "version-missing":
+    if not isinstance(item, Refusal) or item.guard not in ("model-missing", "version-missing"):
         return item
     model, slot = item.key
     document = desired.repository.models[model]

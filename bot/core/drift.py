@@ -25,6 +25,7 @@ from typing import Final, Literal, TypeAlias
 
 from bot.core.changes import SlotValue
 from bot.core.checks import shown
+from bot.core.losses import Belongings, first_loss
 from bot.core.ownership import other_owner, ways_out
 from bot.core.recorded import Recorded
 from bot.core.spec import ModelSpec, desired_state, file_of_model, followed_stages
@@ -361,40 +362,14 @@ _OUT_OF_RECREATION: Final = (
 
 def _lost(facts: DriftFacts) -> Iterator[Drift]:
     """Rule 7."""
-    for identity, (key, version) in assigned(facts.specs, facts.actual).items():
-        lost = _run_lost(identity, facts.runs) or _files_lost(version, facts.artifacts)
+    versions = assigned(facts.specs, facts.actual)
+    ids = {identity.run_id for identity in versions if identity.run_id} if facts.runs is not None else ()
+    found = Belongings({run_id: (facts.runs or {}).get(run_id) for run_id in ids}, facts.artifacts)
+    for identity, (key, _) in versions.items():
+        lost = first_loss(identity, found)
         if lost:
-            yield Drift(key, *lost, holds=(identity,))
-
-
-def _run_lost(identity: Identity, runs: Mapping[str, Run] | None) -> tuple[Code, str, str] | None:
-    if runs is None or identity.run_id is None:
-        return None
-    run = runs.get(identity.run_id)
-    if run is None:
-        return (
-            "run-missing",
-            f"the run {identity.run_id} of version {identity.version} does not exist any more",
-            "What it measured is lost: promote a version whose run exists, or restore the tracking database.",
-        )
-    if run.deleted:
-        return (
-            "run-deleted",
-            f"the run {identity.run_id} of version {identity.version} is deleted",
-            "Restore the run in MLflow before it is purged, or promote a version whose run is there.",
-        )
-    return None
-
-
-def _files_lost(version: ModelVersion, artifacts: Mapping[Identity, Artifacts]) -> tuple[Code, str, str] | None:
-    told = artifacts.get(version.identity)
-    if told is None or told.state != "missing":
-        return None
-    return (
-        "artifacts-missing",
-        f"the files of version {version.identity.version} are not there: {told.why}",
-        "Restore them before something tries to load the version, or go back to a version that has its files.",
-    )
+            code, loss = lost
+            yield Drift(key, code, loss.sentence, loss.way_out, holds=(identity,))
 
 
 def _unchecked(facts: DriftFacts) -> Iterator[str]:

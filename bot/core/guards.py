@@ -1,5 +1,8 @@
 """The refusals that no approval overrides, read from top to bottom; the first that refuses is the one that is named.
 
+Before them the plan itself refuses what it cannot make sense of: `model-missing`, `version-missing`, `import-first`,
+`drift`, `empties-production` (see `plan`). After each, whatever hangs on a refused slot is `hangs-on-refused`.
+
 0. owned-elsewhere: another repository owns the model (see `ownership`). Asked before all others and of every slot that
    Git manages, of those too that are in sync or refused already; giving a model up must stay possible.
 1. no-mandate: nobody approved this value, or that could not be shown.
@@ -9,14 +12,16 @@
 3. identity-changed: the number is the approved one, the version behind it is not (model re-created, registry restored).
    An adoption that needs no mandate approves nothing, so it may record another version of the same number.
 4. version-not-ready: the version is not READY.
-5. evidence-changed: the registry's numbers or runs are no longer those that were approved, or what was approved cannot
+5. run-missing, run-deleted, artifacts-missing: the version lost its run or its files (see `losses`), so that nobody can
+   say what it is, or load it. Going back is refused too: another version has to be found.
+6. evidence-changed: the registry's numbers or runs are no longer those that were approved, or what was approved cannot
    be read any more. Promotions, and adoptions of what somebody moved by hand; going back must stay possible.
-6. held: the version is held for this slot. A rollback heeds only the log's holds: going back passes, going forward
+7. held: the version is held for this slot. A rollback heeds only the log's holds: going back passes, going forward
    again to a version that was rolled back needs its hold lifted.
-7. too-many: more than 30% of the managed slots and more than 5 at once smells of a mistake; only `--force` overrides.
+8. too-many: more than 30% of the managed slots and more than 5 at once smells of a mistake; only `--force` overrides.
 
 An interrupted change that is resumed keeps the mandate that its `intended` entry recorded, and was let through by
-guard 7 then.
+guard 8 then.
 """
 
 from __future__ import annotations
@@ -30,6 +35,7 @@ from bot.core.audit import Mandate
 from bot.core.checks import shown
 from bot.core.evidence import Evidence, changed_rules, recheck
 from bot.core.holds import held_versions, still_held
+from bot.core.losses import LOSSES, NOTHING_KNOWN, Belongings, Rule
 from bot.core.mandate import NoMandate
 from bot.core.ownership import OWNER_TAG, other_owner, ways_out
 from bot.core.plan import Adoption, Change, InSync, Plan, Refusal, Unmanagement, without
@@ -47,9 +53,10 @@ class GuardFacts:
     as far as it can be read; `force` is `--force`.
     `evidence_required` is false where the policy allows promotions without evidence.
 
-    `mandates` is None where mandates cannot be known (a plan without GitHub): then guards 1, 2 and 5 stay silent.
+    `mandates` is None where mandates cannot be known (a plan without GitHub): then guards 1, 2 and 6 stay silent.
     `repository` is this repository (`owner/name`), None where it is not known: then guard 0 stays silent.
-    `taken_over` are the models that guard 0 lets through. `command` is the one to force, in words for guard 7.
+    `taken_over` are the models that guard 0 lets through. `command` is the one to force, in words for guard 8.
+    `belongings` are the runs and files of what would move, as far as somebody looked: guard 5 heeds nothing else.
     """
 
     actual: RegistryState
@@ -66,6 +73,7 @@ class GuardFacts:
     repository: str | None = None
     taken_over: Collection[str] = ()
     command: str = "stagewright apply"
+    belongings: Belongings = NOTHING_KNOWN
 
 
 Guarded: TypeAlias = Change | Adoption | Unmanagement
@@ -141,6 +149,16 @@ def _version_not_ready(facts: GuardFacts, item: Guarded) -> No | None:
     return No(f"version {item.after.version} is {status}, not READY", "Wait until it is, or `git revert` the commit.")
 
 
+def _lost(rule: Rule) -> Guard:
+    def guard(facts: GuardFacts, item: Guarded) -> No | None:
+        if not isinstance(item, Change) or item.after is None:
+            return None
+        loss = rule(item.after, facts.belongings)
+        return No(loss.sentence, loss.way_out) if loss else None
+
+    return guard
+
+
 def _evidence_changed(facts: GuardFacts, item: Guarded) -> No | None:
     if not (isinstance(item, Adoption) and item.known) and not (isinstance(item, Change) and item.kind == "promotion"):
         return None
@@ -194,17 +212,10 @@ GUARDS: Final[tuple[tuple[str, Guard], ...]] = (
     ("no-evidence", _no_evidence),
     ("identity-changed", _identity_changed),
     ("version-not-ready", _version_not_ready),
+    *((code, _lost(rule)) for code, rule in LOSSES),
     ("evidence-changed", _evidence_changed),
     ("held", _held),
 )
-
-
-def guarded(plan: Plan, facts: GuardFacts) -> Plan:
-    """The plan with everything refused that a guard refuses, and whatever hangs on that."""
-    plan = without(plan, tuple(_owned_elsewhere(plan, facts)), facts.specs, facts.actual)
-    refused = without(plan, tuple(_refusals(plan, facts)), facts.specs, facts.actual)
-    too_many = () if facts.force else tuple(_too_many(refused, facts.command))
-    return without(refused, too_many, facts.specs, facts.actual)
 
 
 def _owned_elsewhere(plan: Plan, facts: GuardFacts) -> Iterator[Refusal]:
@@ -229,7 +240,8 @@ def _belongs_to(owner: str, item: InSync | Change | Adoption | Refusal) -> Refus
     )
 
 
-def _refusals(plan: Plan, facts: GuardFacts) -> Iterator[Refusal]:
+def _of_slots(plan: Plan, facts: GuardFacts) -> Iterator[Refusal]:
+    """Guards 1 to 7."""
     for item in plan.items:
         if isinstance(item, Change | Adoption | Unmanagement):
             refusal = _first_refusal(item, facts)
@@ -251,14 +263,27 @@ def _refusal(item: Guarded, guard: str, no: No) -> Refusal:
     return Refusal(item.key, guard, no.reason, no.way_out, before=item.before, after=after, kind=kind)
 
 
-def _too_many(plan: Plan, command: str) -> Iterator[Refusal]:
+def _too_many(plan: Plan, facts: GuardFacts) -> Iterator[Refusal]:
+    """Guard 8."""
+    if facts.force:
+        return
     changes = [change for change in plan.changes if not change.resumes]
     slots = sum(not isinstance(item, Unmanagement) for item in plan.items)
     if len(changes) <= MANY_COUNT or len(changes) <= MANY_SHARE * slots:
         return
     no = No(
         f"{len(changes)} of {slots} managed slots would change at once",
-        f"If that is meant, run `{command} --force`; it is logged with your name.",
+        f"If that is meant, run `{facts.command} --force`; it is logged with your name.",
     )
     for change in changes:
         yield _refusal(change, "too-many", no)
+
+
+_STEPS: Final[tuple[Callable[[Plan, GuardFacts], Iterator[Refusal]], ...]] = (_owned_elsewhere, _of_slots, _too_many)
+
+
+def guarded(plan: Plan, facts: GuardFacts) -> Plan:
+    """The plan with everything refused that a guard refuses, and whatever hangs on that."""
+    for step in _STEPS:
+        plan = without(plan, tuple(step(plan, facts)), facts.specs, facts.actual)
+    return plan

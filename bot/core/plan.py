@@ -28,7 +28,7 @@ from typing import Literal, TypeAlias
 
 from bot.core.audit import Entry
 from bot.core.changes import kind_of
-from bot.core.spec import Follows, ModelSpec, desired_state, followed_stages
+from bot.core.spec import Follows, ModelSpec, desired_state, file_of_model, followed_stages
 from bot.core.state import (
     STAGES,
     ChangeKind,
@@ -182,6 +182,8 @@ def _item(
 def _identity(key: SlotKey, version: int | None, actual: RegistryState) -> Identity | Refusal | None:
     if version is None:
         return None
+    if key[0] not in actual.models:
+        return _model_missing(key)
     found = actual.version(key[0], version)
     if found is None:
         return Refusal(
@@ -191,6 +193,17 @@ def _identity(key: SlotKey, version: int | None, actual: RegistryState) -> Ident
             "Name a version that exists, or revert the edit.",
         )
     return found.identity
+
+
+def _model_missing(key: SlotKey) -> Refusal:
+    file = file_of_model(key[0])
+    return Refusal(
+        key,
+        "model-missing",
+        f"the registry has no model named {key[0]}",
+        f"If it was renamed there, rename {file} and the `name` in it by a pull request; if it was deleted, restore it"
+        " or delete the file by a pull request.",
+    )
 
 
 def _first(

@@ -10,6 +10,9 @@
 4. Of each slot the newest 50 periods are kept, so that what is known does not grow with the log. A version that was in
    a slot before those counts as one that was never there: going back to it takes what a promotion takes.
 5. A refusal stands until anything else is said of its slot.
+6. What a slot held before Git stopped managing it does not count as seen there: when Git manages it again, it begins
+   anew, with what an adoption finds or a promotion brings. So a model that was re-created is not mistaken for the old
+   one because of its numbers.
 """
 
 from __future__ import annotations
@@ -80,6 +83,16 @@ class SlotRecord:
         """The period that lasts still, of a managed slot."""
         return self.periods[-1] if self.is_managed else None
 
+    @property
+    def lately(self) -> tuple[Period, ...]:
+        """The periods since Git manages the slot, oldest first (rule 6): each begins when the one before it ends."""
+        found: list[Period] = []
+        for period in reversed(self.periods if self.is_managed else ()):
+            if found and period.until != found[-1].since:
+                break
+            found.append(period)
+        return tuple(reversed(found))
+
 
 _UNKNOWN: Final = SlotRecord()
 
@@ -109,8 +122,8 @@ class Recorded:
 
     @cached_property
     def seen(self) -> Mapping[SlotKey, frozenset[Identity]]:
-        """Per slot, every identity that the log saw in it (rule 4)."""
-        found = {key: frozenset(p.identity for p in slot.periods if p.identity) for key, slot in self.slots.items()}
+        """Per slot, every identity that the log saw in it (rules 4 and 6)."""
+        found = {key: frozenset(p.identity for p in slot.lately if p.identity) for key, slot in self.slots.items()}
         return {key: identities for key, identities in found.items() if identities}
 
     @cached_property

@@ -220,7 +220,8 @@ class ApplyResult:
 
     `told` are the entries that the world outside of the log is told of: those, and what an earlier run appended and was
     cut off before it told. `untold` says why that could not be done, empty when it was. `head` is the digest of the
-    log's newest entry.
+    log's newest entry. `unnoted` says why the decision could not be noted on versions, which the next run does not do
+    again.
     """
 
     commit: str
@@ -230,6 +231,7 @@ class ApplyResult:
     untold: str = ""
     told: tuple[Entry, ...] = ()
     head: Digest | None = None
+    unnoted: str = ""
 
     @property
     def refused(self) -> bool:
@@ -238,17 +240,34 @@ class ApplyResult:
         return bool(self.plan.refusals) or "failed" in last.values()
 
     def step_outputs(self) -> dict[str, object]:
-        """For further jobs: `changed`, a list of {model, slot, version, run_id}, `refused`, true or false, and `head`.
+        """For deployment jobs: `changed`, what was put into slots, `emptied`, the slots that were left with nothing,
+        both lists of what `_step_output` says; `refused`, true or false; and `head`.
 
         Each slot once, with what it was left with. The head is that of a log that grew, or None.
         """
         last = {entry.key: entry for entry in self.told if entry.event == "applied"}
-        changed = [
-            {"model": entry.model, "slot": entry.slot, "version": after.version, "run_id": after.run_id}
-            for entry in last.values()
-            if (after := entry.after)
-        ]
-        return {"changed": changed, "refused": self.refused, "head": self.head if self.told else None}
+        moved = [entry for entry in last.values() if entry.kind != "unmanage"]
+        return {
+            "changed": [_step_output(entry) for entry in moved if entry.after],
+            "emptied": [_step_output(entry) for entry in moved if entry.after is None],
+            "refused": self.refused,
+            "head": self.head if self.told else None,
+        }
+
+
+def _step_output(entry: Entry) -> dict[str, object]:
+    """One change: `version`, `run_id` and the versions before are null where there is none."""
+    after, before = entry.after, entry.before
+    return {
+        "model": entry.model,
+        "slot": entry.slot,
+        "kind": entry.kind,
+        "version": after.version if after else None,
+        "run_id": after.run_id if after else None,
+        "previous_version": before.version if before else None,
+        "previous_run_id": before.run_id if before else None,
+        "pull_request": entry.pull_request,
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,8 @@
    follows a stage stands for that stage.
 2. What is live is what the log left in the slot, and the registry must hold exactly that: apply would refuse a slot
    that somebody moved outside of Git. That Git already wants something else is no obstacle as such.
-3. Without a number the target is the last identity that the log saw in the slot before the live one. What left the
+3. Without a number the target is the last identity that the log saw in the slot before the live one, since Git manages
+   it. What left the
    slot by rollback is passed over, until its hold is lifted: going back there would be going forward again.
 4. With a number it is the identity that the log saw in the slot. A version that never was there is a promotion.
 5. While Git wants a version that apply has not written yet, "the one before" could mean two: a number must be given.
@@ -166,7 +167,8 @@ def roll_back(model: str, slot: str, to: int | None, facts: Standing) -> Outcome
     if facts.actual.holding(key) != holding_of(live):
         return _moved_outside(key, live, facts)
     past = facts.recorded.slot(key).periods
-    identities = tuple(dict.fromkeys(period.identity for period in reversed(past) if period.identity))
+    lately = facts.recorded.slot(key).lately
+    identities = tuple(dict.fromkeys(period.identity for period in reversed(lately) if period.identity))
     could = tuple(one for one in identities if one != live and isinstance(_attempted(key, one, facts), _Attempt))
     choice = _chosen(key, to, live, identities, could, facts)
     if isinstance(choice, NoRollback):

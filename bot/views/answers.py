@@ -256,6 +256,13 @@ def untold_text(result: ApplyResult) -> str:
     )
 
 
+def unnoted_text(result: ApplyResult) -> str:
+    """That the decision stands in the log and not on the version; empty when it was noted."""
+    if not result.unnoted:
+        return ""
+    return f"All is done and logged. Only the note on the version in MLflow is missing: {result.unnoted}"
+
+
 @dataclass(frozen=True, slots=True)
 class PeriodText:
     """One period of a slot."""

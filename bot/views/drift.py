@@ -79,7 +79,9 @@ def _reverted_text(result: DriftResult) -> str:
     if result.reverted is None:
         return "Nothing to revert: no base of a drifted slot can be put back."
     if isinstance(result.reverted, ApplyResult):
-        return f"Reverted: {answers.applied_text(result.reverted)}. {answers.untold_text(result.reverted)}".rstrip()
+        done = result.reverted
+        more = (answers.untold_text(done), answers.unnoted_text(done))
+        return " ".join(filter(None, (f"Reverted: {answers.applied_text(done)}.", *more)))
     changes = len(result.reverted.plan.changes)
     return f"Would revert {words.counted(changes, 'slot')}. Run `stagewright drift --revert` to do it."
 

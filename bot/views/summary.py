@@ -256,6 +256,7 @@ def _(result: ApplyResult) -> str:
         done=answers.applied_text(result),
         next=answers.after_apply(result),
         untold=answers.untold_text(result),
+        unnoted=answers.unnoted_text(result),
         **_capped(slots=slots),
     )
 

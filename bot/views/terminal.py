@@ -368,6 +368,8 @@ def _(result: ApplyResult) -> Iterator[str]:
     yield from wrapped(answers.after_apply(result))
     if result.untold:
         yield from wrapped(answers.untold_text(result))
+    if result.unnoted:
+        yield from wrapped(answers.unnoted_text(result))
 
 
 @_lines.register

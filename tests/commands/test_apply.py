@@ -12,6 +12,7 @@ from bot.commands.apply import preview
 from bot.core.audit import Draft, record, stamp
 from bot.core.canonical import digest
 from bot.core.chain import chained, read_chain
+from bot.core.decisions import DECISION_TAG
 from bot.core.plan import Change, Refusal
 from bot.core.results import ApplyResult
 from bot.core.state import SetAlias, TransitionStage, Write
@@ -94,7 +95,8 @@ class TestPromoting:
         ]
         assert scene.held()["demand", "Production"] == (5,)
         assert list(scene.pulls.comments[number].values()) == ["applied demand Production 5\napplied demand champion 5"]
-        (tag,) = scene.registry.tagged
+        (*notes, tag) = scene.registry.tagged
+        assert [(note.version, note.key) for note in notes] == [(3, DECISION_TAG), (5, DECISION_TAG)]
         assert (tag.model, tag.version, tag.key) == ("demand", 5, "stagewright.audit_head")
         assert tag.value.startswith("8:sha256:")
         assert not result.refused
@@ -154,11 +156,18 @@ class TestPromoting:
         told = scene.apply().step_outputs()
         assert scene.log.content
         last = scene.log.content.segments[-1].content.splitlines()[-1]
+        changed = {
+            "model": "wine",
+            "kind": "promotion",
+            "version": 2,
+            "run_id": "wine-run2",
+            "previous_version": 1,
+            "previous_run_id": "wine-run1",
+            "pull_request": 11,
+        }
         assert told == {
-            "changed": [
-                {"model": "wine", "slot": "Production", "version": 2, "run_id": "wine-run2"},
-                {"model": "wine", "slot": "champion", "version": 2, "run_id": "wine-run2"},
-            ],
+            "changed": [{"slot": "Production", **changed}, {"slot": "champion", **changed}],
+            "emptied": [],
             "refused": False,
             "head": digest(last),
         }
@@ -263,7 +272,7 @@ class Fuse:
 
 EFFECTS = [
     *["append", "write", "write", "write", "write", "append"],
-    *["comment_once", "comment_once", "tag", "tag"],
+    *["comment_once", "comment_once", "tag", "tag", "tag", "tag", "tag", "tag"],
 ]
 
 

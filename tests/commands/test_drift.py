@@ -66,6 +66,7 @@ def codes(found: command.Found) -> list[tuple[str, str, str]]:
 
 class TestLooking:
     def test_a_clean_registry_is_read_in_bulk_and_each_assigned_version_listed_once(self, scene: Scene) -> None:
+        scene.registry.listed.clear()
         assert codes(look(scene)) == []
         assert (scene.registry.reads, scene.registry.listings) == (1, 1)
         assert scene.registry.listed == [identity_of("demand", 5), identity_of("wine", 1)]
@@ -116,6 +117,7 @@ class TestLooking:
         scene.registry.add(model_of("many", dict.fromkeys(numbers, "None"), aliased))
         aliases = "".join(f"  a{number}: {number}\n" for number in numbers)
         scene.tree.commit({"models/many.yaml": f"schema_version: 1\nname: many\naliases:\n{aliases}"})
+        scene.registry.listed.clear()
         found = look(scene)
         assert len(scene.registry.listed) == command.MOST_LISTINGS
         assert scene.registry.listed[:2] == [identity_of("demand", 5), identity_of("wine", 1)]

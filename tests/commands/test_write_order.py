@@ -22,7 +22,7 @@ from bot.core.state import (
     SetAlias,
     TransitionStage,
 )
-from tests.commands.scene import APPROVALS, Scene, comment_of, identity_of, model_of
+from tests.commands.scene import APPROVALS, Scene, comment_of, identity_of, model_of, run_of
 from tests.fakes.registry import Effect, FakeRegistry, ModelTag, VersionTag
 
 NO_EVIDENCE = {"policies/approvals.yaml": APPROVALS + "promotion_without_evidence: allow\n"}
@@ -100,7 +100,8 @@ def scene_of(
     scene = Scene({**NO_EVIDENCE, **files})
     scene.tree.commit({"models/wine.yaml": None}, "Only demand")
     state = RegistryState({"demand": model_of("demand", stages, aliases)})
-    scene.registry = FakeRegistry(state, capabilities=Capabilities(stages=not alias_only))
+    runs = {run.run_id: run for run in (run_of("demand", number, 0.5) for number in stages)}
+    scene.registry = FakeRegistry(state, runs, Capabilities(stages=not alias_only))
     return scene
 
 

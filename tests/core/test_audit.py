@@ -688,3 +688,13 @@ def test_the_policies_that_judged_are_the_newest_and_not_many() -> None:
     )
     assert fold(known).policies == tuple(f"{number:040x}" for number in range(11, 1, -1))
     assert fold(known[:2]).policies == ()
+
+
+def test_a_slot_that_is_managed_again_begins_anew() -> None:
+    before = (adopted(after=V3, time="2026-11-01T12:00:00Z"), applied(before=V3, after=V4, time="2026-11-02T12:00:00Z"))
+    unmanaged = (*before, applied(before=V4, kind="unmanage", time="2026-11-03T12:00:00Z"))
+    again = (*unmanaged, adopted(after=V5, time="2026-11-04T12:00:00Z"))
+    assert fold(entries(*before)).seen == {PRODUCTION: {V3, V4}}
+    assert fold(entries(*unmanaged)).seen == {}
+    assert fold(entries(*again)).seen == {PRODUCTION: {V5}}
+    assert len(fold(entries(*again)).periods) == 3, "the history knows all of them"

@@ -11,9 +11,10 @@ import pytest
 
 from bot.core.audit import Mandate
 from bot.core.guards import GUARDS, GuardFacts, guarded, needs_mandate
+from bot.core.losses import Belongings
 from bot.core.mandate import NoMandate
 from bot.core.plan import Adoption, Change, InSync, Item, Plan, Refusal, Unmanagement
-from bot.core.state import Identity, RegisteredModel, RegistryState, SlotKey
+from bot.core.state import Artifacts, Identity, RegisteredModel, RegistryState, SlotKey
 from tests.core.builders import (
     CHAMPION,
     CRITERIA,
@@ -43,7 +44,8 @@ ACTUAL = registry(registered({2: "Archived", 3: "Production", 4: "None"}))
 PROMOTE = Change(PRODUCTION, V3, V4, "promotion")
 ROLL_BACK = Change(PRODUCTION, V3, V2, "rollback")
 DEMOTE = Change(PRODUCTION, V3, None, "demotion")
-NEW_NUMBER_4 = identity(4, run="of the new model")
+GONE_RUN = "of the new model"
+NEW_NUMBER_4 = identity(4, run=GONE_RUN)
 
 
 def sound(**changes: Any) -> GuardFacts:
@@ -129,7 +131,7 @@ def test_guard_1_nothing_overrides_it() -> None:
     assert verdict(PROMOTE, sound(mandates={}, force=True)) == "no-mandate"
 
 
-# Guard 2: identity-changed
+# Guard 3: identity-changed; guard 2: no-evidence
 
 
 def re_created() -> RegistryState:
@@ -194,7 +196,7 @@ def test_guard_3_a_resumed_change_is_of_the_very_version_that_was_intended() -> 
     assert verdict(Change(PRODUCTION, V3, None, "demotion", intent_of(None, "demotion")), facts) is None
 
 
-# Guard 3: version-not-ready
+# Guard 4: version-not-ready
 
 
 @pytest.mark.parametrize("status", ["PENDING_REGISTRATION", "FAILED_REGISTRATION", ""])
@@ -213,17 +215,49 @@ def test_guard_4_a_version_that_has_gone() -> None:
     assert verdict(DEMOTE, gone) is None
 
 
-# Guard 4: evidence-changed
+# Guard 5: run-missing, run-deleted, artifacts-missing
+
+GONE = Artifacts("missing", "runs:/run4/model holds nothing")
+DELETED = replace(RUNS["run4"], deleted=True)
 
 
-def test_guard_5_numbers_that_changed_after_the_approval() -> None:
+@pytest.mark.parametrize("kind", ["promotion", "rollback"])
+@pytest.mark.parametrize(
+    ("found", "guard"),
+    [
+        (Belongings({"run4": None}), "run-missing"),
+        (Belongings({"run4": DELETED}), "run-deleted"),
+        (Belongings(RUNS, {V4: GONE}), "artifacts-missing"),
+        (Belongings(RUNS, {V4: Artifacts("unknown", "MLflow did not answer")}), None),
+        (Belongings(RUNS, {V4: Artifacts("there"), V3: GONE}), None),
+        (Belongings(), None),
+    ],
+)
+def test_guard_5_a_version_that_lost_its_run_or_its_files(found: Belongings, guard: str | None, kind: Any) -> None:
+    assert verdict(Change(PRODUCTION, V3, V4, kind), sound(belongings=found)) == guard
+
+
+def test_guard_5_is_about_what_enters_a_slot_and_by_changes_only() -> None:
+    nothing_left = sound(belongings=Belongings({"run2": None, "run3": None}, {V3: GONE}))
+    assert verdict(DEMOTE, nothing_left) is None
+    assert (
+        verdict(Adoption(PRODUCTION, V2, V3, known=True), replace(nothing_left, evidence={}, mandates=UNPROVEN)) is None
+    )
+    registered_by_hand = replace(V4, run_id=None)
+    assert verdict(Change(PRODUCTION, V3, registered_by_hand, "rollback"), replace(nothing_left, seen={})) is None
+
+
+# Guard 6: evidence-changed
+
+
+def test_guard_6_numbers_that_changed_after_the_approval() -> None:
     worse = {**RUNS, "run4": run(4, 0.1)}
     assert verdict(PROMOTE, sound(runs=worse)) == "evidence-changed"
     assert reason(PROMOTE, sound(runs=worse)).startswith("the registry no longer shows what was approved: auc: ")
     assert verdict(PROMOTE, sound(runs={})) == "evidence-changed"
 
 
-def test_guard_5_a_version_of_the_evidence_that_is_another_now() -> None:
+def test_guard_6_a_version_of_the_evidence_that_is_another_now() -> None:
     actual = registry(
         RegisteredModel(
             MODEL,
@@ -233,28 +267,28 @@ def test_guard_5_a_version_of_the_evidence_that_is_another_now() -> None:
     assert verdict(PROMOTE, sound(actual=actual)) == "evidence-changed"
 
 
-def test_guard_5_criteria_that_were_changed_since() -> None:
+def test_guard_6_criteria_that_were_changed_since() -> None:
     stricter = [{"metric": "auc", "goal": "maximize", "min_gain": "2%"}]
     for promotion in ({"slot": "Production", "criteria": stricter}, None):
         changed = spec({"Production": 4}, promotion=promotion)
         assert verdict(PROMOTE, sound(specs=specs(changed))) == "evidence-changed"
 
 
-def test_guard_5_a_policy_on_evaluation_data_that_was_changed_since() -> None:
+def test_guard_6_a_policy_on_evaluation_data_that_was_changed_since() -> None:
     other = PROMOTION_POLICY.model_copy(update={"evaluation_data": "may_differ"})
     assert verdict(PROMOTE, sound(policy=other)) == "evidence-changed"
 
 
-def test_guard_5_is_for_promotions_only_since_going_back_must_stay_possible() -> None:
+def test_guard_6_is_for_promotions_only_since_going_back_must_stay_possible() -> None:
     assert verdict(ROLL_BACK, sound(runs={}, evidence={PRODUCTION: evidence(2, 3)})) is None
     assert verdict(DEMOTE, sound(runs={})) is None
 
 
-def test_guard_5_is_silent_about_a_promotion_that_was_approved_without_evidence() -> None:
+def test_guard_6_is_silent_about_a_promotion_that_was_approved_without_evidence() -> None:
     assert verdict(PROMOTE, sound(mandates=UNPROVEN, evidence={}, runs={}, evidence_required=False)) is None
 
 
-def test_guard_5_evidence_that_was_approved_and_cannot_be_read() -> None:
+def test_guard_6_evidence_that_was_approved_and_cannot_be_read() -> None:
     lost = sound(evidence={})
     assert verdict(PROMOTE, lost) == "evidence-changed"
     said = f"the evidence sha256:{'e' * 64} of pull request #12 cannot be read at its merge ccccccc"
@@ -263,14 +297,14 @@ def test_guard_5_evidence_that_was_approved_and_cannot_be_read() -> None:
     assert verdict(ROLL_BACK, lost) is None
 
 
-def test_guard_5_holds_for_an_alias_that_follows() -> None:
+def test_guard_6_holds_for_an_alias_that_follows() -> None:
     champion = Change(CHAMPION, V3, V4, "promotion")
     own = {CHAMPION: evidence(followers=("champion",))}
     assert verdict(champion, sound(evidence=own, runs={})) == "evidence-changed"
     assert verdict(champion, sound(evidence=own)) is None
 
 
-# Guard 5: held
+# Guard 7: held
 
 HELD = {PRODUCTION: {V4: "rolled back from Production on 2026-11-01"}}
 
@@ -280,21 +314,21 @@ def holding_file(*holds: Mapping[str, Any]) -> GuardFacts:
     return sound(specs=specs(held_spec))
 
 
-def test_guard_6_a_version_that_the_log_holds() -> None:
+def test_guard_7_a_version_that_the_log_holds() -> None:
     assert verdict(PROMOTE, sound(held=HELD)) == "held"
     assert reason(PROMOTE, sound(held=HELD)) == "version 4: rolled back from Production on 2026-11-01"
     assert verdict(PROMOTE, sound(held={PRODUCTION: {V2: "rolled back"}})) is None
     assert verdict(PROMOTE, sound(held={STAGING: {V4: "rolled back"}})) is None
 
 
-def test_guard_6_a_version_of_a_model_that_was_re_created_is_not_the_one_that_is_held() -> None:
+def test_guard_7_a_version_of_a_model_that_was_re_created_is_not_the_one_that_is_held() -> None:
     facts = sound(actual=re_created(), evidence={}, mandates=UNPROVEN, evidence_required=False)
     change = Change(PRODUCTION, V3, NEW_NUMBER_4, "promotion")
     assert verdict(change, replace(facts, held=HELD)) is None
     assert verdict(change, replace(facts, held={PRODUCTION: {NEW_NUMBER_4: "rolled back"}})) == "held"
 
 
-def test_guard_6_a_version_that_the_file_holds() -> None:
+def test_guard_7_a_version_that_the_file_holds() -> None:
     hold = {"version": 4, "reason": "wrong units"}
     assert verdict(PROMOTE, holding_file(hold)) == "held"
     assert verdict(PROMOTE, holding_file({**hold, "until": "2026-11-03"})) == "held"
@@ -302,12 +336,12 @@ def test_guard_6_a_version_that_the_file_holds() -> None:
     assert verdict(PROMOTE, holding_file({**hold, "slot": "Staging"})) is None
 
 
-def test_guard_6_a_lift_ends_the_hold() -> None:
+def test_guard_7_a_lift_ends_the_hold() -> None:
     lifted = replace(holding_file({"version": 4, "lift": True}), held=HELD)
     assert verdict(PROMOTE, lifted) is None
 
 
-def test_guard_6_lets_everything_else_pass() -> None:
+def test_guard_7_lets_everything_else_pass() -> None:
     assert verdict(ROLL_BACK, sound(held=HELD)) is None
     assert verdict(DEMOTE, sound(held=HELD)) is None
     assert verdict(Adoption(PRODUCTION, V3, V4, known=True), sound(held=HELD)) is None
@@ -316,7 +350,7 @@ def test_guard_6_lets_everything_else_pass() -> None:
 # Order
 
 
-def test_guard_5_an_adoption_of_another_version_than_the_evidence_speaks_of() -> None:
+def test_guard_6_an_adoption_of_another_version_than_the_evidence_speaks_of() -> None:
     """The model was re-created after the approval, and its new number 4 put into the slot by hand."""
     moved = registry(registered({3: "Archived", 4: "Production"}))
     assert verdict(Adoption(PRODUCTION, V3, V4, known=True), sound(actual=moved)) is None
@@ -325,7 +359,7 @@ def test_guard_5_an_adoption_of_another_version_than_the_evidence_speaks_of() ->
     assert verdict(Adoption(PRODUCTION, None, NEW_NUMBER_4, known=False), other) is None
 
 
-def test_guard_6_going_forward_again_needs_the_hold_lifted() -> None:
+def test_guard_7_going_forward_again_needs_the_hold_lifted() -> None:
     """Version 4 was rolled back; naming it again is a rollback by its kind, since the log saw it in the slot."""
     forward = Change(PRODUCTION, V3, V4, "rollback")
     seen = {PRODUCTION: frozenset({V3, V4})}
@@ -345,6 +379,7 @@ def test_the_first_guard_that_refuses_is_the_one_that_is_named() -> None:
         actual=registry(RegisteredModel(MODEL, versions={3: version(3, "Production"), 4: not_ready})),
         seen={PRODUCTION: frozenset({V4})},
         held={PRODUCTION: {NEW_NUMBER_4: "rolled back"}},
+        belongings=Belongings({GONE_RUN: None}, {NEW_NUMBER_4: GONE}),
     )
     cures: Sequence[Mapping[str, Any]] = (
         {},
@@ -352,6 +387,9 @@ def test_the_first_guard_that_refuses_is_the_one_that_is_named() -> None:
         {"mandates": {PRODUCTION: mandate()}},
         {"seen": {}},
         {"actual": re_created()},
+        {"belongings": Belongings({GONE_RUN: DELETED}, {NEW_NUMBER_4: GONE})},
+        {"belongings": Belongings({}, {NEW_NUMBER_4: GONE})},
+        {"belongings": Belongings()},
         {"evidence": {}, "mandates": UNPROVEN, "evidence_required": False},
         {"held": {}},
     )
@@ -370,7 +408,7 @@ def test_a_refused_stage_takes_its_alias_along() -> None:
     assert guarded(plan, sound(evidence=own)) == plan
 
 
-# Guard 7: too-many
+# Guard 8: too-many
 
 
 def fleet(changes: int, in_sync: int, *, resumed: int = 0, unmanaged: int = 0) -> tuple[Plan, GuardFacts]:
@@ -411,7 +449,7 @@ def fleet(changes: int, in_sync: int, *, resumed: int = 0, unmanaged: int = 0) -
         (31, 69, True),
     ],
 )
-def test_guard_7_more_than_5_and_more_than_30_percent(changes: int, in_sync: int, refused: bool) -> None:
+def test_guard_8_more_than_5_and_more_than_30_percent(changes: int, in_sync: int, refused: bool) -> None:
     plan, facts = fleet(changes, in_sync)
     found = guarded(plan, facts)
     assert {refusal.guard for refusal in found.refusals} == ({"too-many"} if refused else set())
@@ -419,26 +457,26 @@ def test_guard_7_more_than_5_and_more_than_30_percent(changes: int, in_sync: int
     assert guarded(plan, replace(facts, force=True)) == plan
 
 
-def test_guard_7_says_how_many_and_how_to_go_on() -> None:
+def test_guard_8_says_how_many_and_how_to_go_on() -> None:
     found = guarded(*fleet(6, 1))
     assert found.refusals[0].reason == "6 of 7 managed slots would change at once"
     assert "--force" in found.refusals[0].way_out
     assert found.refusals[0].kind == "rollback"
 
 
-def test_guard_7_slots_that_are_no_longer_managed_do_not_make_the_rest_look_few() -> None:
+def test_guard_8_slots_that_are_no_longer_managed_do_not_make_the_rest_look_few() -> None:
     plan, facts = fleet(6, 4, unmanaged=50)
     assert len(guarded(plan, facts).refusals) == 6
 
 
-def test_guard_7_counts_what_the_other_guards_left() -> None:
+def test_guard_8_counts_what_the_other_guards_left() -> None:
     plan, facts = fleet(6, 0)
     first = plan.items[0].key
     without_one = replace(facts, mandates={**(facts.mandates or {}), first: NoMandate("nobody approved")})
     assert [refusal.guard for refusal in guarded(plan, without_one).refusals] == ["no-mandate"]
 
 
-def test_guard_7_resumed_changes_were_let_through_before() -> None:
+def test_guard_8_resumed_changes_were_let_through_before() -> None:
     """A forced run that was cut off is completed by the next one, which nobody forces."""
     plan, facts = fleet(12, 0, resumed=7)
     assert guarded(plan, facts) == plan
@@ -448,13 +486,13 @@ def test_guard_7_resumed_changes_were_let_through_before() -> None:
     assert len(found.refusals) == 6
 
 
-def test_guard_7_adoptions_are_not_changes() -> None:
+def test_guard_8_adoptions_are_not_changes() -> None:
     plan, facts = fleet(10, 0)
     adoptions = Plan(tuple(Adoption(change.key, None, change.before, known=False) for change in plan.changes))
     assert guarded(adoptions, facts) == adoptions
 
 
-def test_force_overrides_nothing_but_guard_7() -> None:
+def test_force_overrides_nothing_but_guard_8() -> None:
     for facts, name in (
         (sound(held=HELD), "held"),
         (sound(runs={}), "evidence-changed"),

@@ -144,9 +144,9 @@ def test_rule_4_without_a_base_an_empty_slot_is_filled() -> None:
     assert one(planned(spec(aliases={"champion": 4}), holding({4: "None"}))) == Change(CHAMPION, None, V4, "promotion")
 
 
-def test_rule_4_a_version_that_the_log_saw_there_comes_back_by_rollback() -> None:
+def test_rule_4_a_slot_that_is_managed_again_begins_anew() -> None:
     log = entries(adopted(after=V3), applied(before=V3, after=None, kind="unmanage"))
-    assert one(planned(spec({"Production": 3}), holding({3: "None"}), log)) == Change(PRODUCTION, None, V3, "rollback")
+    assert one(planned(spec({"Production": 3}), holding({3: "None"}), log)) == Change(PRODUCTION, None, V3, "promotion")
 
 
 @pytest.mark.parametrize("wanted", [4, None])
@@ -292,7 +292,10 @@ def test_a_version_that_does_not_exist() -> None:
 
 def test_a_model_that_does_not_exist() -> None:
     found = planned(spec({"Production": 3, "Staging": None}), registry(), entries(adopted(after=V3)))
-    assert guards(found) == {PRODUCTION: "version-missing"}
+    assert guards(found) == {PRODUCTION: "model-missing"}
+    (refusal,) = found.refusals
+    assert refusal.reason == "the registry has no model named churn"
+    assert "rename models/churn.yaml and the `name` in it" in refusal.way_out
     assert by_key(found)[STAGING] == Adoption(STAGING, None, None, known=False)
 
 

@@ -43,6 +43,7 @@ from tests.core.builders import (
     PRODUCTION,
     PROMOTION_POLICY,
     RUNS,
+    STAGING,
     applied,
     draft,
     entries,
@@ -139,27 +140,49 @@ def test_apply_refused_when_a_slot_is_not_what_git_wants() -> None:
 def test_step_outputs_name_what_now_serves() -> None:
     log = entries(
         intended(after=identity(4)),
-        applied(after=identity(4)),
+        applied(after=identity(4), pull_request=12),
         applied(CHAMPION, before=identity(3), kind="demotion"),
+        applied(STAGING, before=identity(3), kind="unmanage"),
         draft("failed", ("other", "Production"), after=identity(9, "other")),
     )
     assert ApplyResult("c", Plan(()), log, 1, told=log, head="sha256:0").step_outputs() == {
-        "changed": [{"model": "churn", "slot": "Production", "version": 4, "run_id": "run4"}],
+        "changed": [
+            {
+                "model": "churn",
+                "slot": "Production",
+                "kind": "promotion",
+                "version": 4,
+                "run_id": "run4",
+                "previous_version": None,
+                "previous_run_id": None,
+                "pull_request": 12,
+            }
+        ],
+        "emptied": [
+            {
+                "model": "churn",
+                "slot": "champion",
+                "kind": "demotion",
+                "version": None,
+                "run_id": None,
+                "previous_version": 3,
+                "previous_run_id": "run3",
+                "pull_request": None,
+            }
+        ],
         "refused": True,
         "head": "sha256:0",
     }
-    nothing = {"changed": [], "refused": False, "head": None}
+    nothing = {"changed": [], "emptied": [], "refused": False, "head": None}
     assert ApplyResult("c", Plan(()), (), 1, head="sha256:0").step_outputs() == nothing
 
 
 def test_step_outputs_name_what_a_run_that_was_cut_off_did_not_tell_each_slot_once() -> None:
     earlier = entries(applied(after=identity(4)), applied(CHAMPION, after=identity(4)))
     own = entries(applied(after=identity(5)), applied(CHAMPION, before=identity(4), kind="demotion"))
-    assert ApplyResult("c", Plan(()), own, 1, told=(*earlier, *own)).step_outputs() == {
-        "changed": [{"model": "churn", "slot": "Production", "version": 5, "run_id": "run5"}],
-        "refused": False,
-        "head": None,
-    }
+    outputs = ApplyResult("c", Plan(()), own, 1, told=(*earlier, *own)).step_outputs()
+    named = {name: [(one["slot"], one["version"]) for one in outputs[name]] for name in ("changed", "emptied")}  # type: ignore[attr-defined]  # step outputs are objects
+    assert named == {"changed": [("Production", 5)], "emptied": [("champion", None)]}
 
 
 def drifted(*found: Drift, whole: bool = True, **more: Any) -> DriftResult:
