@@ -21,6 +21,7 @@ from bot.core.state import (
     Run,
     Write,
 )
+from bot.errors import HistoryUnavailable
 
 
 class Registry(Protocol):
@@ -218,6 +219,12 @@ class Tree(Protocol):
 
         A symbolic link or a submodule is not a file: HistoryUnavailable at a commit; see `list` for the working tree.
         """
+        ...
+
+    def read_many(
+        self, commit: str | None, paths: Iterable[str]
+    ) -> Iterator[tuple[str, bytes | HistoryUnavailable | None]]:
+        """`read` of each path in their order; what it raises for one of them stands in the place of its content."""
         ...
 
     def list(self, commit: str | None, folder: str) -> Sequence[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from bot.documents import read_models, read_repository
 from bot.errors import HistoryUnavailable
@@ -32,6 +32,12 @@ class FilesInMemory:
         if isinstance(content, HistoryUnavailable):
             raise content
         return content
+
+    def read_many(
+        self, commit: str | None, paths: Iterable[str]
+    ) -> Iterator[tuple[str, bytes | HistoryUnavailable | None]]:
+        assert commit == "c0ffee"
+        return ((path, self.files.get(path)) for path in paths)
 
 
 def codes(files: Mapping[str, bytes | HistoryUnavailable | None]) -> list[tuple[str, str]]:

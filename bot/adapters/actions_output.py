@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from bot.core.results import Note
+from bot.core.findings import Note
 from bot.errors import CouldNotTell, Finding
 
 _SUMMARY_LIMIT = 1024 * 1024

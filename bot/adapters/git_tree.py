@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
-import errno
-import os
 import re
-import stat
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
+from typing import NamedTuple, TypeVar
 
-from bot.adapters.git_command import LARGEST_FILE, Git, GitFailed, GitObject, authorization, full_sha, without
+from bot.adapters.disk import files_below, not_a_file, read_file
+from bot.adapters.git_command import Git, GitFailed, GitObject, authorization, full_sha, without
 from bot.core.pulls import TreeCommit
 from bot.errors import ForgeUnavailable, HistoryUnavailable, Misuse, UnfitFile
 
 FETCH_TIMEOUT = 180.0
 
+_FOLDERS = 8
+"""How many folders of commits are remembered: whoever reads one file of a folder reads others too."""
 _FOLDER, _LINK, _SUBMODULE = "40000", "120000", "160000"
 _NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[/.-]|[/.]$|\.lock$")
 _TO_SHALLOW = "Fetch the whole history: `git fetch --unshallow`, or `fetch-depth: 0` for actions/checkout."
@@ -32,8 +33,11 @@ _NOBODY = {
 """Who makes the commit of `merged`: the same two commits give the same one again."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+Commit = TypeVar("Commit", str, None)
+Found = TypeVar("Found", bytes, str)
+
+
+class _Entry(NamedTuple):
     name: str
     mode: str
     sha: str
@@ -62,6 +66,7 @@ class GitTree:
         self._default_branch = default_branch
         self._authorization = authorization(token, server_url)
         self._without_token: Callable[[str], str] = without(token)
+        self._folder = lru_cache(maxsize=_FOLDERS)(self._read_folder)
 
     def __enter__(self) -> GitTree:
         return self
@@ -122,18 +127,54 @@ class GitTree:
     def read(self, commit: str | None, path: str) -> bytes | None:
         """A regular file of at most 32 MiB, or None; a folder is not a file. Never through a symbolic link."""
         if commit is None:
-            return self._read_disk(_parts(path))
+            return read_file(self._git.directory, _parts(path))
+        blob = self._blob(commit, path)
+        return None if blob is None else self._object(blob, path).content
+
+    def read_many(
+        self, commit: str | None, paths: Iterable[str]
+    ) -> Iterator[tuple[str, bytes | HistoryUnavailable | None]]:
+        """`read` of each path in their order; what it raises for one of them stands in the place of its content."""
+        if commit is None:
+            yield from ((path, _or_error(self.read, None, path)) for path in paths)
+            return
+        rest = [(path, _or_error(self._blob, commit, path)) for path in paths]
+        while rest:
+            read = 0
+            try:
+                for path, content in self._contents(rest):
+                    yield path, content
+                    read += 1
+            except UnfitFile as error:  # too large: git ends there
+                yield rest[read][0], error
+                read += 1
+            rest = rest[read:]
+
+    def _contents(
+        self, blobs: Sequence[tuple[str, str | HistoryUnavailable | None]]
+    ) -> Iterator[tuple[str, bytes | HistoryUnavailable | None]]:
+        """The contents of blobs; what is no SHA already says that there is none, or why."""
+        with closing(self._git.objects([blob for _, blob in blobs if isinstance(blob, str)])) as objects:
+            for path, blob in blobs:
+                if not isinstance(blob, str):
+                    yield path, blob
+                    continue
+                found = next(objects)
+                yield path, found.content if found else self._missing(blob, path)
+
+    def _blob(self, commit: str, path: str) -> str | None:
+        """The SHA of a regular file; None where there is none."""
         entry = self._entry(commit, _parts(path))
         if entry is None or entry.mode == _FOLDER:
             return None
         _refuse_special(entry.mode, path, f"at {commit[:12]}")
-        return self._object(entry.sha, path).content
+        return entry.sha
 
     def list(self, commit: str | None, folder: str) -> Sequence[str]:
         """Every path below a folder that is not a folder itself, sorted; `.git` is left out."""
         parts = _parts(folder) if folder not in ("", ".") else ()
         if commit is None:
-            return sorted(self._below_on_disk(parts))
+            return sorted(files_below(self._git.directory, parts))
         entry = self._entry(commit, parts)
         if entry is None:
             return ()
@@ -296,11 +337,12 @@ class GitTree:
     def _object(self, sha: str, path: str) -> GitObject:
         found = self._git_object(sha)
         if found is None:
-            raise HistoryUnavailable(
-                f"The object {sha[:12]} of {path!r} is missing from {self._git.directory}.",
-                fix="Clone again, without --filter.",
-            )
+            raise self._missing(sha, path)
         return found
+
+    def _missing(self, sha: str, path: str) -> HistoryUnavailable:
+        message = f"The object {sha[:12]} of {path!r} is missing from {self._git.directory}."
+        return HistoryUnavailable(message, fix="Clone again, without --filter.")
 
     def _entry(self, commit: str, parts: Sequence[str]) -> _Entry | None:
         entry = _Entry("", _FOLDER, _root_tree(self._commit(commit)))
@@ -308,11 +350,14 @@ class GitTree:
             if entry.mode != _FOLDER:
                 _refuse_special(entry.mode, "/".join(parts[:number]), f"at {commit[:12]}")
                 return None
-            found = next((below for below in self._entries(entry.sha) if below.name == part), None)
+            found = self._folder(entry.sha).get(part)
             if found is None:
                 return None
             entry = found
         return entry
+
+    def _read_folder(self, tree: str) -> Mapping[str, _Entry]:
+        return {entry.name: entry for entry in self._entries(tree)}
 
     def _entries(self, tree: str) -> Iterator[_Entry]:
         # A tree object is a sequence of `<mode> <name>\0<raw sha>`; git's own order is not that of the full paths.
@@ -324,64 +369,21 @@ class GitTree:
             yield _Entry(_text(name), mode.decode(), content[end + 1 : position].hex())
 
     def _below(self, tree: str, parts: Sequence[str]) -> Iterator[str]:
-        for entry in self._entries(tree):
+        for entry in self._folder(tree).values():
             path = [*parts, entry.name]
             if entry.mode == _FOLDER:
                 yield from self._below(entry.sha, path)
             else:
                 yield "/".join(path)
 
-    def _read_disk(self, parts: Sequence[str]) -> bytes | None:
-        with ExitStack() as stack:
-            opened = self._open_disk(parts, os.O_NONBLOCK, stack)
-            if opened is None:
-                return None
-            status = os.fstat(opened)
-            if stat.S_ISDIR(status.st_mode):
-                return None
-            if not stat.S_ISREG(status.st_mode):
-                raise _not_a_file("/".join(parts), "neither a file nor a folder", "on disk")
-            if status.st_size > LARGEST_FILE:
-                raise _not_a_file("/".join(parts), f"larger than {LARGEST_FILE} bytes", "on disk")
-            with os.fdopen(os.dup(opened), "rb") as file:
-                return file.read(LARGEST_FILE)
 
-    def _open_disk(self, parts: Sequence[str], flags: int, stack: ExitStack) -> int | None:
-        # Opened folder by folder without following links, so that a link cannot be slipped in between check and read.
-        below: int | None = None
-        for number in range(len(parts) + 1):
-            name = parts[number - 1] if number else self._git.directory
-            folder = os.O_DIRECTORY if number < len(parts) else flags
-            no_link = os.O_NOFOLLOW if number else 0
-            try:
-                below = os.open(name, os.O_RDONLY | os.O_CLOEXEC | no_link | folder, dir_fd=below)
-            except OSError as error:
-                self._refuse_unreadable(parts[:number], error)
-                return None
-            stack.callback(os.close, below)
-        return below
-
-    def _refuse_unreadable(self, parts: Sequence[str], error: OSError) -> None:
-        path = self._git.directory.joinpath(*parts)
-        if path.is_symlink() and parts:
-            raise _not_a_file("/".join(parts), "a symbolic link", "on disk") from None
-        if error.errno not in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG):
-            raise HistoryUnavailable(
-                f"{path} cannot be read: {error.strerror}.", fix="Make it readable for this user."
-            ) from None
-
-    def _below_on_disk(self, parts: Sequence[str]) -> Iterator[str]:
-        with ExitStack() as stack:
-            opened = self._open_disk(parts, os.O_DIRECTORY, stack)
-            if opened is None:
-                return
-            with os.scandir(opened) as entries:
-                found = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        for name, is_folder in found:
-            if is_folder and name != ".git":
-                yield from self._below_on_disk([*parts, name])
-            elif name != ".git":
-                yield "/".join([*parts, name])
+def _or_error(
+    read: Callable[[Commit, str], Found | None], commit: Commit, path: str
+) -> Found | HistoryUnavailable | None:
+    try:
+        return read(commit, path)
+    except HistoryUnavailable as error:
+        return error
 
 
 def _parts(path: str) -> Sequence[str]:
@@ -396,13 +398,9 @@ def _parts(path: str) -> Sequence[str]:
 
 def _refuse_special(mode: str, path: str, where: str) -> None:
     if mode == _LINK:
-        raise _not_a_file(path, "a symbolic link", where)
+        raise not_a_file(path, "a symbolic link", where)
     if mode == _SUBMODULE:
-        raise _not_a_file(path, "a submodule", where)
-
-
-def _not_a_file(path: str, what: str, where: str) -> UnfitFile:
-    return UnfitFile(f"{path!r} is {what} {where}; expected a regular file.", fix="Commit the file itself.")
+        raise not_a_file(path, "a submodule", where)
 
 
 def _root_tree(commit: GitObject) -> str:

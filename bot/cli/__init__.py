@@ -93,6 +93,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character is no reason to fail
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")  # to look for some takes longer than to load pydantic
     if COMPLETION in os.environ:
         cli.main(prog_name="stagewright")  # prints what a shell asks for, and exits
     sys.exit(guarded(lambda: cli.main(standalone_mode=False)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.core.approval_policy import ApprovalPolicy
@@ -13,7 +13,7 @@ from bot.core.recorded import NOTHING, Recorded
 from bot.core.spec import AUDIT_ANCHOR, AuditAnchor, ModelSpec, PromotionPolicy
 from bot.core.state import Capabilities
 from bot.documents import Repository, parse_audit_anchor, read_repository
-from bot.errors import Finding, InvalidDocuments, LogUnavailable, PolicyUnreadable
+from bot.errors import Finding, HistoryUnavailable, InvalidDocuments, LogUnavailable, PolicyUnreadable
 from bot.ports import AuditLog, Tree
 
 
@@ -139,3 +139,9 @@ class _Only:
 
     def read(self, commit: str | None, path: str) -> bytes | None:
         return self.tree.read(commit, path) if path.casefold() in self.paths else None
+
+    def read_many(
+        self, commit: str | None, paths: Iterable[str]
+    ) -> Iterator[tuple[str, bytes | HistoryUnavailable | None]]:
+        for path in paths:
+            yield from self.tree.read_many(commit, [path]) if path.casefold() in self.paths else ((path, None),)

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from bot.core.results import ValidateResult
-from bot.documents import read_repository
-from bot.ports import Tree
+from typing import TYPE_CHECKING
+
+from bot.core.findings import ValidateResult
+from bot.documents import check_repository
+
+if TYPE_CHECKING:
+    from bot.ports import Tree
 
 
 def validate(tree: Tree) -> ValidateResult:
     """Read all documents as they lie in the working tree."""
-    repository = read_repository(tree, None)
-    return ValidateResult(tuple(sorted(repository.findings)), len(repository.models))
+    checked = check_repository(tree, None, lambda _: None)
+    return ValidateResult(checked.findings, checked.models)

@@ -27,8 +27,8 @@ Across files and against a registry
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal, TypeAlias
 
@@ -42,6 +42,7 @@ from bot.core.spec import (
     ModelSpec,
     Promotion,
     PromotionPolicy,
+    Risk,
     WithAlias,
     file_of_model,
 )
@@ -105,20 +106,42 @@ def unsupported_slots(spec: ModelSpec, capabilities: Capabilities) -> tuple[Prob
     )
 
 
-def idle_rules(policy: ApprovalPolicy, models: Collection[ModelSpec]) -> tuple[Problem, ...]:
+@dataclass(slots=True)
+class NamedByModels:
+    """What a rule of the approval policy can name, as the models that were added have it; small however many they are.
+
+    `owners` are as they are written, by their form without case and `@`.
+    """
+
+    names: set[str] = field(default_factory=set)
+    slots: set[str] = field(default_factory=lambda: set(STAGES))
+    owners: dict[str, str] = field(default_factory=dict)
+    risks: set[Risk | None] = field(default_factory=set)
+
+    def add(self, spec: ModelSpec) -> None:
+        """Take in one model."""
+        self.names.add(spec.name)
+        self.slots.update(spec.desired())
+        self.owners.update((_owner(owner), owner) for owner in spec.owners)
+        self.risks.add(spec.risk)
+
+
+def _owner(written: str) -> str:
+    return written.lower().removeprefix("@")
+
+
+def idle_rules(policy: ApprovalPolicy, models: NamedByModels) -> tuple[Problem, ...]:
     """Rule 16: what the approval policy names and no model has. `models` are all models of the repository."""
-    if not models:
+    if not models.names:
         return ()
-    slots = {slot for spec in models for slot in spec.desired()} | set(STAGES)
-    names = {spec.name for spec in models}
     return tuple(
         problem
         for index, rule in enumerate(policy.rules)
         for problem in (
-            *_slots_of_no_model(index, rule, slots),
-            *_globs_of_no_model(index, rule, names),
-            *_owners_of_no_model(index, rule, models),
-            *_risks_of_no_model(index, rule, models),
+            *_slots_of_no_model(index, rule, models.slots),
+            *_globs_of_no_model(index, rule, models.names),
+            *_owners_of_no_model(index, rule, models.owners),
+            *_risks_of_no_model(index, rule, models.risks),
         )
     )
 
@@ -361,10 +384,9 @@ def _globs_of_no_model(index: int, rule: ApprovalRule, names: Collection[str]) -
             )
 
 
-def _owners_of_no_model(index: int, rule: ApprovalRule, models: Collection[ModelSpec]) -> Iterator[Problem]:
-    named = {owner.lower().removeprefix("@"): owner for spec in models for owner in spec.owners}
+def _owners_of_no_model(index: int, rule: ApprovalRule, named: Mapping[str, str]) -> Iterator[Problem]:
     for place, owner in enumerate(rule.when.owners):
-        if owner.lower().removeprefix("@") not in named:
+        if _owner(owner) not in named:
             yield Problem(
                 ("rules", index, "when", "owners", place),
                 "rule-for-no-owner",
@@ -374,8 +396,7 @@ def _owners_of_no_model(index: int, rule: ApprovalRule, models: Collection[Model
             )
 
 
-def _risks_of_no_model(index: int, rule: ApprovalRule, models: Collection[ModelSpec]) -> Iterator[Problem]:
-    risks = {spec.risk for spec in models}
+def _risks_of_no_model(index: int, rule: ApprovalRule, risks: Collection[Risk | None]) -> Iterator[Problem]:
     for place, risk in enumerate(rule.when.risk):
         if None not in risks and risk not in risks:
             yield Problem(

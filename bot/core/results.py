@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from bot.core.adoption import Adopting
 from bot.core.approval import Evaluation, Requirements
@@ -15,28 +15,19 @@ from bot.core.comparison import Comparison
 from bot.core.drift import Drift, DriftReport
 from bot.core.evidence import Evidence
 from bot.core.experiment import ExaminedRun, Ranking
+from bot.core.findings import Note as Note
+from bot.core.findings import Place as Place
+from bot.core.findings import ValidateResult as ValidateResult
 from bot.core.history import Period
 from bot.core.importing import LeftOut, NewFile, Passed
 from bot.core.plan import Plan, Settled
 from bot.core.proposal import NothingToPropose, Proposal
 from bot.core.pulls import Issue, NewPull, PullRequest
+from bot.core.report import Report
 from bot.core.rollback import AlreadyWanted, NoRollback, RollbackCase, Wish
 from bot.core.state import Digest, Identity, SlotKey, Write
 from bot.core.verification import Explained
 from bot.errors import Finding
-
-
-@dataclass(frozen=True, slots=True)
-class ValidateResult:
-    """The findings, in order of file and line, and how many model files were read."""
-
-    findings: tuple[Finding, ...]
-    models: int
-
-    @property
-    def is_valid(self) -> bool:
-        """True without an error; warnings do not count."""
-        return all(finding.severity != "error" for finding in self.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,28 +152,6 @@ class PolicyTestResult:
     def passed(self) -> bool:
         """True when every test expected what the policy says, and there was one."""
         return bool(self.outcomes) and not self.findings and not any(one.differs for one in self.outcomes)
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A value in a file of the repository; line and column count from 1."""
-
-    file: str
-    line: int
-    column: int
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """What GitHub shows at a line of a file: a `Finding` may be one, and so may what apply would do."""
-
-    file: str
-    line: int
-    column: int
-    code: str
-    message: str
-    fix: str
-    severity: Literal["error", "warning", "notice"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -405,3 +374,25 @@ class VerifyResult:
     def verified(self) -> bool:
         """True when nothing is wrong and all was looked at that was asked for."""
         return not self.problems and not self.unproven and not self.incomplete
+
+
+Result: TypeAlias = (
+    ApplyResult
+    | ApprovalsResult
+    | CompareResult
+    | DriftResult
+    | EvidenceResult
+    | ExperimentResult
+    | ExplainResult
+    | HistoryResult
+    | ImportResult
+    | InitResult
+    | PlanResult
+    | PolicyTestResult
+    | ProposeResult
+    | Report
+    | RollbackResult
+    | ValidateResult
+    | VerifyResult
+)
+"""The answer of any command."""

@@ -411,7 +411,8 @@ class Promotion(Strict):
 
     slot: SlotName = Field(description="where a winner goes: a slot that this file manages, and no alias that follows")
     candidates: CandidateSource = Field(
-        NewerThan(newer_than="incumbent"), description="which versions are compared with the one in the slot"
+        NewerThan.model_construct(newer_than="incumbent"),
+        description="which versions are compared with the one in the slot",
     )
     criteria: tuple[Criterion, ...] = Field(min_length=1, description="all of them must hold")
     acknowledged: tuple[Acknowledgement, ...] = Field((), description="gains above `max_gain` that were looked into")
@@ -516,12 +517,13 @@ class PromotionPolicy(Strict):
     evaluation_context: str = Field(
         "evaluation", description="which dataset of a run is its evaluation data: the one logged with this context"
     )
-    noise: NoisePolicy = Field(NoisePolicy(), description="how much of a gain chance may explain")
+    noise: NoisePolicy = Field(NoisePolicy.model_construct(), description="how much of a gain chance may explain")
     comparability: ComparabilityRules = Field(
-        ComparabilityRules(), description="which differences between two versions forbid to compare them"
+        ComparabilityRules.model_construct(),
+        description="which differences between two versions forbid to compare them",
     )
     eligibility: EligibilityRules = Field(
-        EligibilityRules(), description="what a version must have to be a candidate at all"
+        EligibilityRules.model_construct(), description="what a version must have to be a candidate at all"
     )
 
 

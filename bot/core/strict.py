@@ -11,9 +11,13 @@ JsonSchema: TypeAlias = dict[str, JsonValue]
 
 
 class Strict(BaseModel):
-    """Frozen, strict, and unknown keys are errors."""
+    """Frozen, strict, and unknown keys are errors.
 
-    model_config = ConfigDict(frozen=True, strict=True, extra="forbid")
+    What validates it is built at its first use, which most types never see: their parts are built within the whole. A
+    default that is such a type is made by `model_construct`, since to validate it would be a first use.
+    """
+
+    model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
 
 
 def unfit(code: LiteralString, expected: str, fix: str) -> PydanticCustomError:

@@ -11,15 +11,17 @@ from bot.documents.document import (
 )
 from bot.documents.edit import Edit, edited
 from bot.documents.new import model_text
-from bot.documents.repository import Files, Models, Repository, read_models, read_repository
+from bot.documents.repository import Checked, Files, Models, Repository, check_repository, read_models, read_repository
 
 __all__ = [
+    "Checked",
     "Document",
     "Edit",
     "Files",
     "Models",
     "Parsed",
     "Repository",
+    "check_repository",
     "edited",
     "model_text",
     "parse_approval_policy",

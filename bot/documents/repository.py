@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol, TypeVar
 
 from bot.core.approval_policy import ApprovalPolicy
-from bot.core.checks import colliding_files, idle_rules, shown, weaker_than_policy
+from bot.core.checks import NamedByModels, colliding_files, idle_rules, shown, weaker_than_policy
 from bot.core.spec import (
     APPROVAL_POLICY,
     AUDIT_ANCHOR,
@@ -42,6 +42,12 @@ class Files(Protocol):
         """A regular file's content; None, or HistoryUnavailable, for what is not one."""
         ...
 
+    def read_many(
+        self, commit: str | None, paths: Iterable[str]
+    ) -> Iterator[tuple[str, bytes | HistoryUnavailable | None]]:
+        """`read` of each path in their order; what it raises for one of them stands in the place of its content."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Models:
@@ -67,81 +73,93 @@ class Repository:
         return tuple(finding for finding in self.findings if finding.severity == "error")
 
 
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What `check_repository` says of all documents of one tree; `models` is how many of their files are valid."""
+
+    promotion: Document[PromotionPolicy] | None
+    approvals: Document[ApprovalPolicy] | None
+    audit: Document[AuditAnchor] | None
+    findings: tuple[Finding, ...]
+    models: int
+
+
 def read_repository(tree: Files, commit: str | None) -> Repository:
     """The documents at a commit, or in the working tree for None.
 
     Raises what `tree.list` raises. A file that cannot be read as a regular file is a finding.
     """
-    models = read_models(tree, commit)
+    documents: dict[str, Document[ModelSpec]] = {}
+    checked = check_repository(tree, commit, lambda model: documents.update({model.value.name: model}))
+    return Repository(documents, checked.promotion, checked.approvals, checked.audit, checked.findings)
+
+
+def check_repository(tree: Files, commit: str | None, keep: Callable[[Document[ModelSpec]], object]) -> Checked:
+    """As `read_repository`, but each model's file is handed to `keep` and forgotten: memory does not grow with them."""
     promotion = _read(tree, commit, PROMOTION_POLICY, parse_promotion_policy)
     approvals = _read(tree, commit, APPROVAL_POLICY, parse_approval_policy)
     audit = _read(tree, commit, AUDIT_ANCHOR, parse_audit_anchor)
-    idle = _idle_rules(approvals.document, models)
-    weak = _weaker(promotion.document, models)
-    findings = (*models.findings, *promotion.findings, *approvals.findings, *audit.findings, *idle, *weak)
-    return Repository(models.documents, promotion.document, approvals.document, audit.document, tuple(sorted(findings)))
+    findings = [*promotion.findings, *approvals.findings, *audit.findings]
+    of_models: list[Finding] = []
+    named = NamedByModels()
+    for model in _models(tree, commit, of_models):
+        named.add(model.value)
+        if promotion.document:
+            findings += model.findings(weaker_than_policy(promotion.document.value, model.value))
+        keep(model)
+    if approvals.document and not any(finding.severity == "error" for finding in of_models):
+        # A broken model may be the one that a rule names.
+        findings += approvals.document.findings(idle_rules(approvals.document.value, named))
+    found = tuple(sorted([*findings, *of_models]))
+    return Checked(promotion.document, approvals.document, audit.document, found, len(named.names))
 
 
 def read_models(tree: Files, commit: str | None) -> Models:
     """The model files at a commit, or in the working tree for None. Raises what `tree.list` raises."""
-    documents: dict[str, Document[ModelSpec]] = {}
     findings: list[Finding] = []
-    files = [path for path in tree.list(commit, MODELS_FOLDER) if not _is_ignored(path)]
-    findings.extend(_unexpected(files))
-    for file in filter(_is_model_file, files):
-        parsed = _read(tree, commit, file, parse_model)
-        findings.extend(parsed.findings)
-        if parsed.document:
-            documents[parsed.document.value.name] = parsed.document
-    findings.extend(
-        Finding(file, 1, 1, problem.code, problem.message, problem.fix)
-        for file, problem in colliding_files(filter(_is_model_file, files))
-    )
+    documents = {document.value.name: document for document in _models(tree, commit, findings)}
     return Models(documents, tuple(sorted(findings)))
 
 
-def _idle_rules(approvals: Document[ApprovalPolicy] | None, models: Models) -> tuple[Finding, ...]:
-    """Asked only when every model could be read: a broken one may be the one that a rule names."""
-    if approvals is None or any(finding.severity == "error" for finding in models.findings):
-        return ()
-    specs = [document.value for document in models.documents.values()]
-    return approvals.findings(idle_rules(approvals.value, specs))
-
-
-def _weaker(promotion: Document[PromotionPolicy] | None, models: Models) -> tuple[Finding, ...]:
-    """What the files of models ask for less strictly than the policy does."""
-    if promotion is None:
-        return ()
-    documents = models.documents.values()
-    return tuple(
-        finding
-        for document in documents
-        for finding in document.findings(weaker_than_policy(promotion.value, document.value))
+def _models(tree: Files, commit: str | None, findings: list[Finding]) -> Iterator[Document[ModelSpec]]:
+    """The valid model files, one after another; `findings` gets those of all files."""
+    listed = [path for path in tree.list(commit, MODELS_FOLDER) if not _is_ignored(path)]
+    findings += _unexpected(listed)
+    files = [path for path in listed if _is_model_file(path)]
+    findings += (
+        Finding(file, 1, 1, problem.code, problem.message, problem.fix) for file, problem in colliding_files(files)
     )
+    for file, content in tree.read_many(commit, files):
+        parsed = _parsed(file, content, parse_model)
+        findings += parsed.findings
+        if parsed.document:
+            yield parsed.document
 
 
-def _below(path: str) -> PurePosixPath:
-    return PurePosixPath(path).relative_to(MODELS_FOLDER)
+def _below(path: str) -> str:
+    """The path below `models/`."""
+    return path.removeprefix(f"{MODELS_FOLDER}/")
 
 
 def _is_ignored(path: str) -> bool:
     """README.md, and whatever begins with a dot, is no document."""
-    return _below(path).parts[0].startswith(".") or _below(path) == PurePosixPath("README.md")
+    below = _below(path)
+    return below.startswith(".") or below == "README.md"
 
 
 def _is_model_file(path: str) -> bool:
-    return len(_below(path).parts) == 1 and path.endswith(".yaml") and path.isprintable()
+    return path.endswith(".yaml") and "/" not in _below(path) and path.isprintable()
 
 
 def _unexpected(files: Sequence[str]) -> Iterator[Finding]:
-    folders = dict.fromkeys(_below(path).parts[0] for path in files if len(_below(path).parts) > 1)
+    folders = dict.fromkeys(_below(path).partition("/")[0] for path in files if "/" in _below(path))
     for folder in folders:
         message = f"Found the folder {shown(folder)} in {MODELS_FOLDER}/; expected model files only."
         fix = "Move its files up, each under the name of its model, or elsewhere."
         yield Finding(_printable(f"{MODELS_FOLDER}/{folder}"), 1, 1, "unexpected-file", message, fix)
     for path in files:
-        if len(_below(path).parts) == 1 and not _is_model_file(path):
-            name = _below(path)
+        if "/" not in _below(path) and not _is_model_file(path):
+            name = PurePosixPath(_below(path))
             message = f"Found {shown(name.name)} in {MODELS_FOLDER}/; expected files that end in `.yaml`, named in"
             message += " characters that can be seen."
             yield Finding(_printable(path), 1, 1, "unexpected-file", message, _rename(name))
@@ -158,10 +176,15 @@ def _rename(name: PurePosixPath) -> str:
 
 
 def _read(tree: Files, commit: str | None, file: str, parse: Callable[[str, bytes], Parsed[T]]) -> Parsed[T]:
-    try:
-        content = tree.read(commit, file)
-    except HistoryUnavailable as error:
-        message = f"It cannot be read as a regular file: {error.message}"
+    ((_, content),) = tree.read_many(commit, [file])
+    return _parsed(file, content, parse)
+
+
+def _parsed(
+    file: str, content: bytes | HistoryUnavailable | None, parse: Callable[[str, bytes], Parsed[T]]
+) -> Parsed[T]:
+    if isinstance(content, HistoryUnavailable):
+        message = f"It cannot be read as a regular file: {content.message}"
         fix = "Put a regular file here; a symbolic link or a submodule is not followed."
         return Parsed(None, (Finding(file, 1, 1, "not-a-file", message, fix),))
     if content is None:

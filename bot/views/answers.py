@@ -23,7 +23,6 @@ from bot.core.results import (
     PolicyTestResult,
     ProposeResult,
     Skipped,
-    ValidateResult,
     VerifyResult,
 )
 from bot.core.spec import AUDIT_ANCHOR
@@ -47,17 +46,6 @@ UNCHECKED_MANDATES = (
     "Mandates were not checked: whether a value has the approvals it needs is known once it is merged. "
     "`stagewright apply --dry-run` checks it then."
 )
-
-
-def findings_count(result: ValidateResult) -> str:
-    """How many findings there are, and what to do."""
-    read = f"{counted(result.models, 'model file')} read"
-    errors = sum(finding.severity == "error" for finding in result.findings)
-    warnings = len(result.findings) - errors
-    if not result.findings:
-        return f"{read}: no findings."
-    fix = "Correct them and run `stagewright validate` again." if errors else "Warnings do not fail the command."
-    return f"{read}: {counted(errors, 'error')}, {counted(warnings, 'warning')}. {fix}"
 
 
 def opened_text(outcome: Opened) -> tuple[str, str]:

@@ -1,55 +1,17 @@
-"""Renders the answer of any command in any form."""
+"""Renders the answer of any command in any form. What a form needs is imported when it is asked for."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final, Literal, TypeAlias
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from bot.core.report import Report
-from bot.core.results import (
-    ApplyResult,
-    ApprovalsResult,
-    CompareResult,
-    DriftResult,
-    EvidenceResult,
-    ExperimentResult,
-    ExplainResult,
-    HistoryResult,
-    ImportResult,
-    InitResult,
-    PlanResult,
-    PolicyTestResult,
-    ProposeResult,
-    RollbackResult,
-    ValidateResult,
-    VerifyResult,
-)
-from bot.views.as_json import as_json
-from bot.views.summary import summarised
-from bot.views.terminal import printed
+from bot.core.findings import ValidateResult
+from bot.views.findings import printed_findings
 
-Result: TypeAlias = (
-    ApplyResult
-    | ApprovalsResult
-    | CompareResult
-    | DriftResult
-    | EvidenceResult
-    | ExperimentResult
-    | ExplainResult
-    | HistoryResult
-    | ImportResult
-    | InitResult
-    | PlanResult
-    | PolicyTestResult
-    | ProposeResult
-    | Report
-    | RollbackResult
-    | ValidateResult
-    | VerifyResult
-)
+if TYPE_CHECKING:
+    from bot.core.results import Result
+
 Form: TypeAlias = Literal["text", "json", "markdown"]
-
-_FORMS: Final[Mapping[Form, Callable[[Result], str]]] = {"text": printed, "json": as_json, "markdown": summarised}
 
 
 def rendered(result: Result, form: Form) -> str:
@@ -57,4 +19,22 @@ def rendered(result: Result, form: Form) -> str:
 
     No colour and no control character but the line feed; the text ends without a line feed, Markdown with one.
     """
-    return _FORMS[form](result)
+    if isinstance(result, ValidateResult) and form == "text":
+        return printed_findings(result)
+    return _view(form)(result)
+
+
+def _view(form: Form) -> Callable[[Result], str]:
+    match form:
+        case "text":
+            from bot.views.terminal import printed
+
+            return printed
+        case "json":
+            from bot.views.as_json import as_json
+
+            return as_json
+        case "markdown":
+            from bot.views.summary import summarised
+
+            return summarised

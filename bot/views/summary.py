@@ -38,6 +38,7 @@ from bot.core.results import (
 from bot.core.rollback import RollbackCase
 from bot.views import answers, comparisons, delivery, drift, importing, rollback, words
 from bot.views.escape import Markdown, cell, joined, link, prose, reference
+from bot.views.findings import findings_count
 from bot.views.markdown import BODY_BUDGET, LINES, PATH, PEOPLE, capped, comparison_table, filled, other_row, people
 
 _ROWS: Final = 50
@@ -56,7 +57,7 @@ def _capped(**lists: Sequence[Any]) -> dict[str, Any]:
 
 @summarised.register
 def _(result: ValidateResult) -> str:
-    count = answers.findings_count(result)
+    count = findings_count(result)
     return filled("validate.md.j2", count=count, path=PATH, **_capped(findings=result.findings))
 
 

@@ -36,9 +36,9 @@ from bot.core.results import (
 )
 from bot.core.rollback import RollbackCase
 from bot.core.spec import APPROVAL_POLICY, file_of_model
-from bot.errors import Finding
 from bot.views import answers, comparisons, delivery, drift, importing, rollback, words
 from bot.views.escape import exact, no_command
+from bot.views.findings import finding_text, findings_lines
 from bot.views.layout import aligned, columns, wrapped
 
 _RUNS: Final = 50
@@ -60,15 +60,7 @@ def _lines(result: object) -> Iterable[str]:
 
 @_lines.register
 def _(result: ValidateResult) -> Iterator[str]:
-    for finding in result.findings:
-        yield from wrapped(_finding(finding), hanging="    ")
-    yield from wrapped(answers.findings_count(result))
-
-
-def _finding(finding: Finding) -> str:
-    place = f"{finding.file}:{finding.line}:{finding.column}:"
-    warning = " warning:" if finding.severity == "warning" else ""
-    return f"{place}{warning} {finding.message} {finding.fix} [{finding.code}]"
+    return findings_lines(result)
 
 
 @_lines.register
@@ -298,19 +290,19 @@ def _(result: ExplainResult) -> Iterator[str]:
     for problem in (*result.needs.ungoverned, *result.frozen):
         yield from wrapped(f"blocks: {problem}", "  ", "    ")
     for finding in result.findings:
-        yield from wrapped(_finding(finding), hanging="    ")
+        yield from wrapped(finding_text(finding), hanging="    ")
     yield from wrapped(f"By {APPROVAL_POLICY} at {words.short_sha(result.policy_commit)}.")
 
 
 @_lines.register
 def _(result: PolicyTestResult) -> Iterator[str]:
     for finding in result.findings:
-        yield from wrapped(_finding(finding), hanging="    ")
+        yield from wrapped(finding_text(finding), hanging="    ")
     for one in result.outcomes:
         if one.differs:
             yield from wrapped(f"{one.file}:{one.line}: {one.name}", hanging="    ")
             for line in one.difference:
-                yield from wrapped(line.lstrip(), "    " + line[: len(line) - len(line.lstrip())], "        ")
+                yield from wrapped(line.lstrip(" "), "    " + line[: len(line) - len(line.lstrip(" "))], "        ")
     yield from wrapped(answers.tests_count(result))
 
 
@@ -330,7 +322,7 @@ def _(result: PlanResult) -> Iterator[str]:
     if not result.mandates_checked:
         yield from wrapped(answers.UNCHECKED_MANDATES)
     for finding in result.warnings:
-        yield from wrapped(_finding(finding), hanging="    ")
+        yield from wrapped(finding_text(finding), hanging="    ")
 
 
 def _slots(slots: Sequence[words.SlotText]) -> Iterator[str]:

@@ -17,16 +17,12 @@ from bot.core.plan import Adoption, Change, InSync, Item, Refusal, Unmanagement
 from bot.core.proposal import Proposal
 from bot.core.state import DeleteAlias, Identity, SetAlias, Write
 from bot.views.escape import exact
+from bot.views.findings import counted as counted
 
 MISSING = "–"
 GAINS = "↑ higher is better, ↓ lower is better. A positive gain is better, whichever way the metric counts."
 SLICE = "slice"
 _SHOWN = 5
-
-
-def counted(number: int, noun: str, plural: str = "") -> str:
-    """`1 slot`, `3 slots`, `5,000 candidates`."""
-    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
 def version_text(identity: Identity | None) -> str:

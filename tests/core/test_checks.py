@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import pytest
 
 from bot.core.approval_policy import ApprovalPolicy
 from bot.core.checks import (
+    NamedByModels,
     Path,
     Problem,
     colliding_files,
@@ -239,9 +242,16 @@ def governing(**when: object) -> ApprovalPolicy:
     return policy({"name": "r", "when": when, "require": {"approvals": 1}})
 
 
+def named_by(models: Iterable[ModelSpec]) -> NamedByModels:
+    found = NamedByModels()
+    for spec in models:
+        found.add(spec)
+    return found
+
+
 def test_16_a_rule_for_a_slot_that_no_model_has() -> None:
     models = [model(stages={"Production": 1}, aliases={"champion": 1})]
-    misspelt = idle_rules(governing(slots=("Production", "Prodution", "Champion", "quite_other")), models)
+    misspelt = idle_rules(governing(slots=("Production", "Prodution", "Champion", "quite_other")), named_by(models))
     assert brief(misspelt) == [
         (("rules", 0, "when", "slots", 1), "rule-for-no-slot", "warning"),
         (("rules", 0, "when", "slots", 2), "rule-for-no-slot", "warning"),
@@ -250,34 +260,35 @@ def test_16_a_rule_for_a_slot_that_no_model_has() -> None:
     assert misspelt[0].fix.startswith("Did you mean 'Production'?")
     assert misspelt[1].fix.startswith("Did you mean 'champion'?")
     assert misspelt[2].fix.startswith("Correct the slot")
-    assert idle_rules(governing(slots=("Production", "Staging", "champion")), models) == ()
+    assert idle_rules(governing(slots=("Production", "Staging", "champion")), named_by(models)) == ()
 
 
 def test_16_a_rule_for_a_model_that_is_not_there() -> None:
     models = [model(name="churn"), model(name="fraud/cards")]
-    unmatched = idle_rules(governing(models=("chrn", "fraud/*", "fraud*")), models)
+    unmatched = idle_rules(governing(models=("chrn", "fraud/*", "fraud*")), named_by(models))
     assert brief(unmatched) == [
         (("rules", 0, "when", "models", 0), "rule-for-no-model", "warning"),
         (("rules", 0, "when", "models", 2), "rule-for-no-model", "warning"),
     ]
     assert unmatched[0].fix.startswith("Did you mean 'churn'?")
-    assert idle_rules(governing(models=("**",)), models) == ()
+    assert idle_rules(governing(models=("**",)), named_by(models)) == ()
 
 
 def test_16_nothing_is_said_without_models_or_of_paths() -> None:
-    assert idle_rules(governing(slots=("Prodution",)), []) == ()
-    assert idle_rules(governing(paths=("no/**",)), [model()]) == ()
+    assert idle_rules(governing(slots=("Prodution",)), named_by([])) == ()
+    assert idle_rules(governing(paths=("no/**",)), named_by([model()])) == ()
 
 
 def test_13_a_rule_for_an_owner_or_a_risk_that_no_model_has() -> None:
     models = [model(owners=("@acme/churn",), risk="low")]
-    unmatched = idle_rules(governing(owners=("@ACME/Churn", "@acme/chrun"), risk=("low", "high")), models)
+    unmatched = idle_rules(governing(owners=("@ACME/Churn", "@acme/chrun"), risk=("low", "high")), named_by(models))
     assert [(problem.code, problem.path[-2:]) for problem in unmatched] == [
         ("rule-for-no-owner", ("owners", 1)),
         ("rule-for-no-risk", ("risk", 1)),
     ]
     assert "Did you mean '@acme/churn'?" in unmatched[0].fix
-    assert idle_rules(governing(risk=("high",)), [*models, model()]) == (), "a model without a risk falls under all"
+    models.append(model())
+    assert idle_rules(governing(risk=("high",)), named_by(models)) == (), "a model without a risk falls under all"
 
 
 @pytest.mark.parametrize("glob", ["/bot/**", "./bot/**", "../x", "bot/", "a//b", "a/../b"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -87,6 +87,15 @@ class FakeTree:
         if path in self.links:
             raise UnfitFile(f"{path} is a symbolic link.")
         return self._files(commit).get(path)
+
+    def read_many(
+        self, commit: str | None, paths: Iterable[str]
+    ) -> Iterator[tuple[str, bytes | HistoryUnavailable | None]]:
+        for path in paths:
+            try:
+                yield path, self.read(commit, path)
+            except UnfitFile as error:
+                yield path, error
 
     def write(self, path: str, content: bytes) -> None:
         self.working[path] = content

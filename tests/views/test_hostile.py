@@ -23,15 +23,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot import views
-from bot.core.results import Place
+from bot.core.results import Place, Result
 from bot.core.spec import EligibilityRules, FromStage, Hold, NewerThan, Promotion, WithAlias, WithTags
 from bot.core.state import DeleteAlias
-from bot.views import render, summary, terminal
+from bot.views import summary, terminal
 from bot.views.drift import adoption_body, adoption_title, issue_body
 from bot.views.layout import width
 from bot.views.markdown import BODY_BUDGET, apply_comment
 from bot.views.proposal import proposal_body, proposal_title
-from bot.views.render import Result, rendered
+from bot.views.render import rendered
 from bot.views.rollback import rollback_body, rollback_title
 from bot.views.summary import approvals_comment
 from tests.views import drift_samples, rollback_samples, samples
@@ -119,7 +119,7 @@ TEXTS = st.one_of(
 
 def registered() -> set[type]:
     """The classes of answers."""
-    known = {*summary.summarised.registry, *terminal._lines.registry, *render.Result.__args__}
+    known = {*summary.summarised.registry, *terminal._lines.registry, *Result.__args__}
     return {kind for kind in known if kind is not object}
 
 

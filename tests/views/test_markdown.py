@@ -20,6 +20,7 @@ from bot.core.results import (
     HistoryResult,
     InitResult,
     ProposeResult,
+    Result,
     Skipped,
     ValidateResult,
     VerifyResult,
@@ -29,7 +30,7 @@ from bot.views.drift import issue_body
 from bot.views.escape import Markdown, code, exact
 from bot.views.markdown import BODY_BUDGET, apply_comment
 from bot.views.proposal import proposal_body, proposal_title
-from bot.views.render import Result, rendered
+from bot.views.render import rendered
 from bot.views.templating import _TEMPLATES, _environment, filled
 from tests.views import comparison_samples, drift_samples, golden, rollback_samples, samples
 from tests.views.proposals import PROPOSALS

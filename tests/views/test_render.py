@@ -27,6 +27,7 @@ from bot.core.results import (
     InitResult,
     PlanResult,
     ProposeResult,
+    Result,
     ValidateResult,
     VerifyResult,
 )
@@ -35,7 +36,7 @@ from bot.core.verification import Explained
 from bot.errors import Finding
 from bot.views.as_json import as_json
 from bot.views.layout import columns, width, wrapped
-from bot.views.render import Result, rendered
+from bot.views.render import rendered
 from tests.views import samples
 from tests.views.rendering import OURS, TOKENS, page
 from tests.views.samples import REGISTRY, WINNER_RUNS
