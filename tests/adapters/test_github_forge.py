@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -236,6 +237,17 @@ class TestOpening:
         assert closed
         assert (closed.state, "superseded" in closed.labels) == ("closed", True)
         assert pulls.open_proposals("stagewright/") == []
+
+    def test_what_was_closed_since_a_moment(self, forge: Forge) -> None:
+        pulls = pulls_of(forge)
+        first = pulls.open_pull(new_pull(forge))
+        pulls.supersede(first.number, "superseded", "Replaced")
+        (closed,) = pulls.closed_since("stagewright/", first.created_at)
+        assert (closed.number, closed.closed_at is not None, closed.merged_at) == (first.number, True, None)
+        assert pulls.closed_since("adopt/", first.created_at) == []
+        assert pulls.closed_since("stagewright/", datetime.now(UTC) + timedelta(hours=1)) == []
+        pulls.open_pull(new_pull(forge, branch="stagewright/demand/2"))
+        assert len(pulls.closed_since("stagewright/", first.created_at)) == 1, "one that is open was not closed"
 
     def test_a_branch_with_other_content_is_not_touched(self, forge: Forge) -> None:
         pulls = pulls_of(forge)
