@@ -448,31 +448,34 @@ class TestEvidence:
         scene.tree.links.add(path)
         assert verify(scene).problems
 
-    def test_replaced_by_another_that_was_approved(self) -> None:
-        """Rolled back, then proposed again for the same pair: same path, other content."""
+    def proposed_again(self, *approvers: str) -> Scene:
+        """Rolled back, then proposed again for the same pair: same path, other content. Merged, and not applied yet."""
         scene = Scene()
         scene.adopted()
         scene.promoted("demand")
         scene.apply()
         path = self.path(scene)
-        again = scene.tree.commits[scene.tree.head()].files[path]
-        lift = {
-            "models/demand.yaml": scene.file("models/demand.yaml", "Production: 5", "Production: 3")[
-                "models/demand.yaml"
-            ]
-            + "holds:\n  - {version: 5, lift: true}\n"
-        }
-        scene.edited("alice", {**lift, path: None})
+        before = scene.tree.commits[scene.tree.head()].files[path]
+        back = scene.file("models/demand.yaml", "Production: 5", "Production: 3")
+        lifted = {name: f"{text}holds:\n  - {{version: 5, lift: true}}\n" for name, text in back.items()}
+        scene.edited("alice", {**lifted, path: None})
         scene.apply()
-        pull = scene.propose("demand", again=True)
-        number = pull.outcomes[0].pull.number  # type: ignore[union-attr]
-        scene.pulls.review(number, "bob", "carol")
+        number = scene.proposed("demand").number
+        scene.pulls.review(number, *approvers)
         scene.pulls.merge(number)
-        assert scene.tree.commits[scene.tree.head()].files[path] != again
         scene.tree.check_out()
-        assert verify(scene).problems == ()  # merged, and not applied yet
+        assert scene.tree.working[path] != before
+        return scene
+
+    def test_replaced_by_another_that_was_approved(self) -> None:
+        scene = self.proposed_again("bob", "carol")
+        assert verify(scene).problems == ()
         scene.apply()
         assert verify(scene).verified
+
+    def test_replaced_by_another_that_was_merged_past_the_rules(self) -> None:
+        scene = self.proposed_again("bob")
+        one(verify(scene).problems, self.path(scene), "was changed by commit")
 
 
 class TestAgainstTheRegistry:
