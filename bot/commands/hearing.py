@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, TypeVar
 
 from bot.commands.judging import Judge
 from bot.core.approval.counting import latest_reviews
@@ -22,13 +22,12 @@ from bot.core.evidence import Evidence, parse
 from bot.core.mandate import NoMandate
 from bot.core.pulls import PullCommit, PullRequest, Review, Team
 from bot.core.spec import APPROVAL_POLICY, EVIDENCE_FOLDER, encoded
-from bot.core.state import Digest, SlotKey
+from bot.core.state import Digest
 from bot.core.verification import Books, Claim, Heard, contradictions_of
 from bot.errors import UnfitFile
 from bot.ports import PullRequestReader, Tree
 
 T = TypeVar("T")
-_Seen: TypeAlias = Mapping[SlotKey, Collection[int]]
 _MOST_COMMITS: Final = 1_000_000
 
 
@@ -132,6 +131,14 @@ class _Testimony:
         return {name: replace(team, members=team.members | {*self.supposed}) for name, team in found.items()}
 
 
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """What the log said before an entry."""
+
+    books: Books
+    seq: int
+
+
 @dataclass
 class Hearing:
     """Hears what git and GitHub say of one claim after the other. `former` are people whom the auditor vouches for."""
@@ -140,6 +147,7 @@ class Hearing:
     tree: Tree
     former: Collection[str] = ()
     _policies: dict[str, str] = field(default_factory=dict)
+    _last: tuple[tuple[object, ...], Judge] | None = None
 
     @cached_property
     def _pulls(self) -> Remembered:
@@ -167,30 +175,38 @@ class Hearing:
         if claim.entry.commit not in self._merged:
             return Heard(None, NoMandate(f"commit {str(claim.entry.commit)[:7]} is not on the default branch"))
         times = dict.fromkeys((claim.decided, claim.entry.seq))
-        answers = [self._answer(claim, books.seen_before(time), self.former) for time in times]
+        answers = [self._answer(claim, _Moment(books, time), self.former) for time in times]
         for answer in answers:
             if not contradictions_of(claim, answer):
                 self._believe(claim.mandate.policy_commit)
                 return answer
-        supposing = (self._supposing(claim, books.seen_before(time)) for time in times)
+        supposing = (self._supposing(claim, _Moment(books, time)) for time in times)
         return next(filter(None, supposing), answers[0])
 
-    def _supposing(self, claim: Claim, seen: _Seen) -> Heard | None:
+    def _supposing(self, claim: Claim, at: _Moment) -> Heard | None:
         """The answer if everybody whom the entry names may approve, with those without whom it would be another."""
         named = claim.mandate.approvers
         everybody = {*named, *self.former}
-        answer = self._answer(claim, seen, everybody)
+        answer = self._answer(claim, at, everybody)
         if contradictions_of(claim, answer):
             return None
-        needed = [one for one in named if contradictions_of(claim, self._answer(claim, seen, everybody - {one}))]
+        needed = [one for one in named if contradictions_of(claim, self._answer(claim, at, everybody - {one}))]
         return replace(answer, supposed=tuple(needed) or named)
 
-    def _answer(self, claim: Claim, seen: _Seen, supposed: Collection[str]) -> Heard:
+    def _answer(self, claim: Claim, at: _Moment, supposed: Collection[str]) -> Heard:
         mandate, commit = claim.mandate, str(claim.entry.commit)
-        pulls = _Testimony(self._pulls, mandate.pull_request, mandate.approvers, supposed)
-        judge = self._judge.at_another_time(pulls, seen, tuple(self._policies.values()))
+        judge = self._judge_of(mandate, at, frozenset(supposed))
         value = judge.value(commit, claim.entry.key)
         return Heard(value, judge.mandate(claim.entry.key, commit), self._evidence(mandate, claim.entry.model or ""))
+
+    def _judge_of(self, mandate: Mandate, at: _Moment, supposed: frozenset[str]) -> Judge:
+        """The same for the entries of one run and one pull request, which follow each other."""
+        asked = (mandate.pull_request, mandate.approvers, at.seq, supposed, len(self._policies))
+        if self._last is None or self._last[0] != asked:
+            pulls = _Testimony(self._pulls, mandate.pull_request, mandate.approvers, supposed)
+            seen = at.books.seen_before(at.seq)
+            self._last = asked, self._judge.at_another_time(pulls, seen, tuple(self._policies.values()))
+        return self._last[1]
 
     def _believe(self, commit: str) -> None:
         """One commit for each policy that was found to be approved is enough."""
