@@ -15,8 +15,12 @@ from bot.ports import Registry
 
 def with_belongings(registry: Registry, plan: Plan, facts: GuardFacts) -> GuardFacts:
     """The facts with what the versions have that the other guards let into a slot: one listing of files for each."""
-    entering = {change.after for change in guarded(plan, facts).changes if change.after}
-    return replace(facts, belongings=belongings(registry, entering, facts.actual, facts.runs))
+    read = {one.candidate.run_id for one in facts.evidence.values() if one.candidate.run_id}
+    known = {run_id: facts.runs.get(run_id) for run_id in read}
+    left = guarded(plan, replace(facts, belongings=Belongings(known)))
+    entering = {change.after for change in left.changes if change.after}
+    found = belongings(registry, entering, facts.actual, facts.runs)
+    return replace(facts, belongings=replace(found, runs={**known, **found.runs}))
 
 
 def belongings(

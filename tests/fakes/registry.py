@@ -121,6 +121,10 @@ class FakeRegistry:
         self._runs.update((run.run_id, run) for run in runs)
         self._state = RegistryState({**self._state.models, model.name: model})
 
+    def purge(self, run_id: str) -> None:
+        """Remove a run for good behind the program's back."""
+        del self._runs[run_id]
+
     def runs_of(self, experiment: str) -> Experiment | None:
         if experiment not in self._experiments:
             return None
