@@ -54,6 +54,10 @@ class FakePullRequests:
         self._associated: dict[str, list[int]] = defaultdict(list)
         self._now = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 
+    def forget_commits(self) -> None:
+        """From now on no commit is associated with a pull request, as where GitHub has not indexed it."""
+        self._associated.clear()
+
     # What the program asks
 
     @property
