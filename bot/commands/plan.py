@@ -2,7 +2,8 @@
 
 1. Without a pull request: the files as they lie in the working tree.
 2. Of a pull request: what merging it into the default branch as it is now would give. Git merges the two in memory, so
-   the pull request is data: nothing of it is checked out or executed.
+   the pull request is data: nothing of it is checked out or executed. Only the models whose files it changes are
+   looked at, unless it changes a policy: see `core/extent`. So it costs the same however many models there are.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Final
 from bot.commands.approvals import open_pull
 from bot.commands.gathering import Desired, desired_of, read_desired
 from bot.commands.situation import situation
+from bot.core.extent import Extent, extent_of
 from bot.core.guards import GuardFacts, guarded
 from bot.core.plan import InSync, Plan, Refusal, writes
 from bot.core.pulls import PullRequest
@@ -53,12 +55,14 @@ def plan_pull_request(
             f"Pull request #{number} conflicts with {pull.base_ref}.",
             fix=f"Merge {pull.base_ref} into its branch and resolve the conflict; a proposal is better closed.",
         )
-    repository = read_repository(tree, merge)
+    changed = frozenset(tree.changed_paths(tip, merge))
+    extent = extent_of(changed)
+    repository = read_repository(tree, merge, extent.files if extent else None)
     if repository.errors:
         return ValidateResult(repository.findings, len(repository.models))
-    changed = frozenset(tree.changed_paths(tip, merge))
+    desired = desired_of(repository, merge)
     try:
-        return _planned(desired_of(repository, merge), registry, log, now, pulls.repository, pull, changed.__contains__)
+        return _planned(desired, registry, log, now, pulls.repository, pull, changed.__contains__, extent)
     except InvalidDocuments as invalid:  # the registry cannot have a slot that a file asks for
         return ValidateResult(tuple(sorted({*repository.findings, *invalid.findings})), len(repository.models))
 
@@ -71,8 +75,9 @@ def _planned(
     this_repository: str | None,
     pull: PullRequest | None = None,
     shows: Callable[[str], bool] = lambda _: True,
+    extent: Extent | None = None,
 ) -> PlanResult:
-    found = situation(desired, registry, log, now, this_repository)
+    found = situation(desired, registry, log, now, this_repository, extent=extent)
     checked = guarded(
         found.plan,
         GuardFacts(
@@ -86,6 +91,7 @@ def _planned(
             held=found.recorded.held,
             today=now.date(),
             repository=this_repository,
+            elsewhere=found.elsewhere,
         ),
     )
     return PlanResult(
@@ -98,6 +104,7 @@ def _planned(
         pull_request=pull.number if pull else None,
         warnings=desired.repository.findings,
         places=dict(_places(checked, desired.repository, shows)),
+        not_looked_at=found.elsewhere,
     )
 
 

@@ -10,6 +10,7 @@ from bot.commands.gathering import Desired, read_log, recorded_of, refuse_unsupp
 from bot.core.anchors import LogName, anchor_problems, anchors
 from bot.core.audit import stamp
 from bot.core.chain import Appended, Chain, chained
+from bot.core.extent import Extent
 from bot.core.log import LogContent
 from bot.core.plan import Item, Plan, Refusal, Settled, plan, settle
 from bot.core.recorded import Recorded, fold
@@ -23,7 +24,8 @@ from bot.ports import AuditLog, Registry
 class Situation:
     """Desired, actual and recorded state at one moment, with the intents of interrupted runs settled.
 
-    `recorded` is what the log says with the entries that the settlement will add.
+    `recorded` is what the log says with the entries that the settlement will add. Where only some models are looked at,
+    that and all else is about them; `elsewhere` is how many slots of the others the log has as managed.
     """
 
     desired: Desired
@@ -34,6 +36,7 @@ class Situation:
     plan: Plan
     registry: str
     recorded: Recorded
+    elsewhere: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +57,17 @@ def situation(
     now: datetime,
     repository: str | None,
     read: Callable[[Collection[str]], RegistryState] | None = None,
+    extent: Extent | None = None,
 ) -> Situation:
     """Gather what a plan rests on. Raises LogUnavailable when the registry remembers more of the log than there is.
 
     `repository` is this one, None where it is not known. `read` reads the registry, where its `state` is not to.
+    `extent`: only these models are looked at, and `desired` has no others.
     """
     refuse_unsupported(desired, registry.capabilities)
     chain = read_log(log, desired.audit)
-    before = recorded_of(chain)
+    whole = recorded_of(chain)
+    before = whole.within(extent.covers) if extent else whole
     actual = (read or registry.state)({*desired.specs, *(model for model, _ in (*before.bases, *before.intents))})
     if chain:
         _refuse_cut_log(anchor_problems(chain.lines, anchors(actual, log_name(desired, repository))))
@@ -85,6 +91,7 @@ def situation(
         _located(plan(desired.specs, actual, recorded.bases, recorded.seen, settlement.resumable), desired),
         registry.address,
         recorded,
+        elsewhere=len(whole.bases) - len(before.bases),
     )
 
 

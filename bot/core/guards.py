@@ -56,6 +56,7 @@ class GuardFacts:
     `mandates` is None where mandates cannot be known (a plan without GitHub): then guards 1, 2 and 6 stay silent.
     `repository` is this repository (`owner/name`), None where it is not known: then guard 0 stays silent.
     `taken_over` are the models that guard 0 lets through. `command` is the one to force, in words for guard 8.
+    `elsewhere` is how many managed slots there are beside those of the plan, where it is of some models only.
     `belongings` are the runs and files of what would move, as far as somebody looked: guard 5 heeds nothing else.
     """
 
@@ -73,6 +74,7 @@ class GuardFacts:
     repository: str | None = None
     taken_over: Collection[str] = ()
     command: str = "stagewright apply"
+    elsewhere: int = 0
     belongings: Belongings = NOTHING_KNOWN
 
 
@@ -268,7 +270,7 @@ def _too_many(plan: Plan, facts: GuardFacts) -> Iterator[Refusal]:
     if facts.force:
         return
     changes = [change for change in plan.changes if not change.resumes]
-    slots = sum(not isinstance(item, Unmanagement) for item in plan.items)
+    slots = facts.elsewhere + sum(not isinstance(item, Unmanagement) for item in plan.items)
     if len(changes) <= MANY_COUNT or len(changes) <= MANY_SHARE * slots:
         return
     no = No(

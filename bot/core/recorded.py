@@ -17,7 +17,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -114,6 +114,10 @@ class Recorded:
     def slot(self, key: SlotKey) -> SlotRecord:
         """What is known of a slot, which may be nothing."""
         return self.slots.get(key, _UNKNOWN)
+
+    def within(self, covers: Callable[[str], bool]) -> Recorded:
+        """The same of some models only, by their names."""
+        return replace(self, slots={key: slot for key, slot in self.slots.items() if covers(key[0])})
 
     @cached_property
     def bases(self) -> Mapping[SlotKey, Identity | None]:

@@ -160,6 +160,7 @@ class PlanResult:
 
     Of a pull request, `commit` is its head. `warnings` are about the documents. `places` say where slots of the plan
     stand: those in the files that the pull request changes, without one those in any file, the first of each kind.
+    `not_looked_at` is how many managed slots there are of models that the pull request does not touch.
     """
 
     commit: str | None
@@ -171,6 +172,7 @@ class PlanResult:
     pull_request: int | None = None
     warnings: tuple[Finding, ...] = ()
     places: Mapping[SlotKey, Place] = field(default_factory=dict)
+    not_looked_at: int = 0
 
     @property
     def has_changes(self) -> bool:

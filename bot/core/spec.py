@@ -34,6 +34,7 @@ from bot.core.state import STAGES, SlotKey
 from bot.core.strict import JsonSchema, SchemaVersion, Strict, given_key, unfit
 
 MODELS_FOLDER = "models"
+POLICIES_FOLDER = "policies"
 EVIDENCE_FOLDER = "evidence"
 PROMOTION_POLICY = "policies/promotion.yaml"
 APPROVAL_POLICY = "policies/approvals.yaml"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import Protocol, TypeVar
@@ -84,17 +84,23 @@ class Checked:
     models: int
 
 
-def read_repository(tree: Files, commit: str | None) -> Repository:
+def read_repository(tree: Files, commit: str | None, only: Container[str] | None = None) -> Repository:
     """The documents at a commit, or in the working tree for None.
 
-    Raises what `tree.list` raises. A file that cannot be read as a regular file is a finding.
+    `only`: of models, just these files are read; the names of all are still held against each other. Raises what
+    `tree.list` raises. A file that cannot be read as a regular file is a finding.
     """
     documents: dict[str, Document[ModelSpec]] = {}
-    checked = check_repository(tree, commit, lambda model: documents.update({model.value.name: model}))
+    checked = check_repository(tree, commit, lambda model: documents.update({model.value.name: model}), only)
     return Repository(documents, checked.promotion, checked.approvals, checked.audit, checked.findings)
 
 
-def check_repository(tree: Files, commit: str | None, keep: Callable[[Document[ModelSpec]], object]) -> Checked:
+def check_repository(
+    tree: Files,
+    commit: str | None,
+    keep: Callable[[Document[ModelSpec]], object],
+    only: Container[str] | None = None,
+) -> Checked:
     """As `read_repository`, but each model's file is handed to `keep` and forgotten: memory does not grow with them."""
     promotion = _read(tree, commit, PROMOTION_POLICY, parse_promotion_policy)
     approvals = _read(tree, commit, APPROVAL_POLICY, parse_approval_policy)
@@ -102,13 +108,13 @@ def check_repository(tree: Files, commit: str | None, keep: Callable[[Document[M
     findings = [*promotion.findings, *approvals.findings, *audit.findings]
     of_models: list[Finding] = []
     named = NamedByModels()
-    for model in _models(tree, commit, of_models):
+    for model in _models(tree, commit, of_models, only):
         named.add(model.value)
         if promotion.document:
             findings += model.findings(weaker_than_policy(promotion.document.value, model.value))
         keep(model)
-    if approvals.document and not any(finding.severity == "error" for finding in of_models):
-        # A broken model may be the one that a rule names.
+    if only is None and approvals.document and not any(finding.severity == "error" for finding in of_models):
+        # A model that is broken, or that was not read, may be the one that a rule names.
         findings += approvals.document.findings(idle_rules(approvals.document.value, named))
     found = tuple(sorted([*findings, *of_models]))
     return Checked(promotion.document, approvals.document, audit.document, found, len(named.names))
@@ -121,7 +127,9 @@ def read_models(tree: Files, commit: str | None) -> Models:
     return Models(documents, tuple(sorted(findings)))
 
 
-def _models(tree: Files, commit: str | None, findings: list[Finding]) -> Iterator[Document[ModelSpec]]:
+def _models(
+    tree: Files, commit: str | None, findings: list[Finding], only: Container[str] | None = None
+) -> Iterator[Document[ModelSpec]]:
     """The valid model files, one after another; `findings` gets those of all files."""
     listed = [path for path in tree.list(commit, MODELS_FOLDER) if not _is_ignored(path)]
     findings += _unexpected(listed)
@@ -129,7 +137,8 @@ def _models(tree: Files, commit: str | None, findings: list[Finding]) -> Iterato
     findings += (
         Finding(file, 1, 1, problem.code, problem.message, problem.fix) for file, problem in colliding_files(files)
     )
-    for file, content in tree.read_many(commit, files):
+    wanted = files if only is None else [file for file in files if file in only]
+    for file, content in tree.read_many(commit, wanted):
         parsed = _parsed(file, content, parse_model)
         findings += parsed.findings
         if parsed.document:

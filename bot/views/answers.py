@@ -193,9 +193,10 @@ def plan_title(result: PlanResult) -> str:
     return f"commit {short_sha(result.commit)}" if result.commit else "the working tree"
 
 
-def in_sync_text(count: int) -> str:
-    """`3 slots in sync`."""
-    return f"{counted(count, 'slot')} in sync"
+def in_sync_text(count: int, elsewhere: int = 0) -> str:
+    """`3 slots in sync`; and how many of other models were not looked at."""
+    others = f"; {counted(elsewhere, 'slot')} of other models not looked at" if elsewhere else ""
+    return f"{counted(count, 'slot')} in sync{others}"
 
 
 def settled_text(settled: Settled) -> SlotText:

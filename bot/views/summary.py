@@ -238,7 +238,7 @@ def _(result: PlanResult) -> str:
         mandates_checked=result.mandates_checked,
         unchecked=answers.UNCHECKED_MANDATES,
         path=PATH,
-        in_sync=answers.in_sync_text(len(result.plan.items) - len(slots)),
+        in_sync=answers.in_sync_text(len(result.plan.items) - len(slots), result.not_looked_at),
         **_capped(
             slots=slots,
             writes=[words.write_text(write) for write in result.writes],

@@ -309,7 +309,7 @@ def _(result: PolicyTestResult) -> Iterator[str]:
 @_lines.register
 def _(result: PlanResult) -> Iterator[str]:
     slots = [words.item_text(item) for item in words.items_to_show(result.plan.items)]
-    in_sync = answers.in_sync_text(len(result.plan.items) - len(slots))
+    in_sync = answers.in_sync_text(len(result.plan.items) - len(slots), result.not_looked_at)
     if not result.has_changes:
         yield f"Nothing to do: {in_sync}."
     else:

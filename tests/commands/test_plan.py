@@ -6,6 +6,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from bot.commands.compare import compare_model
 from bot.commands.plan import MOST_PLACES, plan_pull_request, plan_working_tree
@@ -26,6 +28,7 @@ from tests.commands.scene import (
     registry_of,
 )
 from tests.fakes.registry import FakeRegistry
+from tests.fakes.tree import FakeTree
 
 
 def plan(scene: Scene, changes: Mapping[str, str] | None = None) -> PlanResult:
@@ -174,7 +177,7 @@ class TestPlanOfAPullRequest:
         assert {finding.file for finding in result.findings} == set(broken)
 
     def test_slots_that_the_registry_cannot_have_are_findings(self, scene: Scene) -> None:
-        scene.pulls.open_by("alice", "edit", {"README.md": "one"})
+        scene.pulls.open_by("alice", "edit", scene.file("models/demand.yaml", "Production: 3", "Production: 5"))
         scene.registry = registry_of(Capabilities(stages=False))
         result = self.asked(scene)
         assert isinstance(result, ValidateResult)
@@ -190,7 +193,8 @@ class TestPlanOfAPullRequest:
         scene.registry.change(TransitionStage("demand", 4, "Production", archive_existing=True))
         scene.pulls.open_by("alice", "wine", scene.file("models/wine.yaml", "Production: 1", "Production: 2"))
         result = self.planned(scene)
-        assert result.plan.refusals
+        assert {item.key[0] for item in result.plan.items} == {"wine"}
+        assert result.not_looked_at == 2
         assert not result.refuses_the_pull_request
         assert {model for model, _ in result.places} == {"wine"}
         scene.pulls.open_by("alice", "demand", scene.file("models/demand.yaml", "Production: 3", "Production: 5"))
@@ -215,6 +219,108 @@ class TestPlanOfAPullRequest:
         scene.pulls.open_by("alice", "two", {"README.md": "two"}, base="develop")
         with pytest.raises(Misuse, match=message):
             self.asked(scene, number)
+
+
+class TestWhatAPullRequestDoesNotTouch:
+    """`core/extent`: it costs nothing, and it changes nothing of what is said of the rest."""
+
+    NAMES = tuple(f"m{number}" for number in range(6))
+    TEXT = "schema_version: 1\nname: {}\nstages: {{Production: {}}}\naliases: {{champion: {{follows: Production}}}}\n"
+
+    def scene(self, models: int) -> Scene:
+        names = [*self.NAMES, *(f"other{number}" for number in range(models - len(self.NAMES)))]
+        scene = Scene({f"models/{name}.yaml": self.TEXT.format(name, 1) for name in names})
+        stages = {1: "Production", 2: "None", 3: "None"}
+        there = {name: model_of(name, stages, {"champion": 1}) for name in names}
+        others = scene.registry.state({"demand", "wine"}).models
+        scene.registry = FakeRegistry(RegistryState({**others, **there}), {})
+        scene.apply()
+        return scene
+
+    def planned(self, scene: Scene, number: int = 11) -> PlanResult:
+        result = plan_pull_request(scene.tree, scene.registry, scene.log, scene.pulls, number, NOON)
+        assert isinstance(result, PlanResult)
+        return result
+
+    def test_is_neither_read_nor_asked_for(self) -> None:
+        costs = []
+        for models in (10, 100):
+            scene = self.scene(models)
+            tree, registry = CountingTree(scene.tree), CountingRegistry(scene.registry)
+            scene.tree, scene.registry, scene.pulls.tree = tree, registry, tree
+            edits = {f"models/{name}.yaml": self.TEXT.format(name, 2) for name in self.NAMES[:3]}
+            scene.pulls.open_by("alice", "edit", edits)
+            assert len(self.planned(scene).plan.changes) == 6
+            costs.append((sorted(tree.read_paths), registry.asked_for))
+        assert costs[0] == costs[1]
+        assert costs[0][1] == [{"m0", "m1", "m2"}]
+        assert [path for path in costs[0][0] if path.startswith("models/")] == [f"models/m{n}.yaml" for n in range(3)]
+
+    def test_is_looked_at_when_a_policy_changes(self) -> None:
+        scene = self.scene(6)
+        scene.pulls.open_by("alice", "edit", {"policies/promotion.yaml": "schema_version: 1\nmax_open_proposals: 3\n"})
+        result = self.planned(scene)
+        assert {item.key[0] for item in result.plan.items} == {*self.NAMES, "demand", "wine"}
+        assert result.not_looked_at == 0
+
+    def test_counts_when_much_changes_at_once(self) -> None:
+        edits = {f"models/{name}.yaml": self.TEXT.format(name, 2) for name in self.NAMES}
+        for models, refused in ((6, True), (60, False)):
+            scene = self.scene(models)
+            scene.pulls.open_by("alice", "edit", edits)
+            assert {item.guard for item in self.planned(scene).plan.refusals} == ({"too-many"} if refused else set())
+
+    def test_still_may_not_have_a_name_that_differs_by_case_only(self) -> None:
+        scene = self.scene(6)
+        scene.pulls.open_by("alice", "edit", {"models/M0.yaml": self.TEXT.format("M0", 1)})
+        result = plan_pull_request(scene.tree, scene.registry, scene.log, scene.pulls, 11, NOON)
+        assert isinstance(result, ValidateResult)
+        assert [finding.code for finding in result.findings] == ["files-differ-by-case"]
+
+    @settings(max_examples=30, deadline=None)
+    @given(
+        edits=st.dictionaries(st.sampled_from(NAMES), st.sampled_from([None, 2, 3, 9]), max_size=2),
+        moved=st.dictionaries(st.sampled_from(NAMES), st.sampled_from([1, 2, 3]), max_size=3),
+    )
+    def test_is_all_that_a_plan_of_everything_says_beyond(
+        self, edits: dict[str, int | None], moved: dict[str, int]
+    ) -> None:
+        scene = self.scene(30)
+        for name, version in moved.items():
+            scene.registry.change(TransitionStage(name, version, "Production", archive_existing=True))
+        files = {
+            f"models/{name}.yaml": self.TEXT.format(name, version) if version else None
+            for name, version in edits.items()
+        }
+        scene.pulls.open_by("alice", "edit", {"README.md": "one", **files})
+        scene.tree.working = {path: text for path, text in scene.tree.working.items() if path not in files}
+        scene.tree.working |= {path: text.encode() for path, text in files.items() if text}
+        everything = plan_working_tree(scene.tree, scene.registry, scene.log, NOON, "acme/models").plan.items
+        assert self.planned(scene).plan.items == tuple(item for item in everything if item.key[0] in edits)
+
+
+class CountingTree(FakeTree):
+    """Notes which files of commits are read."""
+
+    def __init__(self, tree: FakeTree) -> None:
+        vars(self).update(vars(tree))
+        self.read_paths: list[str] = []
+
+    def read(self, commit: str | None, path: str) -> bytes | None:
+        self.read_paths.append(path)
+        return super().read(commit, path)
+
+
+class CountingRegistry(FakeRegistry):
+    """Notes which models are asked for."""
+
+    def __init__(self, registry: FakeRegistry) -> None:
+        vars(self).update(vars(registry))
+        self.asked_for: list[set[str]] = []
+
+    def state(self, models: Collection[str]) -> RegistryState:
+        self.asked_for.append(set(models))
+        return super().state(models)
 
 
 class OutOfReach(FakeRegistry):

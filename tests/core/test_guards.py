@@ -453,6 +453,8 @@ def test_guard_8_more_than_5_and_more_than_30_percent(changes: int, in_sync: int
     plan, facts = fleet(changes, in_sync)
     found = guarded(plan, facts)
     assert {refusal.guard for refusal in found.refusals} == ({"too-many"} if refused else set())
+    elsewhere = guarded(Plan(plan.changes), replace(facts, elsewhere=in_sync))
+    assert bool(elsewhere.refusals) == refused, "slots that the plan is not of count all the same"
     assert len(found.refusals) == (changes if refused else 0)
     assert guarded(plan, replace(facts, force=True)) == plan
 

@@ -282,3 +282,10 @@ def test_a_moment_of_a_pull_request() -> None:
     plan: PlanResult = samples.nothing_to_do()
     assert json.loads(as_json(Odd(pull)))["value"]["created_at"] == "2026-11-03T12:00:30Z"
     assert loaded(plan)["has_changes"] is False
+
+
+def test_a_plan_of_some_models_says_how_much_it_left_out() -> None:
+    plan = replace(samples.nothing_to_do(), not_looked_at=7)
+    for form in ("text", "markdown"):
+        assert "; 7 slots of other models not looked at." in rendered(plan, form)
+    assert "not looked at" not in rendered(samples.nothing_to_do(), "text")
