@@ -171,12 +171,13 @@ class _Look:
     def missing_models(self) -> Iterator[Drift]:
         """Rule 1."""
         for name in self.specs.keys() - self.actual.models.keys():
-            yield Drift(
-                (name, ""),
-                "model-missing",
-                "the registry has no model of this name, which Git manages",
-                f"Restore the registry's database; or delete {file_of_model(name)} by a pull request.",
-            )
+            renamed = next((model.name for model in self.listed if self._is_renamed(name, model)), None)
+            yield Drift((name, ""), "model-missing", *(_renamed(name, renamed) if renamed else _missing(name)))
+
+    def _is_renamed(self, name: str, other: RegisteredModel) -> bool:
+        """Whether a model of another name has a version that was left in a slot of this one."""
+        left = {replace(base, model=other.name) for key, base in self.bases.items() if key[0] == name and base}
+        return other.name not in self.specs and any(one.identity in left for one in other.versions.values())
 
     def of_slot(self, key: SlotKey) -> Drift | Pending | None:
         """Rules 2 to 6 and 9; None when Git, the log and the registry agree."""
@@ -358,6 +359,25 @@ _OUT_OF_RECREATION: Final = (
     " experiment of the run. Then promote the version that you want by a new pull request; to keep this very number,"
     " take the slot out of the model's file by one pull request and put it back by another."
 )
+
+
+def _missing(name: str) -> tuple[str, str]:
+    return (
+        "the registry has no model of this name, which Git manages",
+        f"Restore the registry's database; or delete {file_of_model(name)} by a pull request.",
+    )
+
+
+def _renamed(name: str, other: str) -> tuple[str, str]:
+    sentence = (
+        f"the registry has no model of this name, which Git manages; {shown(other)} has the version that was left here,"
+        " so that it was renamed"
+    )
+    way_out = (
+        f"Rename {file_of_model(name)} to {file_of_model(other)}, and the `name` in it, by a pull request; or give the"
+        " model its old name back in MLflow."
+    )
+    return sentence, way_out
 
 
 def _lost(facts: DriftFacts) -> Iterator[Drift]:

@@ -99,6 +99,23 @@ def test_a_managed_model_that_is_missing_is_told_once_and_nothing_else_of_it() -
     assert "models/churn.yaml" in report.found[0].way_out
 
 
+def test_a_model_that_was_renamed_is_found_by_what_was_left_in_its_slots() -> None:
+    of_old = registered({3: "Production", 4: "None"})
+    new = replace(
+        of_old,
+        name="churn2",
+        versions={n: replace(v, identity=replace(v.identity, model="churn2")) for n, v in of_old.versions.items()},
+    )
+    (missing, unmanaged) = found(registry(), listed=[new]).found
+    assert missing.sentence.endswith("'churn2' has the version that was left here, so that it was renamed")
+    assert missing.way_out.startswith("Rename models/churn.yaml to models/churn2.yaml, and the `name` in it")
+    assert (unmanaged.key, unmanaged.code) == (("churn2", "Production"), "unmanaged-production")
+    stranger = registered({3: "Production"}, model="stranger")
+    stranger = replace(stranger, versions={3: replace(version(3), identity=identity(3, "stranger", "another"))})
+    missing = found(registry(), listed=[stranger]).found[0]
+    assert "renamed" not in missing.sentence
+
+
 # Rule 2
 
 
