@@ -96,8 +96,9 @@ class Connections:
 
     @property
     def actor(self) -> str:
-        """The login that started this; `local` outside of GitHub Actions."""
-        return self._environment.get("GITHUB_ACTOR") or "local"
+        """The login that started this, or who ran it again (see `requesters`); `local` outside of GitHub Actions."""
+        people = (self._environment.get(name) for name in ("GITHUB_TRIGGERING_ACTOR", "GITHUB_ACTOR"))
+        return next(filter(None, people), "local")
 
     @property
     def requesters(self) -> tuple[str, ...]:

@@ -66,6 +66,7 @@ class TestWho:
     def test_whoever_runs_it_again_asked_for_it_too(self) -> None:
         again = {"GITHUB_TRIGGERING_ACTOR": "bob", "GITHUB_RUN_ATTEMPT": "2"}
         assert links(RUNNER | again).requesters == ("alice", "bob")
+        assert links(RUNNER | again).actor == "bob", "the log names who pressed the button, as for --force"
         assert links(RUNNER | again | {"GITHUB_EVENT_NAME": "schedule"}).requesters == ("bob",)
 
     @pytest.mark.parametrize("event", ["schedule", "push", "workflow_run", "pull_request", ""])
