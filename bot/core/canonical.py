@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import rfc8785
 
@@ -20,7 +21,24 @@ def canonical(value: JSON) -> bytes:
     Raises ValueError for what JSON cannot hold exactly: NaN, infinities, integers beyond ±(2**53 - 1), lone
     surrogates, keys that are no strings, other types.
     """
-    return rfc8785.dumps(value)
+    return _ENCODER.encode(value).encode() if _is_plain(value) else rfc8785.dumps(value)
+
+
+_ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+"""Writes as RFC 8785 asks what `_is_plain`, in a fifth of the time; it differs in numbers and in the order of keys."""
+_LARGEST: Final = 2**53 - 1
+
+
+def _is_plain(value: JSON) -> bool:
+    """Whether there is no number but whole ones in range, and no key but in ASCII: so it is with entries of the log."""
+    kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
+    if isinstance(value, int):
+        return kind is int and -_LARGEST <= value <= _LARGEST
+    if isinstance(value, dict):
+        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
+    return isinstance(value, list | tuple) and all(map(_is_plain, value))
 
 
 def digest(data: bytes) -> Digest:

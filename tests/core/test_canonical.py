@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,37 @@ def test_what_json_cannot_hold_is_refused(value: JSON) -> None:
 def test_writing_what_was_read_gives_the_same_bytes(value: Any) -> None:
     once = canonical(value)
     assert canonical(json.loads(once)) == once
+
+
+@given(JSON_VALUES)
+def test_every_value_is_written_as_the_reference_writes_it(value: Any) -> None:
+    assert canonical(value) == rfc8785.dumps(value)
+
+
+class Text(str):
+    """A text that is not exactly one."""
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "\x7f\x80\u2028/<\x00\x1f",
+        {"a": "é", "B": [(), {}]},
+        {"é": 1},
+        {"\U0001f600": 1, "\ufb33": 2},
+        [2**53 - 1, 1.0],
+        Text("a"),
+    ],
+)
+def test_corners_are_written_as_the_reference_writes_them(value: Any) -> None:
+    assert canonical(value) == rfc8785.dumps(value)
+
+
+@pytest.mark.parametrize("value", [2**53, -(2**53), {1: 2}, {"a"}, ["\udc00"], [float("nan")]])
+def test_what_the_reference_refuses_is_refused(value: Any) -> None:
+    for write in (canonical, rfc8785.dumps):
+        with pytest.raises((ValueError, TypeError)):
+            write(value)
 
 
 def test_digest_of_nothing_is_the_known_one() -> None:
