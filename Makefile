@@ -59,8 +59,8 @@ schemas: $(STAMP) ## Renew bot/schemas/ from the types of the documents
 golden: $(STAMP) ## Renew the golden files; read the difference before you commit it
 	UPDATE_GOLDEN=1 $(BIN)/python -m pytest tests/views
 
-bench: $(STAMP) ## How fast it is, beside other ways; ROWS="propose plan" runs a part, SMALL=1 tries it, RESUME=1 goes on
-	$(BIN)/python -m benchmarks $(ROWS) $(if $(SMALL),--small) $(if $(RESUME),--resume)
+bench: $(STAMP) ## How fast it is, beside other ways; ROWS="propose plan" runs a part, SMALL=1 tries it, RESUME=1 goes on, PUBLISH=1 renews docs/performance.md
+	$(BIN)/python -m benchmarks $(ROWS) $(if $(SMALL),--small) $(if $(RESUME),--resume) $(if $(PUBLISH),--publish)
 
 bench-deciding: $(STAMP) ## How often luck is promoted, by four ways to decide
 	$(BIN)/python benchmarks/deciding.py

@@ -1,6 +1,6 @@
 """`make bench`: run the rows, print the table, keep the numbers.
 
-    python -m benchmarks [ROW...] [--small] [--resume] [--turns 3] [--folder .bench] [--list]
+    python -m benchmarks [ROW...] [--small] [--resume] [--turns 3] [--folder .bench] [--publish] [--list]
 
 1. A row is named by its key, or by the beginning of several keys. Without any, all are run.
 2. Each row's numbers are written to FOLDER/results.json as soon as it is measured; with --resume, rows that are there
@@ -29,6 +29,9 @@ from benchmarks.rows import ROWS
 from benchmarks.table import lines
 
 ROOT: Final = Path(__file__).resolve().parent.parent
+DOCS: Final = ROOT / "docs"
+_BEGIN: Final = "<!-- the table of `make bench` begins -->"
+_END: Final = "<!-- the table of `make bench` ends -->"
 _LIBRARIES: Final = ("mlflow-skinny", "requests", "pydantic", "ruamel.yaml", "PyGithub", "click")
 
 
@@ -52,10 +55,22 @@ def main() -> None:
                 failed.append(row.key)
                 traceback.print_exc()
             _keep(kept, found)
+    table = "\n".join([*lines(ROWS, found), "", _surroundings()]) + "\n"
+    sys.stdout.write(table)
     plot.draw(found, options.folder / "growth.svg")
-    sys.stdout.write("\n".join([*lines(ROWS, found), "", _surroundings()]) + "\n")
+    if options.publish:
+        _publish(table, found)
     if failed:
         raise SystemExit(f"not measured: {', '.join(failed)}")
+
+
+def _publish(table: str, found: Mapping[str, Results]) -> None:
+    """Put the table between its marks in docs/performance.md, and the plot beside it."""
+    page = DOCS / "performance.md"
+    before, _, rest = page.read_text(encoding="utf-8").partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    page.write_text(f"{before}{_BEGIN}\n\n{table}\n{_END}{after}", encoding="utf-8")
+    plot.draw(found, DOCS / "growth.svg")
 
 
 def _options() -> argparse.Namespace:
@@ -65,6 +80,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--resume", action="store_true", help="leave out rows that were measured before")
     parser.add_argument("--turns", type=int, default=TURNS, help="how often each process runs")
     parser.add_argument("--folder", type=Path, default=ROOT / ".bench", help="for data and numbers")
+    parser.add_argument("--publish", action="store_true", help="put table and plot into docs/")
     parser.add_argument("--list", action="store_true", help="name the rows")
     return parser.parse_args()
 

@@ -4,7 +4,8 @@
 2. Each version has a run of its own with 10 metrics and 10 params. In registries of more than 1,000 models only the
    two newest versions' runs have them: the others are read by nobody here.
 3. The newest version is in Staging, the one before in Production and `champion`, and the others are Archived. One
-   model in a hundred has a candidate that is better: there a proposal is due.
+   model in 250 has a candidate that is better: there a proposal is due. The files of both lie where MLflow keeps them,
+   for the first 1,000 models.
 4. A folder is made once, and used again by later runs until VERSION changes.
 """
 
@@ -22,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, TypeAlias
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Counts the changes of what is made here."""
 BEGAN_MS: Final = 1_790_000_000_000
 """Milliseconds since 1970: when the first version was made. All times are fixed, so that all runs see the same."""
@@ -32,7 +33,8 @@ METRICS: Final = ("val_rmse", "latency_p95_ms", *(f"metric_{number}" for number 
 PARAMS: Final = tuple(f"param_{number}" for number in range(10))
 EXPERIMENTS: Final = 20
 _ALL_RUNS_UP_TO: Final = 1_000
-_BETTER_IN: Final = 100
+_BETTER_IN: Final = 250
+_WITH_FILES: Final = 1_000
 
 Inserted: TypeAlias = tuple[str, str, Iterable[Sequence[object]]]
 """A table, its columns, and rows."""
@@ -156,8 +158,18 @@ def sqlite_store(folder: Path, size: Size) -> Path:
             for table, columns, rows in inserted(size):
                 marks = ",".join("?" for _ in columns.split(","))
                 database.executemany(f"INSERT INTO {table} ({columns}) VALUES ({marks})", rows)
+        _write_files(making / "artifacts", size)
         making.rename(store)
     return store
+
+
+def _write_files(folder: Path, size: Size) -> None:
+    for model in range(min(size.models, _WITH_FILES)):
+        for version in (size.production, size.versions):
+            files = folder / str(model % EXPERIMENTS) / run_of(model, version) / "artifacts" / "model"
+            files.mkdir(parents=True)
+            (files / "MLmodel").write_text("flavors: {sklearn: {}}\n", encoding="utf-8")
+            (files / "requirements.txt").write_text("scikit-learn==1.6.1\n", encoding="utf-8")
 
 
 def upgrade(store: str) -> None:

@@ -42,14 +42,22 @@ class DelayedLine:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._loop.call_soon_threadsafe(self._server.close)
+        asyncio.run_coroutine_threadsafe(self._ended(), self._loop).result()
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
+        self._loop.close()
+
+    async def _ended(self) -> None:
+        self._server.close()
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await asyncio.sleep(2 * self._delay)
         up_reader, up_writer = await asyncio.open_connection(*self._upstream)
-        with suppress(ConnectionError):
+        with suppress(ConnectionError, asyncio.CancelledError):
             await asyncio.gather(self._passed_on(reader, up_writer), self._passed_on(up_reader, writer))
 
     async def _passed_on(self, source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
@@ -67,5 +75,8 @@ class DelayedLine:
     async def _received(self, source: asyncio.StreamReader, pieces: asyncio.Queue[tuple[float, bytes]]) -> None:
         piece = b"."
         while piece:
-            piece = await source.read(_LARGEST_PIECE)
+            try:
+                piece = await source.read(_LARGEST_PIECE)
+            except ConnectionError:
+                piece = b""
             pieces.put_nowait((self._loop.time() + self._delay, piece))

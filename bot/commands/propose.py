@@ -5,6 +5,7 @@
 2. A proposal that a person closed without merging is declined: the same content is not proposed again without
    `--again`. The pull requests themselves are the memory; nothing else is stored.
 3. No more than `max_open_proposals` are open at once; the rest wait for the next run.
+4. A dry run draws no picture, which takes longer than to compare a hundred models.
 """
 
 from __future__ import annotations
@@ -141,7 +142,7 @@ def _new_pull(
     wording: Wording,
     replaced: Sequence[PullRequest],
 ) -> NewPull:
-    title, picture = wording.title(proposal), wording.picture(proposal)
+    title, picture = wording.title(proposal), None if request.dry_run else wording.picture(proposal)
     document = found.desired.repository.models[proposal.model]
     added = {proposal.evidence.path: proposal.evidence.to_bytes()}
     if picture is not None:

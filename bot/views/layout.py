@@ -62,7 +62,7 @@ def aligned(rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[list[st
 
 def width(text: str) -> int:
     """How many columns a terminal needs for a text: two for wide characters, none for combining ones."""
-    return sum(_columns_of(character) for character in text)
+    return len(text) if text.isascii() else sum(_columns_of(character) for character in text)
 
 
 def _columns_of(character: str) -> int:

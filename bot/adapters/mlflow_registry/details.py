@@ -1,8 +1,9 @@
 """What costs a request of its own: histories of metrics, tables of examples, lists of artifacts, what a model is.
 
 1. The server is asked, not the storage: it has the credentials of the storage, and whoever runs this need not.
-2. Histories come 100 runs at a time for one metric, over the interface of MLflow's own pages. A server without it
-   (Databricks) is asked once per run and metric. At the limit of 2,500 values a history would be a sample: unknown.
+2. Several are asked for at once. What a model is takes two requests for each version. Histories come 100 runs at a time
+   for one metric, over the interface of MLflow's own pages; a server without it (Databricks) is asked once per run and
+   metric. At the limit of 2,500 values a history would be a sample: unknown.
 3. What is refused, missing, too large or unreadable is unknown and absent from the answer. A server that does not
    answer at all is an error, since the same question may have an answer in a minute.
 """
@@ -19,7 +20,7 @@ from requests import Response
 
 from bot.adapters.mlflow_registry.address import RegistryAddress
 from bot.adapters.mlflow_registry.answers import in_parts_of, number_of
-from bot.adapters.mlflow_registry.asking import Asker
+from bot.adapters.mlflow_registry.asking import Asker, at_once
 from bot.adapters.mlflow_registry.failures import NoAnswer, code_of_status, with_patience
 from bot.adapters.mlflow_registry.source import Source
 from bot.core.details import Details, Questions
@@ -57,7 +58,7 @@ class DetailReader:
             histories=self._histories(questions.histories),
             tables=dict(self._tables(questions.tables)),
             artifacts=dict(self._lists(questions.artifacts)),
-            traits={identity: self._traits(identity, source) for identity, source in sorted(questions.traits.items())},
+            traits=self._traits_of(questions.traits),
         )
 
     # Histories
@@ -67,11 +68,11 @@ class DetailReader:
         for run_id, metrics in sorted(wanted.items()):
             for metric in sorted(metrics):
                 by_metric.setdefault(metric, []).append(run_id)
+        asked = [(metric, part) for metric, ids in by_metric.items() for part in in_parts_of(_RUNS_PER_HISTORY, ids)]
         found: dict[str, History] = {}
-        for metric, run_ids in by_metric.items():
-            for part in in_parts_of(_RUNS_PER_HISTORY, run_ids):
-                for run_id, values in self._history(metric, part):
-                    found.setdefault(run_id, {})[metric] = values
+        for (metric, _), told in zip(asked, at_once(lambda one: list(self._history(*one)), asked), strict=True):
+            for run_id, values in told:
+                found.setdefault(run_id, {})[metric] = values
         return found
 
     def _history(self, metric: str, run_ids: Collection[str]) -> Iterator[tuple[str, dict[int, float]]]:
@@ -92,16 +93,23 @@ class DetailReader:
     # Tables and lists of artifacts
 
     def _tables(self, wanted: Mapping[str, str]) -> Iterator[tuple[str, Mapping[str, tuple[object, ...]]]]:
-        for run_id, path in sorted(wanted.items()):
-            table = _read(_table, self._file(_FILE_OF_RUN, {"run_uuid": run_id, "path": path}))
+        asked = sorted(wanted.items())
+        for (run_id, _), table in zip(asked, at_once(lambda one: self._table_of(*one), asked), strict=True):
             if table is not None:
                 yield run_id, table
 
+    def _table_of(self, run_id: str, path: str) -> Mapping[str, tuple[object, ...]] | None:
+        return _read(_table, self._file(_FILE_OF_RUN, {"run_uuid": run_id, "path": path}))
+
     def _lists(self, wanted: Collection[str]) -> Iterator[tuple[str, frozenset[str]]]:
-        for run_id in sorted(wanted):
-            found = self._listed(run_id, "")
-            if found is not None:
-                yield run_id, frozenset(self._files(run_id, found))
+        asked = sorted(wanted)
+        for run_id, files in zip(asked, at_once(self._all_files, asked), strict=True):
+            if files is not None:
+                yield run_id, files
+
+    def _all_files(self, run_id: str) -> frozenset[str] | None:
+        found = self._listed(run_id, "")
+        return None if found is None else frozenset(self._files(run_id, found))
 
     def _files(self, run_id: str, found: _Listed) -> Iterator[str]:
         files, folders = found
@@ -118,6 +126,11 @@ class DetailReader:
         return _read(_files_and_folders, self._file(_FILES, {"run_id": run_id, **({"path": folder} if folder else {})}))
 
     # What a model is
+
+    def _traits_of(self, wanted: Mapping[Identity, str]) -> dict[Identity, Traits]:
+        asked = sorted(wanted.items())
+        found = at_once(lambda one: self._traits(*one), asked)
+        return {identity: traits for (identity, _), traits in zip(asked, found, strict=True)}
 
     def _traits(self, identity: Identity, source: str) -> Traits:
         model = self._model_file(identity.run_id, source.rstrip("/"), "MLmodel")
