@@ -2,8 +2,9 @@
 
     python benchmarks/deciding.py [--weeks 4000] [--seed 1] [--json FILE]
 
-A week has 15 candidates. In the first tables all are exactly as good as production, so that every promotion is one of
-luck; in the next, one of them is better. A candidate's value on fold k is
+A week has 15 candidates, and the default of the policy expects 20. In the first tables all are exactly as good as
+production, so that every promotion is one of luck; in the next, one of them is better. The last shows both for
+candidates that are looked at together, and one by one. A candidate's value on fold k is
 
     0.80 + its true gain + how easy fold k is + its own noise on fold k
 
@@ -22,7 +23,7 @@ import json
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -32,7 +33,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, stdtr
 
 from bot.core.noise import Estimate, Folds, estimate, holm, p_value
-from bot.core.spec import Margin
+from bot.core.spec import Margin, NoisePolicy
 
 Numbers: TypeAlias = NDArray[np.float64]
 Yes: TypeAlias = NDArray[np.bool_]
@@ -40,6 +41,7 @@ Yes: TypeAlias = NDArray[np.bool_]
 LEVEL: Final = 0.05
 METRIC: Final = 0.80
 CANDIDATES: Final = 15
+EXPECTED: Final = NoisePolicy().expected_candidates
 MARGIN: Final = 0.01
 GAINS: Final = (0.0, 0.5, 1.0, 2.0, 3.0)
 NO_MARGIN: Final = Margin(amount=Decimal(0), relative=False)
@@ -59,6 +61,7 @@ class World:
     shared: float = 0.0
     noise: float = 0.01
     gain: float = 0.0
+    candidates: int = CANDIDATES
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,7 @@ def weeks_of(world: World, weeks: int, random: np.random.Generator) -> tuple[Num
 
     easy = METRIC + random.normal(0, sigma, (weeks, world.folds))
     production = easy + math.sqrt(world.shared) * noise(weeks)
-    candidates = easy[:, None] + math.sqrt(1 - world.shared) * noise(weeks, CANDIDATES)
+    candidates = easy[:, None] + math.sqrt(1 - world.shared) * noise(weeks, world.candidates)
     candidates[:, 0] += world.gain * sigma
     return production, candidates
 
@@ -103,10 +106,10 @@ def p_values(differences: Numbers, ratio: float) -> Numbers:
     return np.asarray(stdtr(count - 1, -t))
 
 
-def holds_by_holm(p: Numbers, alpha: float = LEVEL) -> Yes:
+def holds_by_holm(p: Numbers, expected: int = EXPECTED) -> Yes:
     """Which candidates of each week hold by Holm, in numpy."""
     order = np.argsort(p, axis=1)
-    levels = alpha / np.arange(p.shape[1], 0, -1)
+    levels = LEVEL / (max(p.shape[1], expected) - np.arange(p.shape[1]))
     in_order = np.logical_and.accumulate(np.take_along_axis(p, order, 1) <= levels, axis=1)
     holds = np.empty_like(in_order)
     np.put_along_axis(holds, order, in_order, 1)
@@ -153,7 +156,7 @@ def _week_by_the_core(world: World, production: Numbers, candidates: Numbers) ->
     theirs = _folds(world, production)
     found = [estimate("maximize", theirs, _folds(world, row), same_data=True) for row in candidates]
     ps = {number: _p(one) for number, one in enumerate(found)}
-    return [step.holds for step in holm(ps, LEVEL).values()]
+    return [step.holds for step in holm(ps, LEVEL, EXPECTED).values()]
 
 
 def _folds(world: World, values: Numbers) -> Folds:
@@ -176,20 +179,63 @@ def check_against_the_core(world: World, weeks: int, seed: int) -> int:
     return int(ours.sum())
 
 
-# A family that is looked at while it grows
+# Families that are looked at as a whole, and while they grow
 
 
-def one_by_one(weeks: int, seed: int) -> dict[str, float]:
-    """The shares of weeks with a promotion when each of the 15 is judged as it comes, by what `holm` was told."""
-    world = World("5 folds")
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """How the candidates of a window come. `before`: how many the window before had, of those judged one by one."""
+
+    name: str
+    candidates: int
+    together: bool = False
+    before: int = 0
+
+    def levels(self, expected: int) -> Numbers:
+        """What each is tested at when it comes, by its place; those that come later change nothing of that."""
+        in_window = np.minimum(np.arange(1, self.candidates + 1) + self.before, max(self.candidates, self.before + 1))
+        return LEVEL / np.maximum(in_window, expected)
+
+
+ARRIVALS: Final = (
+    Arrival("15 together", 15, together=True),
+    Arrival("15 one by one, none in the week before", 15),
+    Arrival("15 one by one, week after week", 15, before=15),
+    Arrival("3 one by one, none in the week before", 3),
+    Arrival("40 together", 40, together=True),
+    Arrival("40 one by one, none in the week before", 40),
+)
+EXPECTATIONS: Final = (1, 3, EXPECTED, 40)
+ARRIVING: Final = World("10 folds, gain 2", folds=10, gain=2.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """By how many were expected: the shares of weeks in which a candidate passes that is no better, all being so, and
+    in which one that is better passes, every place in the order being as likely.
+    """
+
+    arrival: Arrival
+    no_better: Mapping[int, float]
+    better: Mapping[int, float]
+
+
+def arriving(arrival: Arrival, weeks: int, seed: int) -> Arrived:
+    """Both shares of one way to come."""
+    world = replace(ARRIVING, candidates=arrival.candidates)
+    equal, one_better = (_first_looks(replace(world, gain=gain), weeks, seed) for gain in (0.0, world.gain))
+    no_better, better = {}, {}
+    for expected in EXPECTATIONS:
+        levels = arrival.levels(expected)
+        passes = holds_by_holm(equal, expected) if arrival.together else equal <= levels
+        found = holds_by_holm(one_better, expected)[:, 0] if arrival.together else one_better[:, :1] <= levels
+        no_better[expected], better[expected] = float(passes.any(1).mean()), float(found.mean())
+    return Arrived(arrival, no_better, better)
+
+
+def _first_looks(world: World, weeks: int, seed: int) -> Numbers:
     production, candidates = weeks_of(world, weeks, np.random.default_rng(seed))
-    p = p_values(candidates - production[:, None], ratio_of(world))
-    looked_at = np.arange(1, CANDIDATES + 1)
-    return {
-        "all 15 at once": float(holds_by_holm(p).any(1).mean()),
-        "one by one, nothing expected": float((p <= LEVEL / looked_at).any(1).mean()),
-        "one by one, 15 expected": float((p <= LEVEL / CANDIDATES).any(1).mean()),
-    }
+    return p_values(candidates - production[:, None], ratio_of(world))
 
 
 # Single examples: the level that each formula holds, where the truth is no gain at all
@@ -253,7 +299,7 @@ class Report:
     checked: int
     luck: Sequence[Shares]
     power: Sequence[Shares]
-    arriving: Mapping[str, float]
+    arriving: Sequence[Arrived]
     examples: Sequence[tuple[str, int, float, Mapping[str, float]]]
 
 
@@ -265,7 +311,7 @@ def report(weeks: int, seed: int) -> Report:
         checked=sum(check_against_the_core(world, weeks // 100, seed) for world in (*WORLDS, *powers)),
         luck=[simulate(world, weeks, seed) for world in WORLDS],
         power=[simulate(world, weeks, seed) for world in powers],
-        arriving=one_by_one(weeks, seed),
+        arriving=[arriving(arrival, weeks, seed) for arrival in ARRIVALS],
         examples=[
             (kind, count, level, examples_level(kind, count, level, seed, runs=5 * weeks // 2))
             for kind in DIFFERENCES
@@ -289,8 +335,11 @@ def lines(found: Report) -> Iterator[str]:
         both = [f"{shares.better[rule]:.0%} / {shares.no_better[rule]:.1%}" for rule in RULES]
         yield _row(f"{shares.world.name}, gain {shares.world.gain:g}", both)
     yield ""
-    yield "5 folds, none is better, ours:"
-    yield from (f"{name:{WIDTH}}{share:>16.1%}" for name, share in found.arriving.items())
+    yield f"{ARRIVING.name}, ours, by how many are expected: share of weeks in which luck passes / the better one does:"
+    yield _row("", [f"{expected} expected" for expected in EXPECTATIONS])
+    for arrived in found.arriving:
+        both = [f"{arrived.no_better[one]:.1%} / {arrived.better[one]:.0%}" for one in EXPECTATIONS]
+        yield _row(arrived.arrival.name, both)
     yield ""
     yield "Examples, no gain: share of candidates that pass:"
     yield _row("", ("level", "t", "BCa", "ours"))

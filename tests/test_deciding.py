@@ -13,18 +13,22 @@ import pytest
 from scipy import stats
 
 from benchmarks.deciding import (
+    ARRIVALS,
+    EXPECTATIONS,
+    EXPECTED,
     LEVEL,
     WORLDS,
+    Arrival,
     Shares,
     World,
+    arriving,
     check_against_the_core,
     examples_level,
     lines,
-    one_by_one,
     report,
     simulate,
 )
-from bot.core.noise import Estimate, Folds, Judged, estimate, holm, judge, p_value
+from bot.core.noise import Estimate, Folds, Judged, estimate, holm, if_one_by_one, judge, p_value
 from bot.core.spec import Margin
 
 PAGE = (Path(__file__).resolve().parents[1] / "docs" / "deciding.md").read_text(encoding="utf-8")
@@ -53,9 +57,17 @@ def test_the_simulated_decisions_are_those_of_the_core(world: World) -> None:
     assert 10 <= check_against_the_core(world, 20, SEED) < 20 * 15
 
 
-def test_a_family_that_grows_holds_its_level_when_its_size_is_told() -> None:
-    shares = one_by_one(WEEKS, SEED)
-    assert shares["one by one, 15 expected"] <= LEVEL_AND_LUCK < shares["one by one, nothing expected"]
+@pytest.mark.parametrize("arrival", [one for one in ARRIVALS if one.candidates <= EXPECTED], ids=lambda one: one.name)
+def test_the_default_holds_its_level_however_candidates_come(arrival: Arrival) -> None:
+    assert 0 < arriving(arrival, WEEKS, SEED).no_better[EXPECTED] <= LEVEL_AND_LUCK
+
+
+def test_more_than_expected_one_by_one_exceed_the_level_by_no_more_than_said() -> None:
+    arrival = Arrival("", 15)
+    shares = arriving(arrival, WEEKS, SEED)
+    assert LEVEL_AND_LUCK < shares.no_better[1] <= if_one_by_one(LEVEL, 15, 1)
+    assert if_one_by_one(LEVEL, 15, 1) == pytest.approx(math.fsum(arrival.levels(1)))
+    assert shares.better[1] > shares.better[EXPECTED] > 0.65
 
 
 def test_skewed_examples_hold_the_level_that_t_misses() -> None:
@@ -101,6 +113,13 @@ def test_the_page_shows_the_power(folds: int, gain: int) -> None:
     assert _row(f"{folds} folds, {gain}σ") == pytest.approx(list(_pairs(shares)), abs=0.006)
 
 
+@pytest.mark.parametrize("arrival", ARRIVALS, ids=lambda one: one.name)
+def test_the_page_shows_how_they_come(arrival: Arrival) -> None:
+    found = arriving(arrival, 4_000, SEED)
+    shares = [share for one in EXPECTATIONS for share in (found.no_better[one], found.better[one])]
+    assert _row(arrival.name) == pytest.approx(shares, abs=0.006)
+
+
 def _pairs(shares: Shares) -> list[float]:
     return [share for rule in SHOWN for share in (shares.better[rule], shares.no_better[rule])]
 
@@ -123,10 +142,10 @@ def test_the_page_works_its_example_as_the_code_does() -> None:
 def _example() -> Mapping[str, str]:
     found = {name: _against_production(name) for name in ("v5", "v6", "v7")}
     ps = {name: _known_p(one) for name, one in found.items()}
-    of_three, of_fifteen = holm(ps, LEVEL)["v5"], holm(ps, LEVEL, expected=15)["v5"]
-    three, fifteen = _judged(found["v5"], of_three.level), _judged(found["v5"], of_fifteen.level)
+    of_three, of_twenty = holm(ps, LEVEL, expected=3)["v5"], holm(ps, LEVEL, EXPECTED)["v5"]
+    three, twenty = _judged(found["v5"], of_three.level), _judged(found["v5"], of_twenty.level)
     assert (of_three.holds, three.outcome) == (True, "pass")
-    assert (of_fifteen.holds, fifteen.outcome) == (False, "straddles")
+    assert (of_twenty.holds, twenty.outcome) == (False, "straddles")
     differences = [c - i - 0.005 * i for c, i in zip(FOLDS["v5"], FOLDS["v3"], strict=True)]
     variance = found["v5"].variance(0.005)
     error = math.sqrt(variance)
@@ -143,8 +162,8 @@ def _example() -> Mapping[str, str]:
         "level": f"5%/3 = {of_three.level:.3%}",
         "plain t": f"p would have been {stats.ttest_1samp(differences, 0, alternative='greater').pvalue:.6f}",
         "bound": f"the lower bound is {three.lower:.2%}, and needed was a gain of {three.needed:.2%}",
-        "fifteen": f"would be {of_fifteen.level:.3%}, the lower bound {fifteen.lower:.2%}",
-        "needed of fifteen": f"and needed {fifteen.needed:.2%}",
+        "twenty": f"would be {of_twenty.level:.3%}, the lower bound {twenty.lower:.2%}",
+        "needed of twenty": f"and needed {twenty.needed:.2%}",
     }
 
 

@@ -321,7 +321,10 @@ class NoisePolicy(Strict):
         7, ge=1, le=365, description="versions registered within this many days of each other are one family of looks"
     )
     expected_candidates: int = Field(
-        1, ge=1, le=10_000, description="how many candidates such a window brings, if they are judged as they come"
+        20,
+        ge=1,
+        le=10_000,
+        description="how many candidates such a window brings at most; with fewer expected, each test is less strict",
     )
     unknown: Literal["show", "forbid"] = Field(
         "show", description="what of a gain whose noise is unknown: shown as such, or never promoted"

@@ -12,9 +12,10 @@ from typing import TypeAlias
 from bot.core.audit import Entry
 from bot.core.comparison import Comparison, Measured, Row, has_margin, is_known, margin_text, name_of
 from bot.core.examination import Examined
-from bot.core.noise import Judged, Unknown
+from bot.core.noise import Judged, Unknown, if_one_by_one
 from bot.core.plan import Adoption, Change, InSync, Item, Refusal, Unmanagement
 from bot.core.proposal import Proposal
+from bot.core.spec import NoisePolicy
 from bot.core.state import DeleteAlias, Identity, SetAlias, Write
 from bot.views.escape import exact
 from bot.views.findings import counted as counted
@@ -247,22 +248,29 @@ def luck_texts(proposal: Proposal) -> Iterator[str]:
             f"Were all of them exactly as good as {theirs}, the best would still look better than {theirs} in "
             f"{100 * count // (count + 1)} of 100 such cases."
         )
-    yield from _tested_text(comparison, 1 - evidence.noise.confidence, count)
+    yield from _tested_text(comparison, evidence.noise, count)
     yield from _unknown_noise(comparison)
 
 
-def _tested_text(comparison: Comparison, accepted: float, count: int) -> Iterator[str]:
+def _tested_text(comparison: Comparison, noise: NoisePolicy, count: int) -> Iterator[str]:
     if comparison.p is None:
         return
-    among = (
-        ""
-        if count == 1
-        else f", its share of the {percent(accepted)} that are accepted for all of them together (Holm)"
+    accepted, expected = 1 - noise.confidence, noise.expected_candidates
+    together = (
+        f"the {expected:,} versions that the policy expects in {counted(noise.window_days, 'day')}"
+        if count < expected
+        else "them together"
     )
+    share = f", its share of the {percent(accepted)} that are accepted for all of {together} (Holm)"
     yield (
-        f"Tested at {percent(comparison.level)}{among}: so seldom at most would a version pass that is no better than"
-        f" its margins ask. The least sure of its gains has p = {comparison.p:.2g}."
+        f"Tested at {percent(comparison.level)}{share if max(count, expected) > 1 else ''}: so seldom at most would a"
+        f" version pass that is no better than its margins ask. The least sure of its gains has p = {comparison.p:.2g}."
     )
+    if count > expected:
+        yield (
+            f"The policy expects {expected:,} versions: had these been judged one by one,"
+            f" {percent(if_one_by_one(accepted, count, expected))} would have been accepted."
+        )
 
 
 def _unknown_noise(comparison: Comparison) -> Iterator[str]:

@@ -33,7 +33,7 @@ from bot.core.state import Dataset, Identity, ModelVersion, RegisteredModel, Reg
 from bot.core.traits import Column, Traits
 
 NOON = datetime(2026, 11, 3, 12, tzinfo=UTC)
-POLICY = PromotionPolicy(schema_version=1)
+POLICY = PromotionPolicy.model_validate({"schema_version": 1, "noise": {"expected_candidates": 1}})
 INCUMBENT = {0: 0.810, 1: 0.800, 2: 0.830, 3: 0.790, 4: 0.820}
 CANDIDATE = {0: 0.830, 1: 0.815, 2: 0.842, 3: 0.800, 4: 0.835}
 
@@ -189,7 +189,8 @@ def test_an_acknowledged_gain_stays_acknowledged() -> None:
 
 
 def test_other_rules_on_noise_or_comparability_need_other_evidence() -> None:
-    for section in ({"noise": {"confidence": 0.99}}, {"comparability": {"flavour": "must_match"}}):
+    other = {"confidence": 0.99, "expected_candidates": 1}
+    for section in ({"noise": other}, {"comparability": {"flavour": "must_match"}, "noise": POLICY.noise}):
         (reason,) = changed_rules(
             folded(), [criterion()], PromotionPolicy.model_validate({"schema_version": 1, **section})
         )
@@ -207,7 +208,7 @@ def test_a_difference_that_forbids_forbids_again() -> None:
 def test_a_run_that_could_not_be_read_is_not_forgotten() -> None:
     floor, lenient = (
         criterion(min_gain=None, at_least=0.5),
-        PromotionPolicy(schema_version=1, evaluation_data="may_differ"),
+        POLICY.model_copy(update={"evaluation_data": "may_differ"}),
     )
     gone = side(
         3, 0.8, metrics={}, evaluation_data=(), unreadable="the run run3 of v3 was deleted: restore it in MLflow"

@@ -30,7 +30,9 @@ ALONE = (0.83, 0.815, 0.842, 0.80, 0.835)
 
 
 def policy(**given: Any) -> PromotionPolicy:
-    return PromotionPolicy.model_validate({"schema_version": 1, **given})
+    """As many are expected as come, unless said otherwise, so that a test sees what each one that comes changes."""
+    noise = {"expected_candidates": 1, **given.pop("noise", {})}
+    return PromotionPolicy.model_validate({"schema_version": 1, "noise": noise, **given})
 
 
 def spec(**promotion: Any) -> ModelSpec:
@@ -208,6 +210,13 @@ def test_a_version_of_unknown_noise_counts_in_full() -> None:
     found = world.proposes(rules=policy(noise={"unknown": "forbid"}))
     assert isinstance(found, NothingToPropose)
     assert {one.verdict for one in found.examined} == {"inconclusive"}
+
+
+def test_twenty_are_expected_unless_the_policy_says_otherwise() -> None:
+    found = World().add(2).proposes(rules=PromotionPolicy(schema_version=1))
+    assert isinstance(found, NothingToPropose)
+    assert found.examined[0].comparison is not None
+    assert found.examined[0].comparison.level == 0.0025
 
 
 def test_more_candidates_may_be_expected() -> None:

@@ -56,7 +56,8 @@ def contest(*versions: ModelVersion, rules: Promotion | None = None, **policy: A
     """Version 1 of the run `old` is in Production."""
     held = {one.identity.version: one for one in (version(1, "old", "Production"), *versions)}
     model = RegisteredModel("churn", versions=held)
-    given = PromotionPolicy.model_validate({"schema_version": 1, **policy})
+    noise = {"expected_candidates": 1, **policy.pop("noise", {})}
+    given = PromotionPolicy.model_validate({"schema_version": 1, "noise": noise, **policy})
     return Contest("churn", rules or promotion(), model, {"old": run("old", INCUMBENT, days_ago=30)}, given)
 
 

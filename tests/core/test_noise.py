@@ -25,6 +25,7 @@ from bot.core.noise import (
     against,
     estimate,
     holm,
+    if_one_by_one,
     judge,
     looked_at_with,
     p_of_all,
@@ -561,6 +562,18 @@ def test_those_to_come_count() -> None:
     assert holm({"a": 0.01, "b": 0.004}, 0.05, expected=10)["b"].level == 0.005
     assert [step.holds for step in holm({"a": 0.01, "b": 0.004}, 0.05, expected=10).values()] == [False, True]
     assert holm({"a": 0.01, "b": 0.004}, 0.05, expected=1) == holm({"a": 0.01, "b": 0.004}, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("size", "expected", "chance"),
+    [(1, 1, 0.05), (3, 20, 0.05), (20, 20, 0.05), (21, 20, 0.05 * 22 / 21), (3, 1, 0.05 * 11 / 6), (10**6, 1, 0.7196)],
+)
+def test_rule_10_what_more_than_expected_cost_one_by_one(size: int, expected: int, chance: float) -> None:
+    assert if_one_by_one(0.05, size, expected) == pytest.approx(chance, abs=1e-4)
+
+
+def test_a_chance_is_at_most_1() -> None:
+    assert if_one_by_one(0.5, 100, 1) == 1
 
 
 @pytest.mark.parametrize("p", [-0.1, 1.1, NAN])

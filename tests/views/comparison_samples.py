@@ -86,8 +86,8 @@ def tuning() -> ExperimentResult:
 
 
 def tuning_in_vain() -> ExperimentResult:
-    """The newest runs of many, of which none is better."""
-    runs = _runs()
+    """The newest runs of many, of which none is better: one gains less than it needs, one loses."""
+    runs = {**_runs(), "run6": run_of(6, {"accuracy": 0.7025, "latency_p95_ms": 46.0})}
     return _experiment(_model(), {run_id: runs[run_id] for run_id in ("run3", "run4", "run6")}, cut=True)
 
 

@@ -62,7 +62,7 @@ def two_sides(
 
 def _folds_of_both(names: Sequence[str]) -> Mapping[str, Mapping[str, Mapping[int, float]]]:
     before, after = ({name: side[name] for name in names} for side in (INCUMBENT, WINNER))
-    return {"run3": folds(before, 0.012), "run5": folds(after, 0.012, turn=1)}
+    return {"run3": folds(before, 0.006), "run5": folds(after, 0.006, turn=1)}
 
 
 def winner() -> ProposalCase:

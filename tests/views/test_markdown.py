@@ -184,11 +184,18 @@ def test_a_first_deployment_says_that_nothing_was_compared() -> None:
 
 def test_a_known_noise_is_told_in_the_decision_the_table_and_the_level() -> None:
     body = proposal_body(PROPOSALS["others"]())
-    assert "a gain of 5.726% on `val_rmse` (+2.195% or more with 99.96% confidence)" in body
-    assert "| +5.726% (+2.195% to +9.128%) | gain ≥ 1%; with this noise ≥ +4.554% | ✓ pass |" in body
+    assert "a gain of 5.726% on `val_rmse` (+3.964% or more with 99.96% confidence)" in body
+    assert "| +5.726% (+3.964% to +7.455%) | gain ≥ 1%; with this noise ≥ +2.79% | ✓ pass |" in body
     assert "121 versions were looked at" in body
     assert "the best would still look better than v3 in 99 of 100 such cases" in body
     assert "Tested at 0.04132%, its share of the 5% that are accepted for all of them together (Holm)" in body
+    assert "The policy expects 20 versions: had these been judged one by one, 13.9% would have been accepted." in body
+
+
+def test_fewer_than_expected_share_the_level_with_those_to_come() -> None:
+    body = proposal_body(PROPOSALS["winner"]())
+    assert "its share of the 5% that are accepted for all of the 20 versions that the policy expects in 7 days" in body
+    assert "one by one" not in body
 
 
 def test_an_unknown_noise_is_told_wherever_there_is_a_margin() -> None:

@@ -31,7 +31,8 @@ each candidate is tested at. docs/deciding.md has the formulas and a worked exam
     never shrinks, so that waiting for a quiet week makes nothing significant (`looked_at_with`).
 10. A family that is looked at while it grows holds its level when the number of candidates to expect is given to `holm`
     beforehand. Those to come count as if their p were 1, and Holm only rejects more as p-values fall: what an early
-    look rejects, the last one would have rejected too.
+    look rejects, the last one would have rejected too. Should more come than expected, one by one and after a window
+    without any, the level is exceeded by what `if_one_by_one` says; looked at together they hold it.
 11. Sums are exactly rounded and results have 10 significant digits, so that neither the order of the values nor
     another machine or release of a library changes a byte.
 
@@ -41,7 +42,7 @@ Sources: Student (1908), Biometrika 6:1-25. Welch (1947), Biometrika 34:28-35. F
 52:239-281.
 """
 
-from bot.core.noise.family import Step, holm, looked_at_with
+from bot.core.noise.family import Step, holm, if_one_by_one, looked_at_with
 from bot.core.noise.gain import Estimate, Source, against, estimate
 from bot.core.noise.judging import Judged, Outcome, judge, p_of_all, p_value
 from bot.core.noise.values import Examples, Folds, Noise, StandardError, Unknown
@@ -60,6 +61,7 @@ __all__ = [
     "against",
     "estimate",
     "holm",
+    "if_one_by_one",
     "judge",
     "looked_at_with",
     "p_of_all",

@@ -5,6 +5,7 @@ The rules are those of `bot.core.noise`.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
@@ -53,6 +54,16 @@ def holm(p_values: Mapping[Candidate, float], alpha: float, expected: int = 1) -
         holds = p <= level
         steps[p] = Step(p, adjusted, level, holds)
     return {candidate: steps[p] for candidate, p in p_values.items()}
+
+
+def if_one_by_one(alpha: float, size: int, expected: int) -> float:
+    """The chance that any of `size` candidates holds that should not, if each is judged alone as it comes (rule 10).
+
+    A bound, whatever their dependence: the sum of the levels of their first looks, the earliest of which come after a
+    window without any. It is alpha for as many as are expected. Capped at 1.
+    """
+    harmonic = math.fsum(1 / max(count, expected) for count in range(1, size + 1))
+    return min(1.0, alpha * max(1.0, harmonic))
 
 
 def looked_at_with(
