@@ -19,6 +19,7 @@ from bot.documents.values import Json, Reading
 ROOT = Path(__file__).parent.parent
 DOCUMENTS = sorted([*ROOT.glob("models/*.yaml"), *ROOT.glob("policies/**/*.yaml")])
 
+DIGEST = f"sha256:{'0a' * 32}"
 VALUES: dict[str, Json] = {
     "true": True,
     "false": False,
@@ -37,13 +38,31 @@ VALUES: dict[str, Json] = {
     '"a: b # c"': "a: b # c",
 }
 VALUES.update((word, word) for word in ("on", "off", "yes", "No", "y", "a b", "1%", "0.5%", "2026-12-31", "x@y"))
+VALUES[DIGEST] = DIGEST
 """What is read fast."""
 
 DECLINED = (
+    *(DIGEST[:-1], f"{DIGEST} x"),
     *("012", "0o17", "0x1F", "0b11", "1_000", "+3", "12:30", "190:20:30", "1e3", ".5", "5.", ".inf", ".nan", "-.Inf"),
     *("TRUE", "True", "False", "NULL", "Null", "=", "<<", "2026-1-1", "2026-12-31T10:00:00", "2026-12-31 10:00"),
     *("&a 1", "*a", "!!str 1", "! 1", "|\n  x", ">\n  x", "'a\n  b'", "a\n  b", '"\\u0041"', "a\\b", "a\tb", "a:b"),
-    *("a#b", "?", "-", "é: 1", "%x", "`x`", "@x", "1" * 19, "\x07", "\u200b", "{<<: {a: 1}}", "{1: a}", "{a: 1, a: 2}"),
+    *(
+        "a#b",
+        "?",
+        "-",
+        "é: 1",
+        "%x",
+        "`x`",
+        "@x",
+        "1" * 19,
+        DIGEST[:-1],
+        f"{DIGEST} x",
+        "\x07",
+        "\u200b",
+        "{<<: {a: 1}}",
+        "{1: a}",
+        "{a: 1, a: 2}",
+    ),
     *("{null: 1}", "{true: 1}", "{2026-12-31: 1}", "{[a]: 1}", "[" * 20 + "]" * 20),
 )
 """What YAML 1.1 and 1.2, libyaml and ruamel, or two people read in two ways; and what only looks as if they did."""
@@ -125,6 +144,7 @@ BEGINNINGS = [
     "a: b c\nd:\n- e\n- {f: g}\n",
     "---\na: b\n",
     "a: [b: c, d]\nb: {\n  c: e,\n  'f': g }\n",
+    f"a: {DIGEST}\nb: {{c: {DIGEST}, d: [{DIGEST}]}}\n",
     "a: 2026-01-02\nb: 1%\nc: 0.5\n",
     *(file.read_text(encoding="utf-8")[:500] for file in DOCUMENTS),
 ]

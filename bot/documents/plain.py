@@ -5,8 +5,8 @@ What is declined here is read by `composing`, which knows places and says what i
 2. What libyaml cannot read, anchors, aliases, tags, directives, a second document, the mark `...`, a document that
    is no mapping.
 3. A value on several lines, and a plain one that is not one of: a whole number or a decimal number in its only form,
-   a percentage, an ISO day, `true`, `false`, `null`, `~` or nothing, and words of letters, digits and `_./@%+*()<>=,;-`
-   that begin with a letter or `_`. So what YAML 1.1 and 1.2 read in two ways is not read here.
+   a percentage, an ISO day, a digest, `true`, `false`, `null`, `~` or nothing, and words of letters, digits and
+   `_./@%+*()<>=,;-` that begin with a letter or `_`. So what YAML 1.1 and 1.2 read in two ways is not read here.
 4. A key that is not text, or that is there twice; too many values, or too deep.
 Without libyaml, everything is declined.
 """
@@ -42,7 +42,10 @@ except ImportError:
 _TWO_WAYS: Final = re.compile(r"[\t\\]")
 _INTEGER: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL: Final = re.compile(r"-?(?:0|[1-9][0-9]{0,17})\.[0-9]{1,17}")
-_TEXT: Final = re.compile(r"(?:[0-9]+(?:\.[0-9]+)?%|[0-9]{4}-[0-9]{2}-[0-9]{2}|[^\W\d][\w./@%+*()<>=,; -]*)")
+_WORDS_OF_TEXT: Final = r"[^\W\d][\w./@%+*()<>=,; -]*"
+_TEXT: Final = re.compile(
+    rf"[0-9]+(?:\.[0-9]+)?%|[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}|sha256:[0-9a-f]{{64}}|{_WORDS_OF_TEXT}"
+)
 _KEY: Final = re.compile(r"[^\W\d][\w./@%+*()<>=,; -]{0,199}")
 _CONSTANTS: Final[dict[str, Json]] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _WORDS: Final = re.compile(r"true|false|null", re.IGNORECASE)
