@@ -165,7 +165,7 @@ Finite: TypeAlias = Annotated[float, Field(allow_inf_nan=False)]
 """A number; a whole number is one too."""
 
 
-_A_PATTERN: Final = "a pattern with `*` in it, such as `val_auc/region=*`"
+_A_PATTERN: Final = "a pattern with `*` in it, such as `val_auc/region:*`"
 
 
 def _slice_pattern(value: str) -> str:
@@ -201,7 +201,7 @@ class Criterion(Strict):
         Annotated[str, AfterValidator(_slice_pattern), WithJsonSchema({"type": "string", "pattern": r"\*"})] | None
     ) = Field(
         None,
-        description="the same rule for every metric that matches too, e.g. `val_auc/region=*`; none may be missing",
+        description="the same rule for every metric that matches too, e.g. `val_auc/region:*`; none may be missing",
     )
     source: Literal["run", "version_tag"] = Field(
         "run", description="where the number stands: a metric of the run, or a tag of the version with the same name"

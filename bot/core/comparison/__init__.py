@@ -20,7 +20,7 @@
 7. A gain above `max_gain` is inconclusive until somebody acknowledges it in the model's file: a leak looks like that.
    Over an incumbent of zero any gain is above a `max_gain` in %.
 8. A criterion with `slices` is judged for its metric and for every metric of either side that matches, those aside that
-   hold the noise of another one (`val_auc/region=EU_fold`). A slice that one side lacks is unknown, and so is a
+   hold the noise of another one (`val_auc/region:EU_fold`). A slice that one side lacks is unknown, and so is a
    criterion with a pattern that nothing matches.
 9. A row that is not required informs; the verdict does not depend on it. Where nothing is required the verdict is
    `reject`, since nothing would have been judged.
