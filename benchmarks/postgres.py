@@ -74,19 +74,20 @@ class Postgres:
 
     def store(self, size: Size) -> str:
         """The address of a database with the data of a size, made now."""
-        address = f"postgresql://postgres@{_HOST}:{self._port}/postgres"
-        upgrade(address)
+        server = f"postgres@{_HOST}:{self._port}/postgres"
+        store = f"postgresql+psycopg2://{server}"
+        upgrade(store)
         import psycopg2
         from psycopg2.extras import execute_values
 
-        with psycopg2.connect(address) as database, database.cursor() as cursor:
+        with psycopg2.connect(f"postgresql://{server}") as database, database.cursor() as cursor:
             for table, columns, rows in inserted(size):
                 execute_values(cursor, f"INSERT INTO {table} ({columns}) VALUES %s", rows, page_size=_BATCH)
         database.autocommit = True
         with database.cursor() as cursor:
             cursor.execute("ANALYZE")
         database.close()
-        return address
+        return store
 
     def _wait(self) -> None:
         deadline = time.monotonic() + _START_TIMEOUT_S

@@ -4,8 +4,8 @@
    the server belongs to others too.
 2. A read that fails quickly is repeated (see `with_patience`); 429 is waited for as long as the server asks, within
    bounds. What fails in the end is raised, whatever else was answered: half a list is none.
-3. The first answer must come soon, so that a silent server is told; after it the server is known to be alive, and a
-   large page may take a minute. A timeout that the user set holds for all.
+3. The first question goes alone and its answer must come soon, so that a silent server is told; after it the server is
+   known to be alive, and several large pages may take a minute. A timeout that the user set holds for all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import BoundedSemaphore, Lock
 from typing import Any, Final, TypeAlias, TypeVar
 
@@ -67,6 +67,7 @@ class Asker:
         self._answered = False
         self._free = BoundedSemaphore(AT_ONCE)
         self._forming = Lock()
+        self._first = Lock()
 
     def get(self, path: str, query: Mapping[str, Any], form: Form[Answer]) -> Answer:
         """The JSON object that is answered, in a form. Raises NoAnswer, and what `requests` and MLflow raise."""
@@ -101,7 +102,7 @@ class Asker:
         stream: bool = False,
     ) -> Iterator[Response]:
         """One answer of any status, asked for once; 429 alone raises, as Throttled."""
-        with self._free:
+        with self._free, self._turn():
             self._tally.add(method, path)
             with self._line.send(
                 method, path, query=query, body=body, timeouts=self._timeouts(), stream=stream
@@ -112,6 +113,16 @@ class Asker:
                         f"answered 429 to {path}: {response.text[:200]}", response.headers.get("Retry-After")
                     )
                 yield response
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Wait for the answer to the first question (rule 3)."""
+        with ExitStack() as alone:
+            if not self._answered:
+                alone.enter_context(self._first)
+            if self._answered:
+                alone.close()
+            yield
 
     def _timeouts(self) -> Timeouts:
         if self._timeout is not None:
