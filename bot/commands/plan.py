@@ -3,7 +3,7 @@
 1. Without a pull request: the files as they lie in the working tree.
 2. Of a pull request: what merging it into the default branch as it is now would give. Git merges the two in memory, so
    the pull request is data: nothing of it is checked out or executed. Only the models whose files it changes are
-   looked at, unless it changes a policy: see `core/extent`. So it costs the same however many models there are.
+   looked at, unless it changes a policy: see `core/extent`. So it asks as little however many models there are.
 """
 
 from __future__ import annotations
