@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -14,7 +14,7 @@ from bot.core.audit import stamp
 from bot.core.chain import Chain, read_chain
 from bot.core.results import VerifyResult
 from bot.core.spec import AUDIT_ANCHOR, desired_state
-from bot.core.state import Digest, RegistryState
+from bot.core.state import Digest, RegistryState, SlotKey
 from bot.core.verification import (
     Books,
     Claim,
@@ -73,7 +73,7 @@ def audit_verify(
     heard = _heard(entered, hearing, scrutiny, progress) if hearing else _Heard()
     ours = LogName.of(genesis, scrutiny.repository)
     broken = (*chain.problems, *(anchor_problems(chain.lines, anchors(state, ours)) if state else ()))
-    findings = _findings(entered, heard, models, state)
+    findings = _findings(entered, heard, _desired(tree, hearing), state)
     geneses = _other_geneses(tree, genesis)
     problems = (
         *broken,
@@ -148,11 +148,16 @@ def _heard(entered: _Entered, hearing: Hearing, scrutiny: Scrutiny, progress: Pr
     return found
 
 
-def _findings(entered: _Entered, heard: _Heard, models: Models, state: RegistryState | None) -> Findings:
+def _desired(tree: Tree, hearing: Hearing | None) -> Collection[SlotKey]:
+    """What the default branch manages now; nothing where it is not known how a clone that may be old compares to it."""
+    found = read_models(tree, hearing.head).documents if hearing else {}
+    return desired_state({name: document.value for name, document in found.items()}).keys()
+
+
+def _findings(entered: _Entered, heard: _Heard, desired: Collection[SlotKey], state: RegistryState | None) -> Findings:
     claims = {claim.entry.seq: claim for claim in entered.claims}
     answers = heard.answers.items()
     against = {seq: texts for seq, answer in answers if (texts := contradictions_of(claims[seq], answer))}
-    desired = desired_state({name: document.value for name, document in models.documents.items()})
     both = sorted({*entered.wrong, *against})
     return Findings(
         wrong={seq: (*entered.wrong.get(seq, ()), *against.get(seq, ())) for seq in both},

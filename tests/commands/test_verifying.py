@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
+from bot.commands.apply import apply
+from bot.commands.occasion import Ports
+from bot.commands.recording import Telling
 from bot.commands.verifying import UNCHECKED_ANCHORS, UNCHECKED_PULLS, Scrutiny, audit_verify
 from bot.core.anchors import ANCHOR_TAG, Anchor
 from bot.core.audit import Draft
@@ -24,6 +28,7 @@ from tests.commands.scene import (
     ReadOnlyPullRequests,
     ReadOnlyRegistry,
     Scene,
+    comment_of,
 )
 from tests.fakes.pull_requests import FakePullRequests
 
@@ -546,6 +551,30 @@ class TestHonestLogs:
         scene.registry.before_write = None
         scene.apply()
         assert verify(scene).problems == ()
+
+    def test_drift_that_was_put_back(self, scene: Scene) -> None:
+        scene.registry.change(TransitionStage("demand", 4, "Production", archive_existing=True))
+        ports = Ports(scene.tree, scene.registry, scene.pulls, scene.log)
+        telling = Telling(comment_of, lambda _: None)
+        apply(ports, replace(scene.occasion, revert=True), telling, force=False)
+        assert scene.held()["demand", "Production"] == (3,)
+        assert len(scene.entries()) > 13
+        assert verify(scene).verified
+
+    def test_drift_that_was_adopted(self, scene: Scene) -> None:
+        scene.registry.change(
+            TransitionStage("demand", 5, "Production", archive_existing=True), SetAlias("demand", "champion", 5)
+        )
+        scene.edited("alice", scene.file("models/demand.yaml", "Production: 3", "Production: 5"))
+        scene.apply()
+        assert scene.events(13) == ["adopted demand Production 5", "adopted demand champion 5"]
+        assert verify(scene).verified
+
+    def test_a_clone_that_is_old(self, scene: Scene) -> None:
+        scene.edited("alice", {"models/wine.yaml": "schema_version: 1\nname: wine\n"})
+        scene.apply()
+        assert "Production" in scene.tree.working["models/wine.yaml"].decode()
+        assert verify(scene).verified
 
     def test_a_model_taken_over(self, scene: Scene) -> None:
         scene.apply(take_over=["wine"])
