@@ -1,8 +1,11 @@
-"""An HTTP server between a client and an MLflow server: it counts, and can answer in the server's place."""
+"""An HTTP server between a client and a server: it counts, and can answer in the server's place, or not at all."""
 
 from __future__ import annotations
 
 import http.client
+import os
+import socket
+import struct
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -34,6 +37,10 @@ class Answered:
     headers: tuple[tuple[str, str], ...] = ()
 
 
+class Severed(Exception):
+    """Raised by `interfere` or `rewrite`: the connection is reset, and the client gets no answer."""
+
+
 Interfere: TypeAlias = Callable[[Asked], Answered | None]
 Rewrite: TypeAlias = Callable[[Asked, Answered], Answered]
 
@@ -43,11 +50,13 @@ class HttpRelay:
     """Use as a context manager. `interfere` may answer a request itself; `rewrite` may change the upstream's answer.
 
     Without an upstream, what `interfere` does not answer is a 502. `asked` holds every request, oldest first.
+    `keeps_host`: the upstream is told the Host that the client asked, since it answers with addresses of its own.
     """
 
     upstream: str | None = None
     interfere: Interfere = lambda asked: None
     rewrite: Rewrite = lambda asked, answered: answered
+    keeps_host: bool = False
     asked: list[Asked] = field(default_factory=list)
     _server: ThreadingHTTPServer = field(init=False)
 
@@ -61,7 +70,11 @@ class HttpRelay:
                 length = int(self.headers.get("Content-Length") or 0)
                 asked = Asked(self.command, unquote_plus(self.path), dict(self.headers), self.rfile.read(length))
                 relay.asked.append(asked)
-                answered = relay.interfere(asked) or relay.rewrite(asked, relay._forward(asked, self.path))
+                try:
+                    answered = relay.interfere(asked) or relay.rewrite(asked, relay._forward(asked, self.path))
+                except Severed:
+                    self._reset()
+                    return
                 self.send_response(answered.status)
                 self.send_header("Content-Type", answered.content_type)
                 self.send_header("Content-Length", str(len(answered.body)))
@@ -69,6 +82,11 @@ class HttpRelay:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(answered.body)
+
+            def _reset(self) -> None:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.close_connection = True
+                os.close(self.connection.detach())
 
             # The names are http.server's.
             do_GET = do_POST = do_PATCH = do_DELETE = do_PUT = _relay  # noqa: N815
@@ -88,13 +106,15 @@ class HttpRelay:
         if self.upstream is None:
             return Answered(502, b"nobody is here", "text/plain")
         connection = http.client.HTTPConnection(urlsplit(self.upstream).netloc, timeout=30)
-        headers = {name: value for name, value in asked.headers.items() if name.lower() not in {"host", *_HOP_BY_HOP}}
+        dropped = _HOP_BY_HOP if self.keeps_host else {"host", *_HOP_BY_HOP}
+        headers = {name: value for name, value in asked.headers.items() if name.lower() not in dropped}
         headers["Accept-Encoding"] = "identity"
         connection.request(asked.method, raw_path, asked.body or None, headers)
         response = connection.getresponse()
         body = response.read()
         connection.close()
-        return Answered(response.status, body, response.headers.get("Content-Type", ""))
+        links = tuple(("Link", value) for value in response.headers.get_all("Link", []))
+        return Answered(response.status, body, response.headers.get("Content-Type", ""), links)
 
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, daemon=True).start()

@@ -1,0 +1,389 @@
+"""A GitOps repository on the forge, an MLflow server, and a relay before each, so that a test can break either.
+
+Five models are in the registry, each with version 1 in Production and an alias `champion` that follows it, and the log
+has adopted that. Two merged pull requests want version 2: one of the first three models, one of the other two.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import requests
+from click.testing import CliRunner, Result
+
+from bot.adapters.git_tree import GitTree
+from bot.adapters.github import GitHubAuditLog, GitHubPullRequests, Pace
+from bot.adapters.mlflow_registry import MlflowRegistry, MlflowRegistryWriter
+from bot.cli import cli
+from bot.commands.apply import apply
+from bot.commands.occasion import Occasion, Ports
+from bot.commands.recording import COMMENT_MARKER, Telling
+from bot.core.audit import Draft, Entry, record, stamp
+from bot.core.chain import chained, read_chain
+from bot.core.results import ApplyResult
+from bot.core.state import Identity, RegistryState
+from bot.sandbox.forge import Forge
+from bot.views.markdown import apply_comment
+from tests.adapters.git_repository import Repository
+from tests.commands.scene import APPROVALS
+from tests.conftest import commit_to_main
+from tests.contract.openapi import Contract
+from tests.fakes.http_relay import Answered, Asked, HttpRelay
+
+APP: Final = "stagewright[bot]"
+SLOTS: Final = ("Production", "champion")
+STEADY: Final = "".join(f"  steady{number}: null\n" for number in range(5))
+"""Slots that are managed and empty, so that ten changes are no suspicious part of all slots."""
+POLICY: Final = APPROVALS + "promotion_without_evidence: allow\n"
+_FAST: Final = Pace(between_requests=None, between_writes=None, backoff=0)
+_names = itertools.count(1)
+
+
+def model_file(name: str, version: int) -> str:
+    return (
+        f"schema_version: 1\nname: {name}\nstages:\n  Production: {version}\n"
+        f"aliases:\n  champion: {{follows: Production}}\n{STEADY}"
+    )
+
+
+class Mlflow:
+    """What a data scientist does, over MLflow's own REST API."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self._session = requests.Session()
+
+    def post(self, path: str, **body: Any) -> Any:
+        answer = self._session.post(f"{self.url}/api/2.0/mlflow/{path}", json=body, timeout=20)
+        assert answer.ok, answer.text
+        return answer.json()
+
+    def register(self, name: str, versions: int) -> None:
+        """A model with version 1 in Production, and the alias `champion` on it."""
+        self.post("registered-models/create", name=name)
+        for _ in range(versions):
+            self.post("model-versions/create", name=name, source="s3://bucket/model")
+        self.move(name, 1)
+        self.post("registered-models/alias", name=name, alias="champion", version="1")
+
+    def move(self, name: str, version: int, *, archive: bool = True) -> None:
+        body = {"name": name, "version": str(version), "stage": "Production", "archive_existing_versions": archive}
+        self.post("model-versions/transition-stage", **body)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A moment of a run: `side` of the request number `nth` (from 1, per method and path) whose path has `path`."""
+
+    side: str
+    server: str
+    method: str
+    path: str
+    nth: int = 1
+
+    def matches(self, server: str, asked: Asked) -> bool:
+        return (self.server, self.method) == (server, asked.method) and self.path in asked.path
+
+
+@dataclass(slots=True)
+class Trap:
+    """Does something once, at a point; `sprung` says whether it was reached."""
+
+    point: Point
+    do: Callable[[], Answered | None]
+    count: int = 0
+    sprung: bool = False
+
+    def look(self, side: str, server: str, asked: Asked) -> Answered | None:
+        if not self.point.matches(server, asked):
+            return None
+        if side == "before":
+            self.count += 1
+        if side != self.point.side or self.count != self.point.nth or self.sprung:
+            return None
+        self.sprung = True
+        return self.do()
+
+
+class Ground:
+    """Used as a context manager. `models` are this ground's own: other grounds share the MLflow server."""
+
+    def __init__(self, mlflow_url: str, folder: Path, contract: Contract | None = None, models: int = 5) -> None:
+        self._open = ExitStack()
+        self._folder = folder
+        self.mlflow = Mlflow(mlflow_url)
+        wrap = contract.wrap if contract else None
+        self.forge = self._open.enter_context(Forge.start(folder / "forge", wsgi_middleware=wrap))
+        self.traps: list[Trap] = []
+        self.mlflow_relay = self._open.enter_context(self._relay("mlflow", mlflow_url))
+        self.forge_relay = self._open.enter_context(self._relay("forge", self.forge.server_url))
+        prefix = f"g{os.getpid()}-{next(_names)}"
+        self.models = tuple(f"{prefix}-{letter}" for letter in "abcde"[:models])
+        self._tokens: dict[str, str] = {}
+        self.pulls: list[int] = []
+        self._begin()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._open.close()
+
+    def _relay(self, server: str, upstream: str) -> HttpRelay:
+        def interfere(asked: Asked) -> Answered | None:
+            return next(filter(None, [trap.look("before", server, asked) for trap in self.traps]), None)
+
+        def rewrite(asked: Asked, answered: Answered) -> Answered:
+            return next(filter(None, [trap.look("after", server, asked) for trap in self.traps]), answered)
+
+        return HttpRelay(upstream, interfere, rewrite, keeps_host=server == "forge")
+
+    def _begin(self) -> None:
+        for login in ("alice", "bob", "carol", "dave"):
+            self.forge.add_user(login, permission="write")
+        self.forge.add_app("stagewright")
+        for model in self.models:
+            self.mlflow.register(model, 3)
+        self._registry = MlflowRegistry.connect(self.mlflow.url)
+        now = datetime.now(UTC)
+        genesis = Draft(event="genesis", time=stamp(now), reason=f"the audit log of {self.forge.repository}")
+        begun = chained((genesis, *self._adopted(now)), None, f"{now:%Y-%m}")
+        files = {f"models/{model}.yaml": model_file(model, 1) for model in self.models}
+        files |= {
+            "policies/approvals.yaml": POLICY,
+            "policies/promotion.yaml": "schema_version: 1\n",
+            "policies/audit.yaml": f"schema_version: 1\ngenesis: {begun.links[0].digest}\n",
+        }
+        commit_to_main(self.forge, files, "Begin")
+        self.log.append(None, begun.segment, begun.lines, "Begin")
+        self.clone = self.cloned("clone")
+
+    def _adopted(self, now: datetime) -> Iterator[Draft]:
+        state = self.state()
+        usual: Mapping[str, Any] = {"event": "adopted", "time": stamp(now), "kind": "adoption"}
+        for model in self.models:
+            (held,) = state.holding((model, "Production"))
+            for slot in SLOTS:
+                yield Draft(**usual, registry=self.mlflow.url, model=model, slot=slot, after=record(held))
+            for number in range(5):
+                yield Draft(**usual, registry=self.mlflow.url, model=model, slot=f"steady{number}")
+
+    def cloned(self, name: str) -> Path:
+        local = Repository(self._folder / name)
+        local.git("remote", "add", "origin", str(self.forge.git_directory))
+        return local.directory
+
+    # what people do
+
+    def api(self, login: str, method: str, path: str, body: object = None) -> Any:
+        """One request to the forge, past the relay."""
+        token = self._tokens.get(login) or self._tokens.setdefault(login, self.forge.issue_token(login))
+        answer = requests.request(
+            method,
+            f"{self.forge.api_url}/repos/{self.forge.repository}{path}",
+            json=body,
+            headers={"Authorization": f"Bearer {token}"},
+            timeout=20,
+        )
+        assert answer.ok, answer.text
+        return answer.json() if answer.content else None
+
+    def merge(self, versions: Mapping[str, int]) -> int:
+        """A pull request that wants these versions in Production: opened by alice, approved by two, and merged."""
+        main = self.api("alice", "GET", "/git/ref/heads/main")["object"]["sha"]
+        entries = [
+            {"path": f"models/{model}.yaml", "mode": "100644", "type": "blob", "content": model_file(model, version)}
+            for model, version in versions.items()
+        ]
+        tree = self.api("alice", "POST", "/git/trees", {"base_tree": main, "tree": entries})["sha"]
+        commit = {"tree": tree, "parents": [main], "message": "Edit"}
+        sha = self.api("alice", "POST", "/git/commits", commit)["sha"]
+        branch = f"edit-{next(_names)}"
+        self.api("alice", "POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": sha})
+        wanted = {"title": "Edit", "body": "Why not", "head": branch, "base": "main"}
+        number: int = self.api("alice", "POST", "/pulls", wanted)["number"]
+        for login in ("bob", "carol"):
+            self.api(login, "POST", f"/pulls/{number}/reviews", {"event": "APPROVE", "body": "Yes"})
+        self.api("dave", "PUT", f"/pulls/{number}/merge", {})
+        self.pulls.append(number)
+        return number
+
+    def merge_both(self) -> None:
+        """The change of all five models that the tests are about, by two pull requests."""
+        self.merge(dict.fromkeys(self.models[:3], 2))
+        self.merge(dict.fromkeys(self.models[3:], 2))
+
+    # what the program does
+
+    def environment(self) -> dict[str, str]:
+        """As a workflow sets it; MLflow's client repeats once, at once."""
+        self._tokens.setdefault(APP, self.forge.issue_token(APP))
+        return {
+            "PATH": os.environ["PATH"],
+            "HOME": str(self._folder),
+            "MLFLOW_TRACKING_URI": self.mlflow_relay.url,
+            "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+            "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+            "MLFLOW_HTTP_REQUEST_TIMEOUT": "2",
+            "GITHUB_TOKEN": self._tokens[APP],
+            "GITHUB_REPOSITORY": self.forge.repository,
+            "GITHUB_API_URL": self.forge.api_url.replace(self.forge.server_url, self.forge_relay.url),
+            "GITHUB_ACTIONS": "true",
+            "GITHUB_ACTOR": "dave",
+            "GITHUB_RUN_ID": str(next(_names)),
+            "GITHUB_OUTPUT": str(self._folder / "output"),
+            "GITHUB_STEP_SUMMARY": str(self._folder / "summary"),
+        }
+
+    def start(self, **changed: str) -> subprocess.Popen[str]:
+        """The real process, `python -m bot apply`."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "bot", "--repo", str(self.clone), "apply"],
+            env={**self.environment(), **changed},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, **changed: str) -> tuple[int, str]:
+        """The real process until it ends: how, and what it printed."""
+        process = self.start(**changed)
+        out, errors = process.communicate(timeout=60)
+        return process.returncode, out + errors
+
+    def killed_at(self, point: Point) -> None:
+        """Kill the real process at a point, and wait until it is gone. Fails when it never came there."""
+        started: list[subprocess.Popen[str]] = []
+
+        def kill() -> Answered:
+            started[0].send_signal(signal.SIGKILL)
+            started[0].wait()
+            return Answered(500, b"nobody reads this")
+
+        trap = self.trap(point, kill)
+        process = self.start()
+        started.append(process)
+        out, errors = process.communicate(timeout=60)
+        assert trap.sprung, f"it never came to {point}\n{out}{errors}"
+        assert process.returncode == -signal.SIGKILL
+        self.traps.clear()
+
+    def trap(self, point: Point, do: Callable[[], Answered | None]) -> Trap:
+        trap = Trap(point, do)
+        self.traps.append(trap)
+        return trap
+
+    def ports(self, clone: Path | None = None, pace: Pace = _FAST) -> Ports:
+        """Adapters of their own, as another process has them."""
+        environment = self.environment()
+        github = environment["GITHUB_TOKEN"], self.forge.repository, environment["GITHUB_API_URL"]
+        return Ports(
+            self._open.enter_context(GitTree(clone or self.clone)),
+            MlflowRegistryWriter.connect(self.mlflow_relay.url),
+            GitHubPullRequests(*github, pace=pace),
+            GitHubAuditLog(*github, pace=pace),
+        )
+
+    def apply(
+        self, ports: Ports | None = None, now: Callable[[], datetime] = lambda: datetime.now(UTC), **changed: Any
+    ) -> ApplyResult:
+        """The same run in this process; its step outputs are in `told`."""
+        self.told: list[ApplyResult] = getattr(self, "told", [])
+        occasion = Occasion("dave", f"run {next(_names)}", now, wait=lambda seconds: None, **changed)
+        return apply(ports or self.ports(), occasion, Telling(apply_comment, self.told.append), force=False)
+
+    def says(self, *arguments: str) -> Result:
+        """What the command line says, in a clone with main checked out."""
+        local = Repository(self.clone)
+        local.git("fetch", "--quiet", "origin", "main")
+        local.git("checkout", "--quiet", "--force", "--detach", "FETCH_HEAD")
+        return CliRunner(env={"GITHUB_ACTIONS": "", **self.environment()}).invoke(
+            cli, ["--repo", str(self.clone), *arguments]
+        )
+
+    # what there is
+
+    @property
+    def log(self) -> GitHubAuditLog:
+        token = self._tokens.setdefault(APP, self.forge.issue_token(APP))
+        return GitHubAuditLog(token, self.forge.repository, self.forge.api_url, pace=_FAST)
+
+    def entries(self) -> tuple[Entry, ...]:
+        content = self.log.read()
+        assert content
+        chain = read_chain(content, None)
+        assert chain.problems == ()
+        return chain.entries
+
+    def state(self) -> RegistryState:
+        return self._registry.state(self.models)
+
+    def numbers(self) -> dict[str, tuple[int, ...]]:
+        """What each slot holds, `model Slot` to the numbers."""
+        state = self.state()
+        keys = [(model, slot) for model in self.models for slot in SLOTS]
+        return {" ".join(key): tuple(identity.version for identity in state.holding(key)) for key in keys}
+
+    def outputs(self) -> dict[str, Any]:
+        """The step outputs that were written last."""
+        lines = (self._folder / "output").read_text().splitlines()
+        return {line.partition("<<")[0]: json.loads(lines[at + 1]) for at, line in enumerate(lines) if "<<" in line}
+
+    def changed(self) -> set[str]:
+        """The slots that any step output named so far."""
+        file = self._folder / "output"
+        by_process = self.outputs()["changed"] if file.exists() and file.read_text() else []
+        in_process: list[Any] = [one for told in getattr(self, "told", []) for one in told.step_outputs()["changed"]]
+        return {f"{one['model']} {one['slot']}" for one in [*by_process, *in_process] if one["version"] == 2}
+
+    def comments(self, number: int) -> list[str]:
+        """What the bot wrote below a pull request about applying it."""
+        found = self.api("alice", "GET", f"/issues/{number}/comments?per_page=100")
+        return [one["body"] for one in found if one["body"].startswith(COMMENT_MARKER)]
+
+
+def is_true(entry: Entry, state: RegistryState) -> bool:
+    """Whether the registry shows what an entry says that was done."""
+    held: tuple[Identity, ...] = state.holding(entry.key)
+    return held == ((entry.identity_after,) if entry.identity_after else ())
+
+
+def check_nothing_is_claimed_that_did_not_happen(ground: Ground) -> None:
+    """Right after a crash: each outcome in the log is what the registry shows, and there are no refusals."""
+    state = ground.state()
+    for entry in ground.entries():
+        if entry.event == "applied":
+            assert is_true(entry, state), entry
+        assert entry.event in ("genesis", "adopted", "intended", "applied"), entry
+
+
+def check_done(ground: Ground) -> None:
+    """The registry is what Git wants, the log verifies, each change has one outcome, and everybody was told once."""
+    assert ground.numbers() == {f"{model} {slot}": (2,) for model in ground.models for slot in SLOTS}
+    entries = ground.entries()
+    check_nothing_is_claimed_that_did_not_happen(ground)
+    for event in ("intended", "applied"):
+        assert sorted(e.key for e in entries if e.event == event) == [(m, s) for m in ground.models for s in SLOTS]
+    approvers = [entry.mandate.approvers if entry.mandate else () for entry in entries if entry.event == "applied"]
+    assert approvers == [("bob", "carol")] * len(approvers)
+    assert {entry.pull_request for entry in entries if entry.event == "applied"} == {*ground.pulls}
+    for number in ground.pulls:
+        (comment,) = ground.comments(number)
+        assert comment.count("applied") >= 4, comment
+    verified = ground.says("audit", "verify")
+    assert verified.exit_code == 0, verified.output
+    assert ground.changed() == {f"{model} {slot}" for model in ground.models for slot in SLOTS}

@@ -1,0 +1,62 @@
+"""The real process, killed by SIGKILL at each boundary of a change of five models; the next run completes it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import pytest
+
+from tests.faults.ground import Ground, Point, check_done, check_nothing_is_claimed_that_did_not_happen
+
+pytestmark = pytest.mark.mlflow
+
+STAGE, ALIAS = "model-versions/transition-stage", "registered-models/alias"
+OWNER, ANCHOR = "registered-models/set-tag", "model-versions/set-tag"
+TREES, COMMITS, LOG = "/git/trees", "/git/commits", "/git/refs/heads/audit-log"
+COMMENTS = "/comments"
+
+
+def mlflow(side: str, path: str, nth: int = 1) -> Point:
+    return Point(side, "mlflow", "POST", path, nth)
+
+
+def forge(side: str, method: str, path: str, nth: int = 1) -> Point:
+    return Point(side, "forge", method, path, nth)
+
+
+POINTS: Final = {
+    "before the intents' tree": forge("before", "POST", TREES),
+    "after the intents' tree": forge("after", "POST", TREES),
+    "after the intents' commit": forge("after", "POST", COMMITS),
+    "before the log moves to the intents": forge("before", "PATCH", LOG),
+    "after the log moved to the intents": forge("after", "PATCH", LOG),
+    "before the first owner tag": mlflow("before", OWNER),
+    "after the third owner tag": mlflow("after", OWNER, 3),
+    "before the first stage": mlflow("before", STAGE),
+    "after the first stage": mlflow("after", STAGE),
+    "between a stage and the alias that follows it": mlflow("before", ALIAS),
+    "after the first alias": mlflow("after", ALIAS),
+    "before the third model's stage": mlflow("before", STAGE, 3),
+    "after the last stage": mlflow("after", STAGE, 5),
+    "after the last alias": mlflow("after", ALIAS, 5),
+    "before the outcomes' tree": forge("before", "POST", TREES, 2),
+    "after the outcomes' commit": forge("after", "POST", COMMITS, 2),
+    "before the log moves to the outcomes": forge("before", "PATCH", LOG, 2),
+    "after the log moved to the outcomes": forge("after", "PATCH", LOG, 2),
+    "before the first comment": forge("before", "POST", COMMENTS),
+    "after the first comment": forge("after", "POST", COMMENTS),
+    "after the second comment": forge("after", "POST", COMMENTS, 2),
+    "before the first anchor": mlflow("before", ANCHOR),
+    "after the first anchor": mlflow("after", ANCHOR),
+    "after the last anchor": mlflow("after", ANCHOR, 5),
+}
+
+
+@pytest.mark.parametrize("name", POINTS)
+def test_killed_at_any_boundary_the_next_run_completes(ground: Ground, name: str) -> None:
+    ground.merge_both()
+    ground.killed_at(POINTS[name])
+    check_nothing_is_claimed_that_did_not_happen(ground)
+    assert not ground.apply().refused
+    check_done(ground)
+    assert ground.apply().entries == (), "run twice, the second does nothing"
