@@ -272,6 +272,11 @@ class ApprovalPolicy(Strict):
 
     schema_version: SchemaVersion
     bot: str = Field("stagewright[bot]", description="the login of the App that opens proposals")
+    other_apps: tuple[str, ...] = Field(
+        (),
+        description="logins of other Apps, such as `dependabot[bot]`, whose pull requests and commits may be approved: "
+        "whoever makes an App write could approve that too, so only those that nobody can make write what they like",
+    )
     promotion_without_evidence: Literal["forbid", "allow"] = Field(
         "forbid", description="whether a promotion that the bot did not compare can be approved"
     )

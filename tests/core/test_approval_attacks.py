@@ -267,6 +267,33 @@ def test_a_slot_or_path_that_no_rule_governs() -> None:
     attacked(control, attack, narrow)
 
 
+ACTIONS = "github-actions[bot]"
+
+
+@pytest.mark.parametrize(
+    "attack",
+    [
+        {"pull": pull(author=ACTIONS, author_is_bot=True)},
+        {"commits": (commit(ACTIONS), commit("mallory"))},
+        {"commits": (commit("mallory", committer=ACTIONS),)},
+    ],
+    ids=["pull request", "author", "committer"],
+)
+def test_an_app_that_a_reviewer_lets_write(attack: dict[str, Any]) -> None:
+    """A workflow that bob pushes to a branch commits what he likes, and he is no author of it."""
+    found = attacked(by_hand(reviews=APPROVED), by_hand(reviews=APPROVED, **attack))
+    assert "github-actions[bot] wrote this" in found.blockers[0]
+
+
+def test_an_app_that_the_policy_does_not_list() -> None:
+    lists = policy(other_apps=["Dependabot[bot]"])
+    of = {
+        login: by_hand(login, reviews=APPROVED, pull=pull(author=login, author_is_bot=True))
+        for login in (ACTIONS, "dependabot[bot]")
+    }
+    attacked(of["dependabot[bot]"], of[ACTIONS], lists)
+
+
 @pytest.mark.parametrize("alike", ["Champion", "champiön", "ｃｈａｍｐｉｏｎ"])
 def test_an_alias_that_a_registry_takes_for_a_governed_one(alike: str) -> None:
     """MySQL's usual collations find `champion` by each of these, so writing one would move the other."""

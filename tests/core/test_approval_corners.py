@@ -145,12 +145,14 @@ def test_a_rule_of_any_is_met_by_whichever_of_its_parts_can_be(users: tuple[str,
 def test_each_weakening_stands_at_its_place_and_all_of_them_are_told() -> None:
     """The place is what a finding's file and line come from."""
     strict = {
+        "other_apps": ["dependabot[bot]"],
         "unsigned_commits": "forbid",
         "freeze": [FROZEN],
         "break_glass": {"require": {"approvals": 2, "users": ["ana"]}},
     }
     lenient = {
         "bot": "mallory",
+        "other_apps": ["Dependabot[bot]", "github-actions[bot]"],
         "promotion_without_evidence": "allow",
         "allow_contributors": True,
         "approvals_survive": "base_merges",
@@ -175,6 +177,10 @@ def test_each_weakening_stands_at_its_place_and_all_of_them_are_told() -> None:
     )
     assert {(found.path, found.message) for found in weakenings(before, after)} == {
         (("bot",), "Less strict: 'mallory' is trusted as the bot, and was not before."),
+        (
+            ("other_apps",),
+            "Less strict: what 'github-actions[bot]' writes may be approved, and could not before.",
+        ),
         (("promotion_without_evidence",), "Less strict: a promotion needs no evidence."),
         (("allow_contributors",), "Less strict: contributors to the branch may approve it."),
         (("unsigned_commits",), "Less strict: commits need no signature."),

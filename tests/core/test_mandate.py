@@ -284,7 +284,7 @@ def test_rule_3_an_approved_pull_request_gives_the_mandate() -> None:
 
 
 def test_rule_3_a_change_without_evidence_has_none_in_its_mandate() -> None:
-    evaluation = evaluate(policy(), by_hand(pull=merged(author="mallory"), reviews=APPROVED))
+    evaluation = evaluate(policy(), by_hand(pull=merged(author="mallory", author_is_bot=False), reviews=APPROVED))
     found = judged(PRODUCTION, merged(author="mallory"), RANGE, evaluation, AGREEING)
     assert isinstance(found, Mandate)
     assert found.evidence is None

@@ -12,12 +12,12 @@ The rules, in the order in which the code applies them:
 4. These never count: the author, the requester, any author, committer or co-author of a commit of the branch (unless
    the policy allows contributors), bots, and whoever lacks what the rule asks for.
 5. A commit that GitHub attributes to nobody, or a commit on the bot's pull request that the bot did not make through
-   the API, means not approved; where the policy forbids unsigned commits, so does one. Trailers are trusted only on the
-   bot's own commits, in the last paragraph. The bot's own are verified, authored by the bot, and committed by it: a
-   person's valid signature on a commit that merely names the bot as its author is verified too. Where GitHub is the
-   committer, the commit also has to lie on the bot's own pull request and be as old: squashing that one elsewhere makes
-   another commit in the bot's name, with any message. Who only a trailer names must have access under that login: a
-   renamed account is named by its old one.
+   the API, means not approved; so does what another App wrote, unless the policy lists that App; where the policy
+   forbids unsigned commits, so does one. Trailers are trusted only on the bot's own commits, in the last paragraph. The
+   bot's own are verified, authored by the bot, and committed by it: a person's valid signature on a commit that merely
+   names the bot as its author is verified too. Where GitHub is the committer, the commit also has to lie on the bot's
+   own pull request and be as old: squashing that one elsewhere makes another commit in the bot's name, with any text.
+   Who only a trailer names must have access under that login: a renamed account is named by its old one.
 6. Changes requested by somebody whose approval a governing rule would count block until withdrawn.
 7. A promotion needs evidence that supports it and that the bot itself committed, unless the policy allows without.
 8. A model or policy file that cannot be read at the head means not approved, and so does a draft.

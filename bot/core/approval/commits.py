@@ -88,6 +88,7 @@ def commit_problems(policy: ApprovalPolicy, facts: PullFacts) -> Iterator[str]:
     if not facts.commits:
         yield "GitHub names no commit of this pull request"
     yield from _renamed(policy, facts)
+    yield from _of_other_apps(policy, facts)
     for commit in facts.commits:
         short = commit.sha[:7]
         if _is_bots(policy, facts) and not _made_by_bot(policy, facts, commit):
@@ -99,6 +100,18 @@ def commit_problems(policy: ApprovalPolicy, facts: PullFacts) -> Iterator[str]:
             yield f"commit {short} names a co-author without a GitHub noreply address; amend the trailer"
         if policy.unsigned_commits == "forbid" and not commit.verified:
             yield f"commit {short} has no signature that GitHub verified, so it may name anybody; sign it, push again"
+
+
+def _of_other_apps(policy: ApprovalPolicy, facts: PullFacts) -> Iterator[str]:
+    """Any workflow of a branch can write as `github-actions[bot]`: who is behind an App is told of the bot's only."""
+    known = {same(app) for app in (policy.bot, *policy.other_apps)}
+    writers = dict.fromkeys(login for commit in facts.commits for login in (commit.author, commit.committer) if login)
+    apps = {same(login): login for login in writers if same(login).endswith("[bot]")}
+    if facts.pull.author_is_bot:
+        apps[same(facts.pull.author)] = facts.pull.author
+    for app in sorted(apps.keys() - known):
+        behind = "whoever made it do so could approve that too; list it in the policy's `other_apps` if nobody can"
+        yield f"{apps[app]} wrote this, and {behind}"
 
 
 def _renamed(policy: ApprovalPolicy, facts: PullFacts) -> Iterator[str]:

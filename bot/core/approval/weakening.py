@@ -5,8 +5,8 @@
 2. A requirement is as strict if whatever meets it meets the other one: as many approvals or more, the same role or a
    higher one, and no people who did not count before.
 3. What no rule governed could not be approved, so a rule that governs some of that makes it less strict.
-4. The options are as strict: no new login of the bot, no evidence dispensed with, no contributors and no older
-   approvals counted, no other default owners, no freeze less, no way to break the glass that was not there.
+4. The options are as strict: no new login of the bot or of another App, no evidence dispensed with, no contributors and
+   no older approvals counted, no other default owners, no freeze less, no way to break the glass that was not there.
 5. A model's file is less strict with a lower risk and with owners whom it did not name.
 """
 
@@ -55,6 +55,10 @@ def _beyond(after: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
 def _options(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
     if same(before.bot) != same(after.bot):
         yield _problem(("bot",), f"{shown(after.bot)} is trusted as the bot, and was not before")
+    if new := _beyond(after.other_apps, before.other_apps):
+        yield _problem(
+            ("other_apps",), f"what {', '.join(map(shown, new))} writes may be approved, and could not before"
+        )
     if (before.promotion_without_evidence, after.promotion_without_evidence) == ("forbid", "allow"):
         yield _problem(("promotion_without_evidence",), "a promotion needs no evidence")
     if after.allow_contributors and not before.allow_contributors:
