@@ -46,7 +46,7 @@ from bot.core.spec import (
     WithAlias,
     file_of_model,
 )
-from bot.core.state import STAGES, Capabilities, section_of
+from bot.core.state import STAGES, Capabilities, is_among, section_of
 from bot.core.strictness import Weaker, weaker
 
 Path: TypeAlias = tuple[str | int, ...]
@@ -362,7 +362,7 @@ def _repeated_rule_names(policy: ApprovalPolicy) -> Iterator[Problem]:
 
 def _slots_of_no_model(index: int, rule: ApprovalRule, slots: Collection[str]) -> Iterator[Problem]:
     for place, slot in enumerate(rule.when.slots):
-        if slot not in slots:
+        if not is_among(slot, slots):
             yield Problem(
                 ("rules", index, "when", "slots", place),
                 "rule-for-no-slot",

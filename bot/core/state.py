@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -31,6 +32,19 @@ def moment(milliseconds: int) -> datetime:
 def is_stage(slot: str) -> bool:
     """A slot is a stage or an alias; an alias may not bear the name of a stage, so the name tells."""
     return slot in STAGES
+
+
+def same_slot(name: str) -> str:
+    """What two slots have in common that some registry takes for one: MLflow keeps aliases in a database, and MySQL's
+    usual collations ignore letter case, accents and width."""
+    apart = unicodedata.normalize("NFKD", name)
+    return "".join(character for character in apart if not unicodedata.combining(character)).casefold()
+
+
+def is_among(slot: str, slots: Iterable[str]) -> bool:
+    """Whether a slot is one of those that a policy names, or none is named."""
+    named = {same_slot(one) for one in slots}
+    return not named or same_slot(slot) in named
 
 
 def section_of(slot: str) -> Literal["stages", "aliases"]:

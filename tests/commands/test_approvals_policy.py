@@ -221,17 +221,21 @@ class Counted(FakePullRequests):
 class TestRequests:
     def test_an_evaluation_asks_for_few_whatever_the_number_of_models(self) -> None:
         asked = []
-        for count in (1, 40):
+        for managed, changed in ((1, 1), (60, 1), (60, 40)):
             scene = scene_with()
-            many = {
-                f"models/m{n}.yaml": f"schema_version: 1\nname: m{n}\nstages: {{Production: 1}}\n" for n in range(count)
-            }
-            scene.pulls.open_by("alice", "many", many)
+            scene.tree.commit(_models(managed, version=1))
+            scene.pulls.open_by("alice", "many", _models(changed, version=2))
             counted = Counted(scene.pulls)
             approvals_of_number(asking(scene, pulls=counted), 12)
             asked.append(counted.requests)
-        assert asked[0] == asked[1]
+        assert asked[0] == asked[1] == asked[2]
         assert len(asked[0]) <= 6, asked[0]
+
+
+def _models(count: int, *, version: int) -> Mapping[str, str]:
+    return {
+        f"models/m{n}.yaml": f"schema_version: 1\nname: m{n}\nstages: {{Production: {version}}}\n" for n in range(count)
+    }
 
 
 class TestWhatIf:

@@ -251,7 +251,7 @@ def named_by(models: Iterable[ModelSpec]) -> NamedByModels:
 
 def test_16_a_rule_for_a_slot_that_no_model_has() -> None:
     models = [model(stages={"Production": 1}, aliases={"champion": 1})]
-    misspelt = idle_rules(governing(slots=("Production", "Prodution", "Champion", "quite_other")), named_by(models))
+    misspelt = idle_rules(governing(slots=("Production", "Prodution", "Champoin", "quite_other")), named_by(models))
     assert brief(misspelt) == [
         (("rules", 0, "when", "slots", 1), "rule-for-no-slot", "warning"),
         (("rules", 0, "when", "slots", 2), "rule-for-no-slot", "warning"),
@@ -260,7 +260,7 @@ def test_16_a_rule_for_a_slot_that_no_model_has() -> None:
     assert misspelt[0].fix.startswith("Did you mean 'Production'?")
     assert misspelt[1].fix.startswith("Did you mean 'champion'?")
     assert misspelt[2].fix.startswith("Correct the slot")
-    assert idle_rules(governing(slots=("Production", "Staging", "champion")), named_by(models)) == ()
+    assert idle_rules(governing(slots=("Production", "Staging", "champion", "Champiön")), named_by(models)) == ()
 
 
 def test_16_a_rule_for_a_model_that_is_not_there() -> None:

@@ -62,6 +62,11 @@ def test_nothing_is_linked_without_a_page() -> None:
     assert file_address("", OLD, "evidence/x.svg") is None
 
 
+def test_a_name_that_is_no_text_is_linked_all_the_same() -> None:
+    """YAML can spell half a character, which UTF-8 cannot; asking for the file fails, and nothing else does."""
+    assert file_address(PAGE, OLD, "evidence/a\ud800.svg") == f"{PAGE}/blob/{OLD}/evidence/a%3F.svg?raw=true"
+
+
 def test_the_name_of_a_file_cannot_end_its_address() -> None:
     assert (
         file_address(PAGE, OLD, "evidence/a?b#c/v2 vs.svg")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -97,19 +96,6 @@ class PullFacts:
 def same(login: str) -> str:
     """What two spellings of one login have in common: GitHub ignores the letter case of logins."""
     return login.lower()
-
-
-def same_slot(name: str) -> str:
-    """What two slots have in common that some registry takes for one: MLflow keeps aliases in a database, and MySQL's
-    usual collations ignore letter case, accents and width."""
-    apart = unicodedata.normalize("NFKD", name)
-    return "".join(character for character in apart if not unicodedata.combining(character)).casefold()
-
-
-def is_among(slot: str, slots: Iterable[str]) -> bool:
-    """Whether a slot is one of those that a policy names, or none is named."""
-    named = {same_slot(one) for one in slots}
-    return not named or same_slot(slot) in named
 
 
 def team_key(name: str) -> str | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bot.core.approval.facts import NEW_MODEL, ModelAtBase, Scope, is_among, same, team_key
+from bot.core.approval.facts import NEW_MODEL, ModelAtBase, Scope, same, team_key
 from bot.core.approval_policy import ApprovalPolicy, ApprovalRule, Require, When
 from bot.core.changes import SlotChange
 from bot.core.globs import matches
 from bot.core.spec import EVIDENCE_FOLDER, MODELS_FOLDER, encoded, file_of_model
+from bot.core.state import is_among
 
 
 @dataclass(frozen=True, slots=True)

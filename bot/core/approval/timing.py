@@ -7,9 +7,10 @@ from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock
 from zoneinfo import ZoneInfo
 
-from bot.core.approval.facts import PullFacts, is_among
+from bot.core.approval.facts import PullFacts
 from bot.core.approval_policy import ApprovalPolicy, ApprovalRule, Days, Freeze, Weekly, minute_of_week
 from bot.core.changes import SlotChange
+from bot.core.state import is_among
 
 _WEEK = 7 * 24 * 60
 
