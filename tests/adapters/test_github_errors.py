@@ -36,9 +36,11 @@ PULL: dict[str, Any] = {
     "head": SIDE,
     "base": SIDE | {"ref": "main"},
     "merged_at": None,
+    "closed_at": None,
     "merged_by": None,
     "merge_commit_sha": SHA,
     "created_at": "2026-11-01T12:00:00Z",
+    "updated_at": "2026-11-01T12:00:00Z",
     "labels": [],
 }
 
