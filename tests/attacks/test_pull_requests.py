@@ -192,6 +192,15 @@ def test_the_app_approves(field: Field, approved: int) -> None:
     assert {one.reviewer: one.reason for one in found.discarded}["stagewright[bot]"] == "is a bot"
 
 
+def test_a_workflow_of_a_reviewer_opens_the_pull_request(field: Field) -> None:
+    found = beside(
+        field,
+        lambda: field.edit("mallory", BACK, "control"),
+        lambda: field.edit("github-actions[bot]", BACK, "attack"),
+    )
+    assert found.blockers[0].startswith("github-actions[bot] wrote this")
+
+
 def test_the_requester_approves(field: Field) -> None:
     found = beside(
         field,
