@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 from bot.core.details import Details, Questions
-from bot.core.log import LogContent
+from bot.core.log import LogContent, LogSegment, LogTip
 from bot.core.pulls import Issue, NewPull, PullCommit, PullRequest, Review, Team, TreeCommit
 from bot.core.state import (
     Artifacts,
@@ -271,10 +271,20 @@ class WorkingTree(Protocol):
 
 
 class AuditLog(Protocol):
-    """Reads the audit log. Raises ForgeUnavailable, ForgeForbidden, HistoryUnavailable."""
+    """Reads the audit log. Raises ForgeUnavailable, ForgeForbidden, HistoryUnavailable; LogUnavailable for a segment
+    that is not a whole file.
+    """
+
+    def tip(self) -> LogTip | None:
+        """The branch's head and the names of its segments, or None when the branch does not exist."""
+        ...
+
+    def segment(self, head: str, name: str) -> LogSegment:
+        """One of the segments that the tip named, as it is at that head."""
+        ...
 
     def read(self) -> LogContent | None:
-        """The log, or None when its branch does not exist."""
+        """The whole log, or None when its branch does not exist. What it takes grows with the log: see `tip`."""
         ...
 
 
@@ -285,8 +295,8 @@ class AuditLogWriter(AuditLog, Protocol):
         """The branch's head now, in one request; None when the branch does not exist."""
         ...
 
-    def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogContent:
-        """Append lines to a segment in one commit on top of `head` (None: create the branch). Returns the log after it.
+    def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogTip:
+        """Append lines to a segment in one commit on top of `head` (None: create the branch). Returns the tip after it.
 
         Raises LogMoved when the branch's head is not `head`; then nothing was appended. An answer lost on the way
         is resolved by reading back: the same lines at the new head mean that they were appended.

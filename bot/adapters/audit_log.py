@@ -6,7 +6,7 @@ from pathlib import Path
 from types import TracebackType
 
 from bot.adapters.git_tree import GitTree
-from bot.core.log import LogContent, LogSegment
+from bot.core.log import LogContent, LogSegment, LogTip
 from bot.errors import LogUnavailable
 
 
@@ -35,22 +35,30 @@ class GitAuditLog:
         """End the git process that reads objects."""
         self._tree.close()
 
-    def read(self) -> LogContent | None:
-        """The log, or None when the clone has no such branch."""
+    def tip(self) -> LogTip | None:
+        """The head and the segments' names, or None when the clone has no such branch."""
         head = self._tree.branch_head(self._branch) if self._is_fetched else self._head_in_clone()
         if head is None:
             return None
-        names = [path for path in self._tree.list(head, "") if "/" not in path and path.endswith(".jsonl")]
-        return LogContent(head, tuple(LogSegment(name, self._segment(head, name)) for name in names))
+        names = (path for path in self._tree.list(head, "") if "/" not in path and path.endswith(".jsonl"))
+        return LogTip(head, tuple(names))
 
-    def _head_in_clone(self) -> str | None:
-        refs = (f"refs/remotes/origin/{self._branch}", f"refs/heads/{self._branch}")
-        return next((sha for sha in map(self._tree.ref, refs) if sha is not None), None)
-
-    def _segment(self, head: str, name: str) -> bytes:
+    def segment(self, head: str, name: str) -> LogSegment:
+        """One segment at a head."""
         content = self._tree.read(head, name)
         if content is None:
             raise LogUnavailable(
                 f"The segment {name} of the audit log vanished from {head[:12]}.", fix="Run `git fsck` in the clone."
             )
-        return content
+        return LogSegment(name, content)
+
+    def read(self) -> LogContent | None:
+        """The whole log, or None when the clone has no such branch."""
+        tip = self.tip()
+        if tip is None:
+            return None
+        return LogContent(tip.head, tuple(self.segment(tip.head, name) for name in tip.names))
+
+    def _head_in_clone(self) -> str | None:
+        refs = (f"refs/remotes/origin/{self._branch}", f"refs/heads/{self._branch}")
+        return next((sha for sha in map(self._tree.ref, refs) if sha is not None), None)

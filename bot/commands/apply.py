@@ -21,7 +21,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from bot.commands.gathering import Desired, read_desired
+from bot.commands.gathering import Desired, read_desired, read_newest
 from bot.commands.judging import Judge
 from bot.commands.occasion import Occasion, Ports
 from bot.commands.owning import claim
@@ -98,7 +98,7 @@ def _decided(
     tree: Tree, registry: Registry, pulls: PullRequests, log: AuditLog, occasion: Occasion, *, force: bool
 ) -> Decision:
     now = occasion.now()
-    known = LogAsRead(log.read())
+    known = LogAsRead(log, read_newest(log))
     commit = tree.default_branch_head()
     found = situation(read_desired(tree, commit), registry, known, now, pulls.repository)
     if found.chain is None:
@@ -273,7 +273,7 @@ def _told(ports: Ports, chain: Chain, desired: Desired, telling: Telling, result
     try:
         telling.outputs(result)
         ours = log_name(desired, ports.pulls.repository)
-        return "", tell(ports.registry, ports.pulls, chain, desired.specs.keys(), ours, telling.comment)
+        return "", tell(ports.registry, ports.pulls, ports.log, chain, desired.specs.keys(), ours, telling.comment)
     except StagewrightError as error:
         return str(error), ""
 

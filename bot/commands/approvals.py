@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from bot.commands.gathering import checked_log, read_anchor, recorded_of
+from bot.commands.gathering import checked_log, read_anchor, read_newest, recorded_of
 from bot.commands.judging import Judge
 from bot.core.approval import Evaluation, evaluate, supposed
 from bot.core.chain import read_chain
@@ -190,7 +190,7 @@ def _in_short(error: Exception) -> str:
 
 
 def _recorded(tree: Tree, log: AuditLog) -> Recorded:
-    anchor, content = read_anchor(tree, tree.default_branch_head()), log.read()
+    anchor, content = read_anchor(tree, tree.default_branch_head()), read_newest(log)
     if anchor.genesis is None and content and _is_just_begun(content):
         return NOTHING  # the pull request that names the genesis has to be approved before main can name it
     return recorded_of(checked_log(content, anchor))

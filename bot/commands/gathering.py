@@ -6,9 +6,9 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.core.approval_policy import ApprovalPolicy
-from bot.core.chain import Chain, read_chain
+from bot.core.chain import Chain, begins_with_snapshot, read_chain
 from bot.core.checks import unsupported_slots
-from bot.core.log import LogContent
+from bot.core.log import LogContent, LogSegment, LogTip
 from bot.core.recorded import NOTHING, Recorded
 from bot.core.spec import AUDIT_ANCHOR, AuditAnchor, ModelSpec, PromotionPolicy
 from bot.core.state import Capabilities
@@ -76,8 +76,32 @@ def read_anchor(tree: Tree, commit: str | None) -> AuditAnchor:
 
 
 def read_log(log: AuditLog, anchor: AuditAnchor) -> Chain | None:
-    """The chain, None when there is no log yet. Raises LogUnavailable when it is lost or broken."""
-    return checked_log(log.read(), anchor)
+    """The chain of the newest segments, none when there is no log yet. Raises LogUnavailable: it is lost or broken.
+
+    However long the log is, no more is read than says what it comes to.
+    """
+    return checked_log(read_newest(log), anchor)
+
+
+def read_newest(log: AuditLog) -> LogContent | None:
+    """The newest segments of the log, back to one that begins with a snapshot; None when there is no log yet."""
+    tip = log.tip()
+    return _newest_of(log, tip) if tip else None
+
+
+def _newest_of(log: AuditLog, tip: LogTip) -> LogContent:
+    names, segments = list(tip.names), list[LogSegment]()
+    while names and not (segments and begins_with_snapshot(segments[0])):
+        segments.insert(0, log.segment(tip.head, names.pop()))
+    return LogContent(tip.head, tuple(segments), tuple(names))
+
+
+def read_back(log: AuditLog, chain: Chain, seq: int) -> Chain:
+    """The chain with as many earlier segments as it takes to know this line. Raises LogUnavailable: it is broken."""
+    while chain.earlier and not chain.reaches(seq):
+        older = read_chain(_newest_of(log, LogTip(chain.head, chain.earlier)), chain.start.genesis)
+        chain = _unbroken(chain.preceded_by(older))
+    return chain
 
 
 def lost_log() -> LogUnavailable:
@@ -100,7 +124,10 @@ def checked_log(content: LogContent | None, anchor: AuditAnchor) -> Chain | None
             f"The branch `audit-log` exists, but {AUDIT_ANCHOR} does not name its genesis.",
             fix=f"Run `stagewright audit init`, which writes it there, and commit {AUDIT_ANCHOR}.",
         )
-    chain = read_chain(content, anchor.genesis)
+    return _unbroken(read_chain(content, anchor.genesis))
+
+
+def _unbroken(chain: Chain) -> Chain:
     if chain.problems:
         raise LogUnavailable(
             f"The audit log is broken: {chain.problems[0]}.",

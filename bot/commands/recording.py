@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
+from bot.commands.gathering import read_back, read_newest
 from bot.commands.owning import release
-from bot.core.anchors import ANCHOR_TAG, Anchor, LogName, anchor_targets, anchors, unanchored
+from bot.core.anchors import ANCHOR_TAG, Anchor, LogName, anchor_targets, anchors, newest, unanchored
 from bot.core.audit import Draft, Entry, Link, identity
 from bot.core.chain import Appended, Chain, chained, read_chain
 from bot.core.checks import shown
@@ -16,7 +17,7 @@ from bot.core.ownership import not_of_others, released
 from bot.core.results import ApplyResult
 from bot.core.state import Identity, SlotKey
 from bot.errors import LogMoved, LogUnavailable, RegistryUnavailable, StagewrightError
-from bot.ports import AuditLogWriter, PullRequests, RegistryWriter
+from bot.ports import AuditLog, AuditLogWriter, PullRequests, RegistryWriter
 from bot.views.escape import inert
 
 COMMENT_MARKER = "<!-- stagewright:apply -->"
@@ -90,11 +91,13 @@ def _late(draft: Draft) -> Draft:
 
 def _grown(log: AuditLogWriter, chain: Chain) -> Chain:
     """The log now, which must begin with what it was."""
-    content = log.read()
-    now = read_chain(content, None) if content else Chain("", ())
-    if now.problems or now.links[: len(chain.links)] != chain.links:
+    content, last = read_newest(log), chain.last
+    seq, digest = (last.seq, last.digest) if last else (0, "")
+    now = read_back(log, read_chain(content, None) if content else Chain("", ()), seq)
+    known = now.lines.get(seq)
+    if now.problems or known is None or known.digest != digest:
         raise LogUnavailable("The audit log was replaced during this apply.", fix="Restore it from a clone.")
-    return now
+    return replace(chain, head=now.head, links=(*chain.links, *(one for one in now.links if one.entry.seq > seq)))
 
 
 def _message(appended: Appended) -> str:
@@ -108,6 +111,7 @@ def _message(appended: Appended) -> str:
 def tell(
     registry: RegistryWriter,
     pulls: PullRequests,
+    log: AuditLog,
     chain: Chain,
     models: Collection[str],
     ours: LogName,
@@ -119,12 +123,13 @@ def tell(
     The anchor comes last: without it, the next run does all of this again, and doing it twice changes nothing.
     """
     head = chain.links[-1]
-    newest = {entry.model for entry in chain.entries[-1:] if entry.model}
-    state = registry.state({*models, *newest})
-    entries = unanchored(chain.entries, anchors(state, ours))
-    outcomes = _by_pull(chain.entries)
-    for number in _by_pull(entries):
-        pulls.comment_once(number, COMMENT_MARKER, comment(tuple(outcomes[number].values()), head))
+    touched = {entry.model for entry in chain.entries[-1:] if entry.model}
+    state = registry.state({*models, *touched})
+    found = anchors(state, ours)
+    last = newest(found)
+    entries = unanchored((read_back(log, chain, last.seq) if last else chain).entries, found)
+    for number, outcomes in _outcomes(log, chain, _by_pull(entries)).items():
+        pulls.comment_once(number, COMMENT_MARKER, comment(tuple(outcomes.values()), head))
     release(registry, released(entries, chain.recorded), pulls.repository)
     unnoted = _note(registry, notes(entries, not_of_others(state, pulls.repository)))
     for model, version in anchor_targets(entries, chain.recorded, not_of_others(state, pulls.repository)):
@@ -152,6 +157,14 @@ def _unnoted(failures: Mapping[VersionKey, str]) -> str:
     (model, version), why = next(iter(failures.items()))
     others = f" and {len(failures) - 1:,} more" if len(failures) > 1 else ""
     return f"{DECISION_TAG} could not be written on {shown(model)} version {version}{others}: {why.rstrip('.')}."
+
+
+def _outcomes(log: AuditLog, chain: Chain, numbers: Collection[int]) -> Mapping[int, Mapping[SlotKey, Entry]]:
+    """What became of these pull requests, also in the months before, as far as outcomes of theirs are remembered."""
+    known = [chain.recorded.pulls[number] for number in numbers if number in chain.recorded.pulls]
+    whole = read_back(log, chain, min(known)) if known else chain
+    told = _by_pull(whole.entries)
+    return {number: told[number] for number in numbers}
 
 
 def _by_pull(entries: Sequence[Entry]) -> Mapping[int, Mapping[SlotKey, Entry]]:

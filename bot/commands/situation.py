@@ -6,12 +6,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.commands.gathering import Desired, read_log, recorded_of, refuse_unsupported
-from bot.core.anchors import LogName, anchor_problems, anchors
+from bot.commands.gathering import Desired, read_back, read_log, recorded_of, refuse_unsupported
+from bot.core.anchors import LogName, anchor_problems, anchors, newest
 from bot.core.audit import stamp
 from bot.core.chain import Appended, Chain, chained
 from bot.core.extent import Extent
-from bot.core.log import LogContent
+from bot.core.log import LogContent, LogSegment, LogTip
 from bot.core.plan import Item, Plan, Refusal, Settled, plan, settle
 from bot.core.recorded import Recorded, fold
 from bot.core.spec import desired_state
@@ -41,13 +41,26 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class LogAsRead:
-    """An audit log that was read already."""
+    """An audit log as it was when its newest segments were read; those before them are read when they are asked for."""
 
+    log: AuditLog
     content: LogContent | None
 
+    def tip(self) -> LogTip | None:
+        """Where it stood then."""
+        content = self.content
+        names = (segment.name for segment in content.segments) if content else ()
+        return LogTip(content.head, (*content.earlier, *names)) if content else None
+
+    def segment(self, head: str, name: str) -> LogSegment:
+        """One of its segments."""
+        known = self.content.segments if self.content else ()
+        return next((one for one in known if one.name == name), None) or self.log.segment(head, name)
+
     def read(self) -> LogContent | None:
-        """What was read."""
-        return self.content
+        """All of it."""
+        tip = self.tip()
+        return LogContent(tip.head, tuple(self.segment(tip.head, name) for name in tip.names)) if tip else None
 
 
 def situation(
@@ -70,7 +83,7 @@ def situation(
     before = whole.within(extent.covers) if extent else whole
     actual = (read or registry.state)({*desired.specs, *(model for model, _ in (*before.bases, *before.intents))})
     if chain:
-        _refuse_cut_log(anchor_problems(chain.lines, anchors(actual, log_name(desired, repository))))
+        chain = _refuse_cut_log(log, chain, actual, log_name(desired, repository))
     wanted = desired_state(desired.specs)
     settlement = settle(before.intents, actual, wanted)
     time = stamp(now)
@@ -114,9 +127,15 @@ def _with_place(item: Item, desired: Desired) -> Item:
     return replace(item, reason=f"{document.file}:{line}:{column}: {item.reason}")
 
 
-def _refuse_cut_log(problems: tuple[str, ...]) -> None:
+def _refuse_cut_log(log: AuditLog, chain: Chain, actual: RegistryState, ours: LogName) -> Chain:
+    """The chain, read back as far as the newest anchor, which a run that was cut off may have left in an old month."""
+    found = anchors(actual, ours)
+    last = newest(found)
+    known = read_back(log, chain, last.seq) if last else chain
+    problems = anchor_problems(known.lines, [one for one in found if one.seq < 0 or known.reaches(one.seq)])
     if problems:
         raise LogUnavailable(
             f"The audit log is not the one that the registry remembers: {problems[0]}.",
             fix="Restore the branch `audit-log` from a clone; `stagewright audit verify` lists everything.",
         )
+    return known

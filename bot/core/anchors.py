@@ -110,6 +110,11 @@ def _problem(line: Line | None, anchor: Anchor) -> str | None:
     return None
 
 
+def newest(found: Iterable[Anchor]) -> Anchor | None:
+    """The anchor of the latest line, None without any. It says whether the log is the anchored one (rule 3)."""
+    return max(found, key=lambda anchor: anchor.seq, default=None)
+
+
 def unanchored(entries: Iterable[Entry], found: Iterable[Anchor]) -> tuple[Entry, ...]:
     """The entries after the newest anchored one: what a run that was cut off did not finish telling."""
     newest = max((anchor.seq for anchor in found), default=0)

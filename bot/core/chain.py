@@ -60,13 +60,15 @@ class End:
 class Chain:
     """The log as it could be read at one commit of its branch, and everything that is wrong with it.
 
-    `links` are the entries that were read, oldest first, and `start` is how the chain stood before them.
+    `links` are the entries that were read, oldest first, and `start` is how the chain stood before them. `earlier` are
+    the names of the segments that were not read.
     """
 
     head: str
     links: tuple[Link, ...]
     problems: tuple[str, ...] = ()
     start: End = End()
+    earlier: tuple[str, ...] = ()
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -81,9 +83,13 @@ class Chain:
     @property
     def end(self) -> End:
         """How the chain goes on."""
-        last = _line(self.links[-1]) if self.links else self.start.last
         genesis = self.start.genesis or (self.links[0].digest if self.links else None)
-        return End(last, self.recorded, genesis)
+        return End(self.last, self.recorded, genesis)
+
+    @property
+    def last(self) -> Line | None:
+        """The line that the chain goes on after."""
+        return _line(self.links[-1]) if self.links else self.start.last
 
     @cached_property
     def lines(self) -> Mapping[int, Line]:
@@ -94,6 +100,26 @@ class Chain:
     def grown(self, head: str, appended: Appended) -> Chain:
         """The log after an append, which made `head`."""
         return replace(self, head=head, links=(*self.links, *appended.links))
+
+    def reaches(self, seq: int) -> bool:
+        """Whether it was read back so far that the digest of this line is known, or of an earlier one."""
+        return self.start.last is None or self.start.last.seq <= seq
+
+    def preceded_by(self, older: Chain) -> Chain:
+        """With what was read of the segments right before it. That they belong together is checked."""
+        apart = _apart(older.end, self.start, self.links[0].segment if self.links else "")
+        return replace(
+            older,
+            links=(*older.links, *self.links),
+            problems=(*older.problems, *apart, *self.problems),
+        )
+
+
+def _apart(end: End, start: End, segment: str) -> Iterator[str]:
+    if end.last is None or start.last is None or (end.last.seq, end.last.digest) != (start.last.seq, start.last.digest):
+        yield f"{segment} does not go on where the segment before it ends"
+    else:
+        yield from _false_memory(start.recorded, end.recorded, segment)
 
 
 def _line(link: Link) -> Line:
@@ -161,7 +187,7 @@ def read_chain(content: LogContent, genesis: Digest | None) -> Chain:
     if content.earlier:
         start = resumed(content.segments[0])
     if start is None:
-        return Chain(content.head, (), (f"{content.segments[0].name} does not begin with a snapshot",))
+        return Chain(content.head, (), (f"{content.segments[0].name} does not begin with a whole snapshot",))
     end, links, problems = start, list[Link](), list[str]()
     for segment in content.segments:
         read = read_segment(segment, end, genesis)
@@ -170,7 +196,7 @@ def read_chain(content: LogContent, genesis: Digest | None) -> Chain:
         end = read.end
     if not links:
         problems.append("the log has no entry")
-    return Chain(content.head, tuple(links), tuple(problems), start)
+    return Chain(content.head, tuple(links), tuple(problems), start, content.earlier)
 
 
 def begins_with_snapshot(segment: LogSegment) -> bool:
@@ -262,7 +288,7 @@ def _false_snapshots(lines: Sequence[Line], after: End, name: str) -> Iterator[s
     opening = [line.content for line in takewhile(lambda line: isinstance(line.content, SnapshotLine), lines)]
     told = [content for content in opening if isinstance(content, SnapshotLine)]
     if told:
-        yield from (f"the snapshot of {name} {problem}" for problem in _false_snapshot(told, after))
+        yield from _false_snapshot(told, after, name)
     if told and len(told) == len(lines):
         yield f"{name} ends with its snapshot: the entries that were appended with it were cut"
     for line in lines[len(told) :]:
@@ -270,12 +296,17 @@ def _false_snapshots(lines: Sequence[Line], after: End, name: str) -> Iterator[s
             yield f"{line} does not stand at the beginning of {name}"
 
 
-def _false_snapshot(told: Sequence[SnapshotLine], after: End) -> Iterator[str]:
+def _false_snapshot(told: Sequence[SnapshotLine], after: End, name: str) -> Iterator[str]:
     try:
         recorded, genesis = restored(told)
     except ValueError as error:
-        yield f"cannot be read: {error}"
+        yield f"the snapshot of {name} cannot be read: {error}"
         return
     if after.genesis is not None and genesis != after.genesis:
-        yield "names another genesis than the log has"
-    yield from (f"is not what the log said until then: {what}" for what in differences(recorded, after.recorded))
+        yield f"the snapshot of {name} names another genesis than the log has"
+    yield from _false_memory(recorded, after.recorded, name)
+
+
+def _false_memory(told: Recorded, found: Recorded, name: str) -> Iterator[str]:
+    for what in differences(told, found):
+        yield f"the snapshot of {name} is not what the log said until then: {what}"

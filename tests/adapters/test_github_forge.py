@@ -19,9 +19,9 @@ import responses
 
 from bot.adapters.git_tree import GitTree
 from bot.adapters.github import GitHubAuditLog, GitHubPullRequests, Pace
-from bot.core.log import LogContent, LogSegment
+from bot.core.log import LogContent, LogSegment, LogTip
 from bot.core.pulls import UNMADE, NewPull, Team
-from bot.errors import ForgeForbidden, ForgeUnavailable, LogMoved
+from bot.errors import ForgeForbidden, ForgeUnavailable, LogMoved, LogUnavailable
 from bot.sandbox.forge import Forge
 from tests.adapters.git_repository import Repository
 from tests.contract.openapi import Contract
@@ -507,10 +507,11 @@ class TestAuditLog:
         assert asked() == {"git/create-tree": 1, "git/create-commit": 1, "git/update-ref": 1}
         third = log.append(second.head, SEGMENT, [b'{"seq":3}'], "A month later")
         content = b'{"seq":0}\n{"seq":1}\n{"\xc3\xbc":2}\n'
-        assert third.segments == (LogSegment("2026-10.jsonl", content), LogSegment(SEGMENT, b'{"seq":3}\n'))
+        assert third == LogTip(third.head, ("2026-10.jsonl", SEGMENT))
+        segments = (LogSegment("2026-10.jsonl", content), LogSegment(SEGMENT, b'{"seq":3}\n'))
         reader = log_of(forge)
         with counting(contract) as asked:
-            assert reader.read() == third
+            assert reader.read() == LogContent(third.head, segments)
         assert sum(asked().values()) == 3 + 2
         with GitTree(forge.git_directory) as tree:
             assert [one.subject for one in tree.line(third.head, 9)] == ["A month later", "More", "Begin"]
@@ -525,6 +526,41 @@ class TestAuditLog:
             assert other.read() is not None
         assert asked() == {"git/get-ref": 1, "git/get-commit": 1, "git/get-tree": 1, "git/get-blob": 1}
 
+    def test_the_newest_segment_takes_as_many_requests_however_many_there_are(
+        self, forge: Forge, contract: Contract
+    ) -> None:
+        writer = log_of(forge)
+        tip = writer.append(None, "2025-01.jsonl", [b"0"], "m")
+        for month in range(1, 10):
+            tip = writer.append(tip.head, f"2026-{month:02}.jsonl", [b"%d" % month], "m")
+        reader = log_of(forge)
+        with counting(contract) as asked:
+            found = reader.tip()
+            assert found == tip
+            assert reader.segment(found.head, found.names[-1]).content == b"9\n"
+        assert asked() == {"git/get-ref": 1, "git/get-commit": 1, "git/get-tree": 1, "git/get-blob": 1}
+        with counting(contract) as asked:
+            reader.append(found.head, "2026-09.jsonl", [b"10"], "m")
+        assert asked() == {"git/create-tree": 1, "git/create-commit": 1, "git/update-ref": 1}
+        with counting(contract) as asked:
+            reader.append(_now(reader).head, "2026-10.jsonl", [b"11"], "m")
+        assert asked()["git/create-tree"] == 1
+        assert [one.content for one in _now(log_of(forge)).segments[-2:]] == [b"9\n10\n", b"11\n"]
+
+    def test_an_earlier_segment_is_read_alone_and_as_it_was(self, forge: Forge, contract: Contract) -> None:
+        writer = log_of(forge)
+        first = writer.append(None, "2026-10.jsonl", [b"0"], "m")
+        second = writer.append(first.head, SEGMENT, [b"1"], "m")
+        reader = log_of(forge)
+        reader.tip()
+        with counting(contract) as asked:
+            assert reader.segment(second.head, "2026-10.jsonl") == LogSegment("2026-10.jsonl", b"0\n")
+        assert asked() == {"git/get-blob": 1}
+        writer.append(second.head, SEGMENT, [b"2"], "m")
+        assert reader.segment(second.head, SEGMENT).content == b"1\n"
+        with pytest.raises(LogUnavailable, match="no segment 2026-12"):
+            reader.segment(second.head, "2026-12.jsonl")
+
     def test_says_how_many_segments_it_read(self, forge: Forge) -> None:
         first = log_of(forge).append(None, "2026-10.jsonl", [b"1"], "m")
         log_of(forge).append(first.head, SEGMENT, [b"2"], "m")
@@ -535,7 +571,8 @@ class TestAuditLog:
 
     def test_appending_without_having_read(self, forge: Forge) -> None:
         first = log_of(forge).append(None, SEGMENT, [b"1"], "m")
-        assert log_of(forge).append(first.head, SEGMENT, [b"2"], "m").segments == (LogSegment(SEGMENT, b"1\n2\n"),)
+        log_of(forge).append(first.head, SEGMENT, [b"2"], "m")
+        assert _now(log_of(forge)).segments == (LogSegment(SEGMENT, b"1\n2\n"),)
 
     def test_two_writers_never_both_succeed(self, forge: Forge) -> None:
         one, other = log_of(forge), log_of(forge)
@@ -545,7 +582,7 @@ class TestAuditLog:
         appended = one.append(begun.head, SEGMENT, [b"1"], "m")
         with pytest.raises(LogMoved, match="first"):
             other.append(begun.head, SEGMENT, [b"other"], "m")
-        assert other.read() == appended
+        assert other.tip() == appended
 
     @pytest.mark.parametrize(("times", "arrives"), [(1, True), (1, False), (2, False)])
     def test_a_lost_answer_is_resolved(self, forge: Forge, arrives: bool, times: int) -> None:
@@ -554,7 +591,7 @@ class TestAuditLog:
             begun = log.append(None, SEGMENT, [b"0"], "m")
         with losing(forge, "PATCH", "/git/refs/heads/audit-log", times=times, arrives=arrives):
             appended = log.append(begun.head, SEGMENT, [b"1"], "m")
-        assert log_of(forge).read() == appended == LogContent(appended.head, (LogSegment(SEGMENT, b"0\n1\n"),))
+        assert log_of(forge).read() == LogContent(appended.head, (LogSegment(SEGMENT, b"0\n1\n"),))
 
     def test_answers_that_stay_lost_are_an_error_and_nothing_is_appended(self, forge: Forge) -> None:
         log = log_of(forge)
@@ -562,14 +599,14 @@ class TestAuditLog:
         lost = losing(forge, "PATCH", "/git/refs/heads/audit-log", times=3, arrives=False)
         with lost, pytest.raises(ForgeUnavailable, match="was not appended to"):
             log.append(begun.head, SEGMENT, [b"1"], "m")
-        assert log.read() == begun
+        assert log.tip() == begun
 
     def test_a_lost_answer_followed_by_somebody_elses_entry(self, forge: Forge) -> None:
         log, other = log_of(forge), log_of(forge)
         begun = log.append(None, SEGMENT, [b"0"], "m")
         with _then(forge, lambda: other.append(_now(other).head, SEGMENT, [b"theirs"], "m")):
             ours = log.append(begun.head, SEGMENT, [b"ours"], "m")
-        assert ours.segments == (LogSegment(SEGMENT, b"0\nours\n"),)
+        assert log_of(forge).segment(ours.head, SEGMENT) == LogSegment(SEGMENT, b"0\nours\n")
         assert _now(log).segments == (LogSegment(SEGMENT, b"0\nours\ntheirs\n"),)
 
     def test_a_lost_request_overtaken_by_somebody_else(self, forge: Forge) -> None:
@@ -587,7 +624,7 @@ class TestAuditLog:
         with pytest.raises((ForgeUnavailable, ForgeForbidden)) as caught:
             log.append(begun.head, SEGMENT, [b"1"], "m")
         assert not isinstance(caught.value, LogMoved)
-        assert log.read() == begun
+        assert log.tip() == begun
 
     @pytest.mark.parametrize(
         ("segment", "lines"), [("x/y.jsonl", [b"1"]), ("2026-11.txt", [b"1"]), (SEGMENT, []), (SEGMENT, [b"1\n2"])]

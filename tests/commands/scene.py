@@ -15,7 +15,7 @@ from bot.core.anchors import Anchor, LogName, anchor_problems, anchors
 from bot.core.audit import Entry, Link
 from bot.core.chain import read_chain
 from bot.core.details import Details, Questions
-from bot.core.log import LogContent
+from bot.core.log import LogContent, LogSegment, LogTip
 from bot.core.pulls import PullRequest
 from bot.core.results import ApplyResult, Opened, ProposeResult
 from bot.core.state import (
@@ -282,6 +282,12 @@ class ReadOnlyLog:
 
     def __init__(self, log: FakeAuditLog) -> None:
         self._log = log
+
+    def tip(self) -> LogTip | None:
+        return self._log.tip()
+
+    def segment(self, head: str, name: str) -> LogSegment:
+        return self._log.segment(head, name)
 
     def read(self) -> LogContent | None:
         return self._log.read()

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from bot.core.anchors import ANCHORS, Anchor, LogName, anchor_problems, anchor_targets, anchors, unanchored
+from bot.core.anchors import ANCHORS, Anchor, LogName, anchor_problems, anchor_targets, anchors, newest, unanchored
 from bot.core.audit import (
     Draft,
     Entry,
@@ -698,3 +698,9 @@ def test_a_slot_that_is_managed_again_begins_anew() -> None:
     assert fold(entries(*unmanaged)).seen == {}
     assert fold(entries(*again)).seen == {PRODUCTION: {V5}}
     assert len(fold(entries(*again)).periods) == 3, "the history knows all of them"
+
+
+def test_the_newest_anchor_is_that_of_the_latest_line() -> None:
+    older, newer = (Anchor(MODEL, 4, seq, WHOLE.links[seq].digest) for seq in (1, 3))
+    assert newest([newer, older]) == newer
+    assert newest([]) is None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -149,7 +150,7 @@ def test_a_log_without_snapshots_reads_and_gets_one_the_next_month() -> None:
 
 def test_without_a_snapshot_the_months_before_are_needed() -> None:
     (problem,) = read_chain(LogContent(HEAD, SEGMENTS[:1], ("2026-08.jsonl",)), None).problems
-    assert problem == "2026-09.jsonl does not begin with a snapshot"
+    assert problem == "2026-09.jsonl does not begin with a whole snapshot"
 
 
 def test_a_clock_that_goes_backwards_makes_no_older_segment_and_no_snapshot() -> None:
@@ -397,3 +398,46 @@ def test_an_outcome_ends_the_refusal_that_stood() -> None:
 def test_nothing_is_known_of_a_slot_that_no_entry_names() -> None:
     assert Recorded().slot((MODEL, "Production")).periods == ()
     assert Recorded().slot(PRODUCTION).current is None
+
+
+# Reading further back
+
+
+def older_and_newer() -> tuple[Chain, Chain]:
+    older = read_chain(LogContent(HEAD, SEGMENTS[1:2], ("2026-09.jsonl",)), None)
+    return older, read_chain(LogContent(HEAD, SEGMENTS[2:], ("2026-09.jsonl", "2026-10.jsonl")), None)
+
+
+def test_a_chain_that_is_read_further_back_is_the_one_that_was_read_at_once() -> None:
+    older, newer = older_and_newer()
+    both = newer.preceded_by(older)
+    assert both == read_chain(LogContent(HEAD, SEGMENTS[1:], ("2026-09.jsonl",)), None)
+    first = read_chain(LogContent(HEAD, SEGMENTS[:1]), None)
+    assert both.preceded_by(first) == LOG
+    assert both.preceded_by(first).problems == ()
+
+
+def test_a_chain_knows_how_far_back_it_reaches() -> None:
+    _, newer = older_and_newer()
+    assert newer.start.last
+    assert newer.reaches(newer.start.last.seq)
+    assert newer.reaches(99)
+    assert not newer.reaches(newer.start.last.seq - 1)
+    assert LOG.reaches(0)
+
+
+def test_months_that_do_not_belong_together_are_found() -> None:
+    _, newer = older_and_newer()
+    for other in (read_chain(LogContent(HEAD, SEGMENTS[:1]), None), Chain("", ())):
+        assert newer.preceded_by(other).problems == ("2026-11.jsonl does not go on where the segment before it ends",)
+
+
+def test_a_snapshot_that_was_believed_is_compared_when_the_months_before_are_read() -> None:
+    older, newer = older_and_newer()
+    forged = replace(newer, start=replace(newer.start, recorded=fold(entries(adopted(after=V5)))))
+    assert forged.preceded_by(older).problems[0] == (
+        "the snapshot of 2026-11.jsonl is not what the log said until then: Production of churn"
+    )
+    assert replace(newer, links=(), start=older.start).preceded_by(older).problems == (
+        " does not go on where the segment before it ends",
+    )

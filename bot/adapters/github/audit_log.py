@@ -5,6 +5,7 @@
    fast-forward only. GitHub refuses that when the branch has moved: compare-and-swap.
 3. When the answer to the move is lost, the branch is read again: only what it says is believed.
 4. A file's content is checked against its git SHA on the way in and on the way out.
+5. Of what was read, only the newest segment is kept, since an append needs it again: a log may be long.
 """
 
 from __future__ import annotations
@@ -12,10 +13,11 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from bot.adapters.github import answers, calls
 from bot.adapters.github.client import Declined, GitHubClient, Pace, refuse
-from bot.core.log import LogContent, LogSegment
+from bot.core.log import LogContent, LogSegment, LogTip
 from bot.errors import ForgeUnavailable, LogMoved, LogUnavailable
 from bot.ports import SILENT, Progress, counted
 
@@ -25,8 +27,18 @@ _ANCESTORS_READ = 100
 _AGAIN = "Run the command again: it reads the log first and completes what is missing."
 
 
+@dataclass(frozen=True, slots=True)
+class _Listing:
+    """The segments at one commit of the branch, by name and in order."""
+
+    head: str
+    entries: Mapping[str, answers.TreeEntry]
+
+
 class GitHubAuditLog:
-    """The segments `*.jsonl` at the top of one branch of `owner/name`. Reading: three requests and one per segment.
+    """The segments `*.jsonl` at the top of one branch of `owner/name`.
+
+    The tip takes three requests, one when the branch has not moved since; each segment takes one.
 
     Raises ForgeUnavailable, ForgeForbidden; LogUnavailable for a segment that is not a whole file.
     """
@@ -44,46 +56,77 @@ class GitHubAuditLog:
         self._client = GitHubClient(token, repository, api_url, pace or Pace())
         self._branch = branch
         self._progress = progress
-        self._read_before: LogContent | None = None
+        self._listing: _Listing | None = None
+        self._kept: LogSegment | None = None
+
+    def tip(self) -> LogTip | None:
+        """The branch's head and the names of its segments, or None when there is no such branch."""
+        head = self.head()
+        return None if head is None else LogTip(head, tuple(self._listed(head).entries))
+
+    def segment(self, head: str, name: str) -> LogSegment:
+        """One segment at a head."""
+        listing = self._listed(head)
+        entry = listing.entries.get(name)
+        if entry is None:
+            raise LogUnavailable(f"There is no segment {name} at {head[:12]} of the branch {self._branch}.", fix=_AGAIN)
+        kept = self._kept
+        if kept and kept.name == name and blob_sha(kept.content, entry.sha) == entry.sha:
+            return kept
+        read = self._segment(entry)
+        if name == max(listing.entries):
+            self._kept = read
+        return read
 
     def read(self) -> LogContent | None:
-        """The log at the branch's head, or None when there is no such branch."""
-        head = self.head()
-        return None if head is None else self._at(head)
+        """The whole log at the branch's head, or None when there is no such branch."""
+        tip = self.tip()
+        if tip is None:
+            return None
+        with self._progress.task("Reading the audit log", len(tip.names)) as advance:
+            return LogContent(tip.head, tuple(self.segment(tip.head, name) for name in counted(tip.names, advance)))
 
-    def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogContent:
-        """Append lines, given without their line breaks, in one commit: three requests after a `read` of `head`.
+    def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogTip:
+        """Append lines, given without their line breaks, in one commit: three requests where the segment was read.
 
         GitHub signs the commit for an App, since no author is given. Raises LogMoved, and ForgeUnavailable when it
         could not be told whether the branch was moved.
         """
         _check(segment, lines)
-        before = LogContent("", ()) if head is None else self._at(head)
-        content = _whole(before, segment) + b"".join(line + b"\n" for line in lines)
-        sha = self._commit(head, segment, content, message)
+        before = {} if head is None else self._listed(head).entries
+        content = self._whole(head, segment) if head and segment in before else b""
+        content += b"".join(line + b"\n" for line in lines)
+        sha, written = self._commit(head, segment, content, message)
         self._move(head, sha)
-        self._read_before = LogContent(sha, _with(before.segments, LogSegment(segment, content)))
-        return self._read_before
+        self._listing = _Listing(sha, dict(sorted({**before, segment: written}.items())))
+        self._kept = LogSegment(segment, content)
+        return LogTip(sha, tuple(self._listing.entries))
+
+    def _whole(self, head: str, segment: str) -> bytes:
+        content = self.segment(head, segment).content
+        if content and not content.endswith(b"\n"):
+            raise LogUnavailable(
+                f"The segment {segment} of the audit log ends in the middle of a line.",
+                fix="Find out who changed the branch, and restore it from a clone.",
+            )
+        return content
 
     def head(self) -> str | None:
         """The branch's head now: one request; None when there is no such branch."""
         ref = self._client.find(calls.GET_REF, answers.Ref, ref=f"heads/{self._branch}")
         return None if ref is None else ref.object.sha
 
-    def _at(self, head: str) -> LogContent:
-        if self._read_before is None or self._read_before.head != head:
+    def _listed(self, head: str) -> _Listing:
+        if self._listing is None or self._listing.head != head:
             commit = self._client.get(calls.GET_COMMIT, answers.Commit, sha=head)
             tree = self._client.get(calls.GET_TREE, answers.Tree, sha=commit.tree.sha)
             if tree.truncated:
                 raise ForgeUnavailable(
                     f"GitHub cut the list of files of {self._branch}.", fix="Keep only segments on that branch."
                 )
-            entries = sorted(
-                (entry for entry in tree.tree if entry.path.endswith(".jsonl")), key=lambda entry: entry.path
-            )
-            with self._progress.task("Reading the audit log", len(entries)) as advance:
-                self._read_before = LogContent(head, tuple(map(self._segment, counted(entries, advance))))
-        return self._read_before
+            found = {entry.path: entry for entry in tree.tree if entry.path.endswith(".jsonl")}
+            self._listing = _Listing(head, dict(sorted(found.items())))
+        return self._listing
 
     def _segment(self, entry: answers.TreeEntry) -> LogSegment:
         if entry.mode not in _FILE_MODES:
@@ -91,16 +134,10 @@ class GitHubAuditLog:
                 f"{entry.path} on the branch {self._branch} is not a regular file (mode {entry.mode}).",
                 fix="Find out who changed the branch, and restore it from a clone.",
             )
-        known = next((one for one in self._known_segments() if one.name == entry.path), None)
-        if known is not None and blob_sha(known.content, entry.sha) == entry.sha:
-            return known
         blob = self._client.get(calls.GET_BLOB, answers.Blob, sha=entry.sha)
         content = base64.b64decode(blob.content)
         self._verify(content, entry.sha, entry.path)
         return LogSegment(entry.path, content)
-
-    def _known_segments(self) -> Sequence[LogSegment]:
-        return self._read_before.segments if self._read_before else ()
 
     def _verify(self, content: bytes, sha: str, name: str) -> None:
         if blob_sha(content, sha) != sha:
@@ -109,15 +146,18 @@ class GitHubAuditLog:
                 fix=_AGAIN,
             )
 
-    def _commit(self, head: str | None, segment: str, content: bytes, message: str) -> str:
+    def _commit(self, head: str | None, segment: str, content: bytes, message: str) -> tuple[str, answers.TreeEntry]:
+        """The commit's SHA, and the segment as its tree lists it."""
         entry = {"path": segment, "mode": "100644", "type": "blob", "content": content.decode("utf-8")}
         # GitHub takes a commit for its tree here.
         base = {} if head is None else {"base_tree": head}
         tree = self._client.accepted(calls.CREATE_TREE, answers.Tree, {**base, "tree": [entry]})
-        written = next((one.sha for one in tree.tree if one.path == segment), "")
-        self._verify(content, written, segment)
+        written = next((one for one in tree.tree if one.path == segment), None)
+        if written is None:
+            raise ForgeUnavailable(f"GitHub made a tree without the segment {segment}.", fix=_AGAIN)
+        self._verify(content, written.sha, segment)
         body = {"message": message, "tree": tree.sha, "parents": [] if head is None else [head]}
-        return self._client.accepted(calls.CREATE_COMMIT, answers.Target, body).sha
+        return self._client.accepted(calls.CREATE_COMMIT, answers.Target, body).sha, written
 
     def _move(self, head: str | None, sha: str) -> None:
         lost: ForgeUnavailable | None = None
@@ -185,18 +225,3 @@ def _check(segment: str, lines: Sequence[bytes]) -> None:
         raise ValueError(f"expected the name of a segment such as 2026-11.jsonl, got {segment!r}")
     if not lines or any(b"\n" in line for line in lines):
         raise ValueError("expected at least one line, each without a line break")
-
-
-def _whole(log: LogContent, segment: str) -> bytes:
-    content = next((one.content for one in log.segments if one.name == segment), b"")
-    if content and not content.endswith(b"\n"):
-        raise LogUnavailable(
-            f"The segment {segment} of the audit log ends in the middle of a line.",
-            fix="Find out who changed the branch, and restore it from a clone.",
-        )
-    return content
-
-
-def _with(segments: Sequence[LogSegment], changed: LogSegment) -> tuple[LogSegment, ...]:
-    others = [one for one in segments if one.name != changed.name]
-    return tuple(sorted([*others, changed], key=lambda one: one.name))
