@@ -112,10 +112,12 @@ def audit_verify(
 def audit_export(session: Session, form: Form, since: str | None) -> None:
     """Print the entries of the audit log, once its chain was checked, to the standard output."""
     from bot.commands.exporting import export
-    from bot.views.exports import exported
+    from bot.views.exports import as_csv, as_intoto
 
     links = session.connections
-    for line in exported(export(links.tree, links.log, _moment(since)), form):
+    found = export(links.tree, links.log, _moment(since))
+    forms = {"jsonl": map(bytes.decode, found.lines), "csv": as_csv(found.links), "intoto": as_intoto(found.links)}
+    for line in forms[form]:
         click.echo(links.masked(line), nl=False)
 
 

@@ -83,6 +83,15 @@ def read_log(log: AuditLog, anchor: AuditAnchor) -> Chain | None:
     return checked_log(read_newest(log), anchor)
 
 
+def read_whole(log: AuditLog, anchor: AuditAnchor) -> tuple[LogContent, Chain]:
+    """All of the log, and its chain. Raises LogUnavailable where there is none, or it is lost or broken."""
+    content = log.read()
+    chain = checked_log(content, anchor)
+    if content is None or chain is None:
+        raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init`.")
+    return content, chain
+
+
 def read_newest(log: AuditLog) -> LogContent | None:
     """The newest segments of the log, back to one that begins with a snapshot; None when there is no log yet."""
     tip = log.tip()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bot.commands.gathering import read_anchor, read_log
+from bot.commands.gathering import read_anchor, read_log, read_whole
 from bot.core.audit import stamp
-from bot.core.history import at
+from bot.core.history import at, periods_of
 from bot.core.recorded import Recorded
 from bot.core.results import HistoryResult
 from bot.documents import read_models
@@ -17,17 +17,26 @@ from bot.ports import AuditLog, Tree
 def history(tree: Tree, log: AuditLog, model: str | None, moment: datetime | None) -> HistoryResult:
     """The periods of one model or of all, at one moment or over all time.
 
+    The newest segment tells of the newest periods; the whole log is read where older ones are asked for.
     Raises Misuse for a model that neither the log nor a file of the working tree knows.
     """
-    chain = read_log(log, read_anchor(tree, None))
+    anchor = read_anchor(tree, None)
+    chain = read_log(log, anchor)
     if chain is None:
         raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init`.")
     if model is not None:
         _refuse_unknown(model, tree, chain.recorded)
-    found = tuple(period for period in chain.recorded.periods if model in (None, period.key[0]))
-    if moment is None:
-        return HistoryResult(found, None)
-    return HistoryResult(at(found, stamp(moment)), stamp(moment))
+    asked = stamp(moment) if moment else None
+    whole = _asks_for_older(chain.recorded, model, asked)
+    periods = periods_of(read_whole(log, anchor)[1].entries) if whole else chain.recorded.periods
+    found = tuple(period for period in periods if model in (None, period.key[0]))
+    return HistoryResult(at(found, asked) if asked else found, asked)
+
+
+def _asks_for_older(recorded: Recorded, model: str | None, asked: str | None) -> bool:
+    """Whether a slot had periods, before those that are kept, that belong to the answer."""
+    slots = (slot for key, slot in recorded.slots.items() if slot.earlier and model in (None, key[0]))
+    return any(asked is None or asked < slot.periods[0].since for slot in slots)
 
 
 def _refuse_unknown(model: str, tree: Tree, recorded: Recorded) -> None:

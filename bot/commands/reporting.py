@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from bot.commands.gathering import read_anchor, read_log
+from bot.commands.gathering import read_anchor, read_whole
 from bot.commands.opening import SUPERSEDED
 from bot.core.audit import Entry
+from bot.core.history import periods_of
 from bot.core.proposal import BRANCH_ROOT, branch_prefix
-from bot.core.report import Declined, Delivery, Report, ReportFacts, deliveries, periods_of, report, serving
+from bot.core.report import Declined, Delivery, Report, ReportFacts, deliveries, report, serving
 from bot.core.state import SlotKey, moment
-from bot.errors import LogUnavailable
 from bot.ports import SILENT, AuditLog, Progress, PullRequests, Registry, Tree, counted
 
 
@@ -41,9 +41,7 @@ def delivery_report(
     progress: Progress = SILENT,
 ) -> Report:
     """Count. What `registry` and `pulls` could say is unknown where they are None."""
-    chain = read_log(log, read_anchor(tree, None))
-    if chain is None:
-        raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init`.")
+    _, chain = read_whole(log, read_anchor(tree, None))
     entries = chain.entries
     facts = ReportFacts(span.since, span.until)
     done = deliveries(periods_of(entries), facts)

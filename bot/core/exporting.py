@@ -1,6 +1,7 @@
 """The audit log's entries as other programs take them.
 
-1. `jsonl` is the log as it lies on its branch, line for line, so that whoever stores it can check the chain.
+1. `jsonl` is the log as it lies on its branch, line for line and snapshots included, so that whoever stores it can
+   check the chain. From a moment on, it is without a gap: a clock may have gone backwards behind its first line.
 2. `csv` is a row per entry under a header that stays: new columns are added at its end. Lists are joined with spaces.
 3. `intoto` is a statement of the in-toto Attestation Framework, version 1, per entry that took effect: that put a
    version into a slot, found it there, emptied the slot, or gave it up. Its subject is the version that the slot holds
@@ -10,10 +11,14 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from itertools import dropwhile
 from typing import Final, Literal, TypeAlias, get_args
 
 from bot.core.audit import IdentityRecord, Link
 from bot.core.canonical import JSON, canonical, digest
+from bot.core.log import LogContent
 
 Form: TypeAlias = Literal["jsonl", "csv", "intoto"]
 FORMS: Final[tuple[Form, ...]] = get_args(Form)
@@ -62,9 +67,10 @@ COLUMNS: Final = (
 """The header of a CSV file (rule 2)."""
 
 
-def line(link: Link) -> bytes:
-    """An entry as it lies on the branch, without its line feed (rule 1)."""
-    return canonical(link.entry.model_dump(mode="json"))
+def lines_since(content: LogContent, first: str) -> Iterator[bytes]:
+    """The lines of a sound log from a moment on (as entries hold it), each with its line feed (rule 1)."""
+    lines = (line for segment in content.segments for line in segment.content.splitlines(keepends=True))
+    return dropwhile(lambda line: json.loads(line)["time"] < first, lines)
 
 
 def row(link: Link) -> tuple[str, ...]:

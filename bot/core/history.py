@@ -52,6 +52,16 @@ def followed_by(periods: tuple[Period, ...], entry: Entry) -> tuple[Period, ...]
     return ended if entry.kind == "unmanage" else (*ended, begun_by(entry))
 
 
+def periods_of(entries: Iterable[Entry]) -> tuple[Period, ...]:
+    """Every period of every slot, in order of model, slot and time."""
+    found: dict[SlotKey, list[Period]] = {}
+    for entry in entries:
+        if entry.event in ("applied", "adopted"):
+            of_slot = found.setdefault(entry.key, [])
+            of_slot[-1:] = followed_by(tuple(of_slot[-1:]), entry)
+    return tuple(period for _, of_slot in sorted(found.items()) for period in of_slot)
+
+
 def at(found: Iterable[Period], moment: str) -> tuple[Period, ...]:
     """The period of each slot at a moment (RFC 3339 in UTC to the second, as in entries).
 

@@ -24,7 +24,7 @@ from statistics import median
 from typing import Final
 
 from bot.core.audit import Entry
-from bot.core.history import Period, followed_by
+from bot.core.history import Period, periods_of
 from bot.core.state import ChangeKind, Identity, SlotKey, is_stage, moment
 
 SOON: Final = timedelta(days=3)
@@ -123,16 +123,6 @@ def spread(durations: Iterable[timedelta]) -> Spread | None:
     seconds = median(duration.total_seconds() for duration in ordered)
     ninth = ordered[math.ceil(len(ordered) * 9 / 10) - 1]
     return Spread(len(ordered), timedelta(seconds=seconds), ninth, sum(one < SOON for one in ordered))
-
-
-def periods_of(entries: Iterable[Entry]) -> tuple[Period, ...]:
-    """Every period of every slot, in order of model, slot and time."""
-    found: dict[SlotKey, list[Period]] = {}
-    for entry in entries:
-        if entry.event in ("applied", "adopted"):
-            of_slot = found.setdefault(entry.key, [])
-            of_slot[-1:] = followed_by(tuple(of_slot[-1:]), entry)
-    return tuple(period for _, of_slot in sorted(found.items()) for period in of_slot)
 
 
 def serving(periods: Iterable[Period]) -> Mapping[SlotKey, tuple[Period, ...]]:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from bot.core.audit import Link
-from bot.core.exporting import COLUMNS, Form, line, row, statement
+from bot.core.exporting import COLUMNS, row, statement
 from bot.core.report import Figures, Report, Spread
 from bot.views.escape import one_line
 
@@ -21,20 +21,13 @@ _FORMULA: Final = ("=", "+", "-", "@", "'", "\N{FULLWIDTH EQUALS SIGN}", "\N{FUL
 _WIDE: Final = ("\N{FULLWIDTH HYPHEN-MINUS}", "\N{FULLWIDTH COMMERCIAL AT}", "\N{MINUS SIGN}")
 
 
-def exported(links: Iterable[Link], form: Form) -> Iterator[str]:
-    """The lines of a file, each with its ending, made while the links are read."""
-    return _FORMS[form](links)
-
-
-def _jsonl(links: Iterable[Link]) -> Iterator[str]:
-    yield from (f"{line(link).decode()}\n" for link in links)
-
-
-def _intoto(links: Iterable[Link]) -> Iterator[str]:
+def as_intoto(links: Iterable[Link]) -> Iterator[str]:
+    """A statement per change that took effect, one per line."""
     yield from (f"{made.decode()}\n" for link in links if (made := statement(link)))
 
 
-def _csv(links: Iterable[Link]) -> Iterator[str]:
+def as_csv(links: Iterable[Link]) -> Iterator[str]:
+    """The header, and a row per entry."""
     yield csv_line(COLUMNS)
     yield from (csv_line(row(link)) for link in links)
 
@@ -49,13 +42,6 @@ def csv_line(cells: Iterable[str]) -> str:
 def _harmless(cell: str) -> str:
     shown = one_line(cell)
     return f"'{shown}" if shown.lstrip().startswith((*_FORMULA, *_WIDE)) else shown
-
-
-_FORMS: Final[Mapping[Form, Callable[[Iterable[Link]], Iterator[str]]]] = {
-    "jsonl": _jsonl,
-    "csv": _csv,
-    "intoto": _intoto,
-}
 
 
 FIGURES: Final = ("model", "figure", "value", "unit")

@@ -11,6 +11,7 @@ import pytest
 from bot.commands.approvals import Asking, approvals_of_number
 from bot.commands.compare import compare_model
 from bot.commands.drift import look
+from bot.commands.exporting import export
 from bot.commands.gathering import read_anchor, read_back, read_log
 from bot.commands.history import history
 from bot.commands.plan import plan_working_tree
@@ -18,6 +19,7 @@ from bot.commands.policy import explain
 from bot.core.anchors import ANCHOR_TAG
 from bot.core.chain import Chain, chained, read_chain
 from bot.core.log import LogContent, LogSegment
+from bot.core.recorded import PERIODS
 from bot.core.state import TransitionStage
 from bot.errors import ForgeUnavailable, LogMoved, LogUnavailable
 from tests.commands.scene import Scene
@@ -236,3 +238,53 @@ def test_a_log_that_was_replaced_by_another_one_of_another_month(years: Years) -
     years.log.before_append = replaced
     with pytest.raises(LogUnavailable, match="was replaced during this apply"):
         years.apply()
+
+
+class TestOfOlderPeriods:
+    """A slot that moved more often than periods are kept of it."""
+
+    @pytest.fixture
+    def busy(self, years: Years) -> Years:
+        assert years.log.content
+        chain = years.chain()
+        moved = [
+            entry for entry in years.entries() if entry.key == ("demand", "Production") and entry.event == "applied"
+        ]
+        drafts = [
+            moved[-1 - number % 2].draft(time=f"2027-06-04T12:{number:02}:00Z", intended=None)
+            for number in range(PERIODS)
+        ]
+        appended = chained(drafts, chain, "2027-06")
+        years.log.append(years.log.content.head, appended.segment, appended.lines, "m")
+        years.log.segments_read.clear()
+        return years
+
+    def test_all_of_them_are_shown(self, busy: Years) -> None:
+        found = [one for one in history(busy.tree, busy.log, "demand", None).periods if one.key[1] == "Production"]
+        assert len(found) > PERIODS
+        assert found[0].since.startswith("2026-11")
+        assert set(busy.log.segments_read) == set(busy.names)
+
+    def test_a_moment_before_those_that_are_kept(self, busy: Years) -> None:
+        moment = datetime(2026, 11, 25, tzinfo=UTC)
+        (found,) = (one for one in history(busy.tree, busy.log, "demand", moment).periods if one.key[1] == "Production")
+        assert found.identity
+        assert found.identity.version == 5
+        assert found.since.startswith("2026-11")
+        assert set(busy.log.segments_read) == set(busy.names)
+
+    def test_a_moment_among_those_that_are_kept_takes_the_newest_segment(self, busy: Years) -> None:
+        history(busy.tree, busy.log, "demand", datetime(2027, 6, 4, 12, 30, tzinfo=UTC))
+        assert set(busy.log.segments_read) == {busy.names[-1]}
+
+
+def test_an_export_has_the_snapshots_too(years: Years) -> None:
+    assert years.log.content
+    whole = b"".join(segment.content for segment in years.log.content.segments)
+    assert b"".join(export(years.tree, years.log, None).lines) == whole
+    assert b'"event":"snapshot"' in whole
+    later = b"".join(export(years.tree, years.log, datetime(2027, 3, 1, tzinfo=UTC)).lines)
+    assert whole.endswith(later)
+    assert later.startswith(
+        next(one.content for one in years.log.content.segments if one.name == "2027-03.jsonl")[:200]
+    )

@@ -18,7 +18,7 @@ from bot.core.log import LogContent, LogSegment
 from bot.core.report import Report, Spread
 from bot.core.results import Opened
 from bot.errors import LogUnavailable
-from bot.views.exports import exported, figures_csv
+from bot.views.exports import as_csv, as_intoto, figures_csv
 from tests.commands.scene import ReadOnlyLog, ReadOnlyPullRequests, ReadOnlyRegistry, Scene, run_of
 
 SPAN = Span(datetime(2026, 11, 1, tzinfo=UTC), datetime(2026, 12, 1, tzinfo=UTC))
@@ -107,7 +107,9 @@ class TestReport:
 
 
 def lines(scene: Scene, form: str, since: datetime | None = None) -> list[str]:
-    return list(exported(export(scene.tree, ReadOnlyLog(scene.log), since), form))  # type: ignore[arg-type]
+    found = export(scene.tree, ReadOnlyLog(scene.log), since)
+    forms = {"jsonl": map(bytes.decode, found.lines), "csv": as_csv(found.links), "intoto": as_intoto(found.links)}
+    return list(forms[form])
 
 
 class TestExport:

@@ -8,7 +8,8 @@ import pytest
 
 from bot.core.audit import Draft, Link
 from bot.core.canonical import JSON, canonical, digest
-from bot.core.exporting import COLUMNS, PREDICATE_TYPE, STATEMENT_TYPE, line, row, statement
+from bot.core.exporting import COLUMNS, PREDICATE_TYPE, STATEMENT_TYPE, lines_since, row, statement
+from bot.core.log import LogContent, LogSegment
 from tests.core.builders import adopted, applied, chain, draft, identity, mandate
 
 
@@ -19,10 +20,12 @@ def link(told: Draft) -> Link:
 PROMOTED = applied(before=identity(3), after=identity(4), mandate=mandate(), intended=0, reason="a\nb")
 
 
-def test_a_line_is_what_lies_on_the_branch() -> None:
-    one = link(PROMOTED)
-    assert digest(line(one)) == one.digest
-    assert json.loads(line(one))["slot"] == "Production"
+def test_lines_from_a_moment_on_are_without_a_gap() -> None:
+    texts = [b'{"time":"%d"}\n' % hour for hour in (1, 3, 2, 4)]
+    content = LogContent("", (LogSegment("a", b"".join(texts[:2])), LogSegment("b", b"".join(texts[2:]))))
+    assert list(lines_since(content, "3")) == texts[1:]
+    assert list(lines_since(content, "")) == texts
+    assert not list(lines_since(content, "5"))
 
 
 def test_a_row_has_a_cell_for_each_column() -> None:
@@ -60,7 +63,7 @@ def test_a_statement_is_of_the_version_that_entered() -> None:
     named: JSON = {"model": "churn", "version": 4, "run_id": "run4", "created_at": 1004}
     assert (subject["name"], subject["uri"], subject["annotations"]) == ("churn/4", "models:/churn/4", named)
     assert subject["digest"] == {"sha256": digest(canonical(named)).removeprefix("sha256:")}
-    assert told["predicate"] == {"digest": one.digest, "entry": json.loads(line(one))}
+    assert told["predicate"] == {"digest": one.digest, "entry": one.entry.model_dump(mode="json")}
 
 
 @pytest.mark.parametrize(

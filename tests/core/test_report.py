@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bot.core.audit import Draft
-from bot.core.report import Declined, Figures, Report, ReportFacts, Spread, periods_of, report, spread
+from bot.core.history import periods_of
+from bot.core.report import Declined, Figures, Report, ReportFacts, Spread, report, spread
 from bot.core.state import Identity
 from tests.core.builders import CHAMPION, PRODUCTION, STAGING, adopted, applied, draft, entries, identity, mandate
 
