@@ -174,7 +174,7 @@ def _on_first(row: Row, gain: float) -> str:
     said = f"{what} of {gain_text(row).lstrip('+-')} on `{row.metric}`"
     judged = row.judged
     if judged is None or judged.lower is None:
-        return said
+        return f"{said} ({interval_text(row)})" if has_margin(row.criterion) else said
     sure = _signed(judged.lower, relative=judged.margin.relative)
     return f"{said} ({sure} or more with {percent(1 - judged.level)} confidence)"
 

@@ -78,11 +78,11 @@ def winner() -> ProposalCase:
 
 def many_slices() -> ProposalCase:
     """A guardrail over 40 regions, and a row that only informs."""
-    regions = [f"val_auc/region=R{number:02}" for number in range(40)]
+    regions = [f"val_auc/region:R{number:02}" for number in range(40)]
     before = {"val_auc": 0.8, "cost": 10.0} | {name: 0.7 + number / 200 for number, name in enumerate(regions)}
     after = {name: value + 0.02 for name, value in before.items()}
     criteria = (
-        {"metric": "val_auc", "goal": "maximize", "min_gain": 0.01, "slices": "val_auc/region=*"},
+        {"metric": "val_auc", "goal": "maximize", "min_gain": 0.01, "slices": "val_auc/region:*"},
         {"metric": "cost", "goal": "minimize", "max_loss": "0%", "required": False},
     )
     return two_sides(criteria, (before, after))

@@ -210,7 +210,7 @@ def test_rows_say_what_is_special() -> None:
     slices, tags = (proposal_body(PROPOSALS[name]()) for name in ("slices", "tags"))
     assert "| ↓ `cost` (guardrail, only informs) |" in slices
     assert "<summary>40 slices, all of which pass</summary>" in slices
-    assert "| ↑ `val_auc/region=R07` (slice) |" in slices
+    assert "| ↑ `val_auc/region:R07` (slice) |" in slices
     assert "its only criterion holds against v3 on all 41 metrics and slices" in slices
     assert "| ↑ `validation_f1` (from a version tag) |" in tags
 
