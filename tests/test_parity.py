@@ -201,11 +201,11 @@ def asked_of_mlflow(case: Case) -> dict[str, Any]:
 
 def mlflows_answer(case: Case) -> Theirs:
     try:
-        threshold = MetricThreshold(**asked_of_mlflow(case))  # type: ignore[no-untyped-call]
+        threshold = MetricThreshold(**asked_of_mlflow(case))  # type: ignore[no-untyped-call]  # MLflow has no types here
     except MetricThresholdClassException:
         return "cannot be asked"
     incumbent, candidate = (
-        EvaluationResult(values(value), {})  # type: ignore[no-untyped-call]
+        EvaluationResult(values(value), {})  # type: ignore[no-untyped-call]  # MLflow has no types here
         for value in (case.incumbent, case.candidate)
     )
     try:

@@ -328,6 +328,7 @@ def _examined(look: _Look, family: tuple[FamilyMember, ...], promotion: Promotio
 
 
 def best_of(examined: Sequence[Examined]) -> Examined | None:
+    """The winner (rule 3); None where none wins."""
     winners = [(one.comparison, one) for one in examined if one.comparison and one.verdict == "promote"]
     _, best = max(winners, key=lambda pair: (_merit(pair[0]), pair[1].identity.version), default=(None, None))
     return best

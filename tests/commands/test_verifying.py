@@ -535,7 +535,7 @@ class TestHonestLogs:
     def test_however_it_was_merged(self, method: str) -> None:
         scene = Scene()
         scene.adopted()
-        scene.promoted("demand", "wine", method=method)  # type: ignore[arg-type]
+        scene.promoted("demand", "wine", method=method)  # type: ignore[arg-type]  # one of the three methods, by the parameters above
         scene.apply()
         scene.tree.check_out()
         assert verify(scene).verified

@@ -173,7 +173,7 @@ class TestWhoIsAsked:
         higher = ruled(rule({"approvals": 1, "teams": ["@acme/risk"], "permission": "admin"}))
         assert approved(higher, facts("carol"))
         assert not approved(higher, facts("bob"))
-        assert asked(higher, facts("bob")).asked.whom == "@acme/risk with the role admin or more"  # type: ignore[union-attr]
+        assert asked(higher, facts("bob")).asked.whom == "@acme/risk with the role admin or more"  # type: ignore[union-attr]  # an answer is expected
 
     def test_whoever_left_the_team_no_longer_counts(self) -> None:
         by = ruled(rule({"approvals": 1, "teams": ["acme/Risk"]}))
@@ -191,7 +191,7 @@ class TestWhoIsAsked:
         by = ruled(rule({"approvals": 1, "teams": ["@acme/risk"], "users": ["mallory"]}))
         found = asked(by, facts(author="rita", teams=RISK))
         assert found.could_approve == ("bob", "carol", "mallory")
-        assert found.asked.whom == "mallory or @acme/risk"  # type: ignore[union-attr]
+        assert found.asked.whom == "mallory or @acme/risk"  # type: ignore[union-attr]  # an answer is expected
 
     def test_a_team_that_was_not_read_is_not_approved(self) -> None:
         by = ruled(rule({"approvals": 1, "teams": ["@acme/risk"], "users": ["alice"]}))

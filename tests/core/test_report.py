@@ -26,7 +26,7 @@ def version(number: int, born: int = 1) -> Identity:
 
 
 def told(*drafts: Draft, since: int = 1, until: int = 30, **facts: object) -> Report:
-    return report(entries(*drafts), ReportFacts(day(since), day(until), **facts))  # type: ignore[arg-type]
+    return report(entries(*drafts), ReportFacts(day(since), day(until), **facts))  # type: ignore[arg-type]  # its fields by name
 
 
 def promoted(number: int, at: int, pull: int = 12, before: int = 3) -> Draft:

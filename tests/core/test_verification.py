@@ -65,7 +65,7 @@ def claim(**changes: object) -> Claim:
 
 def hearing(**changes: object) -> Heard:
     heard = {"value": 4, "found": mandate(), "evidence": evidence(4, 3), **changes}
-    return Heard(**heard)  # type: ignore[arg-type]
+    return Heard(**heard)  # type: ignore[arg-type]  # its fields by name
 
 
 NOTHING = Findings({}, {}, {}, {}, {}, (), registry_read=True)

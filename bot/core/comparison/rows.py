@@ -127,6 +127,7 @@ def metrics_of(criterion: Criterion, noise: NoisePolicy, *sides: Measured | None
 
 
 def rows_of(index: int, criterion: Criterion, pair: Pair) -> Iterator[Row]:
+    """The rows of one criterion, the `index`-th of its file: one, or with `slices` one per metric that it matches."""
     for metric in pair.metrics(index, criterion):
         yield _row(index, criterion, metric, pair)
 
@@ -162,6 +163,7 @@ def _row(index: int, criterion: Criterion, metric: str, pair: Pair) -> Row:
 
 
 def has_margin(criterion: Criterion) -> bool:
+    """Whether it asks for a gain or bounds a loss, so that luck matters."""
     return criterion.min_gain is not None or criterion.max_loss is not None
 
 

@@ -105,6 +105,7 @@ def _evaluation_data(comparison: Comparison, policy: PromotionPolicy) -> Evaluat
 
 
 def row_as_evidence(row: Row) -> EvidenceRow:
+    """A row as it is frozen; a number that JSON cannot hold is written as text."""
     return EvidenceRow(
         criterion=row.index,
         metric=row.metric,
