@@ -354,7 +354,7 @@ def _separate(line: str) -> Iterator[tuple[str, ...]]:
     lexer.whitespace_split = True
     for is_operator, words in itertools.groupby(lexer, lambda word: set(word) <= set(";&|")):
         if not is_operator:
-            yield tuple(words)
+            yield tuple(itertools.takewhile(lambda word: word != ">", words))
 
 
 ELSEWHERE = ("export", "gh", "make", "stagewright")

@@ -122,6 +122,7 @@ def seed(world: World) -> None:
     world.write("bot/__init__.py", "")
     world.write("bot/__main__.py", PROGRAM)
     world.write("exit-code", "0")
+    world.write("requirements-picture.lock", "")
     world.push("main")
     assert world.runner.settle() == []
 
