@@ -30,24 +30,16 @@ class IdentityRecord(Strict):
     created_at: int
 
 
-class Mandate(Strict):
-    """The proof that a slot's value was approved. Logins only, never an e-mail address.
+class Approval(Strict):
+    """Who approved a slot's value, and where. Logins only, never an e-mail address.
 
-    `policy_commit` is the commit whose policy judged: the first parent of the merge. `evidence` is the digest of the
-    evidence file that the pull request brought, null for changes that need none. `break_glass` is why the rules were
-    passed by in an emergency, in the words of those who approved that; left out where they were not.
+    `break_glass` is why the rules were passed by in an emergency, in the words of those who approved that; left out
+    where they were not.
     """
 
     pull_request: int
     url: str
-    head_sha: str
-    merge_sha: str
-    author: str
-    requester: str | None
     approvers: tuple[str, ...]
-    merged_by: str | None
-    policy_commit: str
-    evidence: Digest | None
     break_glass: str = ""
 
     @model_serializer(mode="wrap")
@@ -55,6 +47,29 @@ class Mandate(Strict):
         """Entries are compared byte for byte, so those from before a field was added must not get it."""
         content: dict[str, Any] = serialized(self)
         return content if self.break_glass else {key: content[key] for key in content if key != "break_glass"}
+
+
+class Mandate(Approval):
+    """The proof that a slot's value was approved.
+
+    `policy_commit` is the commit whose policy judged: the first parent of the merge. `evidence` is the digest of the
+    evidence file that the pull request brought, null for changes that need none.
+    """
+
+    head_sha: str
+    merge_sha: str
+    author: str
+    requester: str | None
+    merged_by: str | None
+    policy_commit: str
+    evidence: Digest | None
+
+    @property
+    def approval(self) -> Approval:
+        """What is remembered of it once the slot has moved on."""
+        return Approval(
+            pull_request=self.pull_request, url=self.url, approvers=self.approvers, break_glass=self.break_glass
+        )
 
 
 class Draft(Strict):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from bot.core.audit import Entry, Mandate
+from bot.core.audit import Approval, Entry, Mandate
 from bot.core.state import ChangeKind, Identity, SlotKey
 
 
@@ -13,7 +13,8 @@ from bot.core.state import ChangeKind, Identity, SlotKey
 class Period:
     """One slot held one identity (None: it was empty) from `since` until `until` (None: still). Times as in entries.
 
-    `entry` is the `seq` of the entry that began it. An adopted period was found so: it began before `since`.
+    `entry` is the `seq` of the entry that began it. An adopted period was found so: it began before `since`. While a
+    period lasts its `mandate` is whole; once it ended, that is who approved it.
     """
 
     key: SlotKey
@@ -22,7 +23,7 @@ class Period:
     until: str | None
     kind: ChangeKind | None
     adopted: bool
-    mandate: Mandate | None
+    mandate: Approval | None
     entry: int
     reason: str = ""
     pull_request: int | None = None
@@ -48,13 +49,20 @@ def followed_by(periods: tuple[Period, ...], entry: Entry) -> tuple[Period, ...]
     """The periods of one slot after another of its entries took effect: the last one ends, and a new one may begin."""
     ended = periods
     if periods and periods[-1].until is None:
-        ended = (*periods[:-1], replace(periods[-1], until=entry.time))
+        ended = (*periods[:-1], _ended(periods[-1], entry.time))
     return ended if entry.kind == "unmanage" else (*ended, begun_by(entry))
 
 
-def periods_of(entries: Iterable[Entry]) -> tuple[Period, ...]:
-    """Every period of every slot, in order of model, slot and time."""
+def _ended(period: Period, until: str) -> Period:
+    mandate = period.mandate
+    return replace(period, until=until, mandate=mandate.approval if isinstance(mandate, Mandate) else mandate)
+
+
+def periods_of(entries: Iterable[Entry], before: Iterable[Period] = ()) -> tuple[Period, ...]:
+    """Every period of every slot, in order of model, slot and time. `before` are those from before the entries."""
     found: dict[SlotKey, list[Period]] = {}
+    for period in before:
+        found.setdefault(period.key, []).append(period)
     for entry in entries:
         if entry.event in ("applied", "adopted"):
             of_slot = found.setdefault(entry.key, [])

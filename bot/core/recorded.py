@@ -7,7 +7,7 @@
    held that somebody put there by hand and that was reverted: the log never had it there, so nobody approved or judged
    it.
 3. An `intended` entry is open until an outcome names it.
-4. Of each slot the newest 50 periods are kept, so that what is known does not grow with the log. A version that was in
+4. Of each slot the newest 20 periods are kept, so that what is known does not grow with the log. A version that was in
    a slot before those counts as one that was never there: going back to it takes what a promotion takes.
 5. A refusal stands until anything else is said of its slot.
 6. What a slot held before Git stopped managing it does not count as seen there: when Git manages it again, it begins
@@ -26,7 +26,7 @@ from bot.core.audit import Draft, Entry, IdentityRecord
 from bot.core.history import Period, followed_by
 from bot.core.state import STAGES, Identity, SlotKey, is_stage
 
-PERIODS: Final = 50
+PERIODS: Final = 20
 """Of each slot, the newest ones."""
 POLICIES: Final = 10
 """How many commits are named whose policy judged: the policy seldom changes, so that the newest tell of it."""

@@ -3,7 +3,8 @@
 1. A snapshot is one or more lines of the chain, with up to 500 models each. The first holds what belongs to no slot.
 2. It holds facts and no words, so that another wording does not make it differ.
 3. A key that is left out has its default: nothing, zero, false, or an empty list.
-4. Versions and mandates are written once and referred to by their place: `identities` of a model, `mandates` of a line.
+4. Versions, mandates and approvals are written once and referred to by their place: `identities` of a model, `mandates`
+   and `approvals` of a line. The mandate of a period that lasts still is whole; of one that ended it is who approved.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Final, Generic, Literal, TypeVar
 
-from bot.core.audit import Entry, IdentityRecord, Mandate
+from bot.core.audit import Approval, Entry, IdentityRecord, Mandate
 from bot.core.history import Period
 from bot.core.recorded import Departure, Recorded, SlotRecord, StandingRefusal
 from bot.core.state import ChangeKind, Digest, Identity, SlotKey
@@ -24,7 +25,7 @@ Item = TypeVar("Item")
 
 
 class PeriodLine(Strict):
-    """A period of a slot; `identity` and `mandate` are places in their lists."""
+    """A period of a slot; `identity`, and one of `mandate` and `approval` at most, are places in their lists."""
 
     entry: int
     since: str
@@ -33,6 +34,7 @@ class PeriodLine(Strict):
     kind: ChangeKind | None = None
     adopted: bool = False
     mandate: int | None = None
+    approval: int | None = None
     pull_request: int | None = None
     reason: str = ""
 
@@ -97,6 +99,7 @@ class SnapshotDraft(Strict):
     parts: int
     log: Beginning | None = None
     mandates: tuple[Mandate, ...] = ()
+    approvals: tuple[Approval, ...] = ()
     models: tuple[ModelLine, ...] = ()
 
     def content(self) -> dict[str, object]:
@@ -139,6 +142,20 @@ class _Table(Generic[Item]):
         return None if item is None else self.places.setdefault(item, len(self.places))
 
 
+class _Proofs:
+    """The mandates and the approvals of a line."""
+
+    def __init__(self) -> None:
+        self.mandates = _Table[Mandate]()
+        self.approvals = _Table[Approval]()
+
+    def places(self, proof: Approval | None) -> tuple[int | None, int | None]:
+        """The place of a mandate, or that of an approval."""
+        if isinstance(proof, Mandate):
+            return self.mandates.place(proof), None
+        return None, self.approvals.place(proof)
+
+
 def _part(
     recorded: Recorded,
     models: Sequence[tuple[str, tuple[SlotKey, ...]]],
@@ -147,9 +164,9 @@ def _part(
     parts: int,
     log: Beginning | None,
 ) -> SnapshotDraft:
-    mandates = _Table[Mandate]()
+    proofs = _Proofs()
     lines = tuple(
-        _model(name, {slot: recorded.slots[model, slot] for model, slot in keys}, mandates) for name, keys in models
+        _model(name, {slot: recorded.slots[model, slot] for model, slot in keys}, proofs) for name, keys in models
     )
     return SnapshotDraft(
         schema_version=1,
@@ -158,14 +175,15 @@ def _part(
         part=part,
         parts=parts,
         log=log,
-        mandates=tuple(mandates.places),
+        mandates=tuple(proofs.mandates.places),
+        approvals=tuple(proofs.approvals.places),
         models=lines,
     )
 
 
-def _model(name: str, slots: Mapping[str, SlotRecord], mandates: _Table[Mandate]) -> ModelLine:
+def _model(name: str, slots: Mapping[str, SlotRecord], proofs: _Proofs) -> ModelLine:
     identities = _Table[Identity]()
-    lines = tuple(_slot(slot, known, identities, mandates) for slot, known in slots.items())
+    lines = tuple(_slot(slot, known, identities, proofs) for slot, known in slots.items())
     return ModelLine(name=name, identities=tuple(_record(one) for one in identities.places), slots=lines)
 
 
@@ -173,13 +191,13 @@ def _record(identity: Identity) -> IdentityRecord:
     return IdentityRecord(version=identity.version, run_id=identity.run_id, created_at=identity.created_at)
 
 
-def _slot(name: str, known: SlotRecord, identities: _Table[Identity], mandates: _Table[Mandate]) -> SlotLine:
+def _slot(name: str, known: SlotRecord, identities: _Table[Identity], proofs: _Proofs) -> SlotLine:
     departures = [(identities.place(identity), left) for identity, left in known.departures.items()]
     refused = known.refused
     return SlotLine(
         slot=name,
         managed=known.is_managed,
-        periods=tuple(_period(period, identities, mandates) for period in known.periods),
+        periods=tuple(_period(period, identities, proofs) for period in known.periods),
         base=identities.place(known.base),
         earlier=known.earlier,
         departures=tuple(
@@ -191,7 +209,8 @@ def _slot(name: str, known: SlotRecord, identities: _Table[Identity], mandates: 
     )
 
 
-def _period(period: Period, identities: _Table[Identity], mandates: _Table[Mandate]) -> PeriodLine:
+def _period(period: Period, identities: _Table[Identity], proofs: _Proofs) -> PeriodLine:
+    mandate, approval = proofs.places(period.mandate)
     return PeriodLine(
         entry=period.entry,
         since=period.since,
@@ -199,7 +218,8 @@ def _period(period: Period, identities: _Table[Identity], mandates: _Table[Manda
         identity=identities.place(period.identity),
         kind=period.kind,
         adopted=period.adopted,
-        mandate=mandates.place(period.mandate),
+        mandate=mandate,
+        approval=approval,
         pull_request=period.pull_request,
         reason=period.reason,
     )
@@ -218,15 +238,15 @@ def _slots(line: SnapshotLine) -> Iterator[tuple[SlotKey, SlotRecord]]:
     for model in line.models:
         identities = [Identity(model.name, one.version, one.run_id, one.created_at) for one in model.identities]
         for slot in model.slots:
-            yield (model.name, slot.slot), _restored(slot, (model.name, slot.slot), identities, line.mandates)
+            yield (model.name, slot.slot), _restored(slot, (model.name, slot.slot), identities, line)
 
 
-def _restored(line: SlotLine, key: SlotKey, identities: Sequence[Identity], mandates: Sequence[Mandate]) -> SlotRecord:
+def _restored(line: SlotLine, key: SlotKey, identities: Sequence[Identity], part: SnapshotLine) -> SlotRecord:
     refused = line.refused
     return SlotRecord(
         base=_at(identities, line.base),
         is_managed=line.managed,
-        periods=tuple(_restored_period(period, key, identities, mandates) for period in line.periods),
+        periods=tuple(_restored_period(period, key, identities, part) for period in line.periods),
         earlier=line.earlier,
         departures={
             _there(identities, left.identity): Departure(left.time, left.pull_request) for left in line.departures
@@ -238,9 +258,7 @@ def _restored(line: SlotLine, key: SlotKey, identities: Sequence[Identity], mand
     )
 
 
-def _restored_period(
-    line: PeriodLine, key: SlotKey, identities: Sequence[Identity], mandates: Sequence[Mandate]
-) -> Period:
+def _restored_period(line: PeriodLine, key: SlotKey, identities: Sequence[Identity], part: SnapshotLine) -> Period:
     return Period(
         key=key,
         identity=_at(identities, line.identity),
@@ -248,7 +266,7 @@ def _restored_period(
         until=line.until,
         kind=line.kind,
         adopted=line.adopted,
-        mandate=_at(mandates, line.mandate),
+        mandate=_at(part.mandates, line.mandate) or _at(part.approvals, line.approval),
         entry=line.entry,
         reason=line.reason,
         pull_request=line.pull_request,

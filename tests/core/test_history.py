@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from bot.core.audit import Draft
-from bot.core.history import Period, at
+from bot.core.history import Period, at, periods_of
 from bot.core.state import Identity
-from tests.core.builders import PRODUCTION, STAGING, adopted, applied, draft, identity, intended, mandate, recorded
+from tests.core.builders import (
+    CHAMPION,
+    PRODUCTION,
+    STAGING,
+    adopted,
+    applied,
+    draft,
+    entries,
+    identity,
+    intended,
+    mandate,
+    recorded,
+)
 
 
 def time(day: int, hour: int = 12) -> str:
@@ -99,3 +111,10 @@ def test_a_clock_that_goes_backwards_leaves_one_period_per_slot() -> None:
     )
     for moment, expected in ((time(1), 3), (time(2, 13), 5), (time(3), 5)):
         assert [period.identity for period in at(found, moment)] == [identity(expected)]
+
+
+def test_periods_go_on_from_those_that_are_known_already() -> None:
+    found = entries(adopted(after=identity(3)), applied(before=identity(3), after=identity(4)), adopted(CHAMPION))
+    whole = periods_of(found)
+    assert periods_of(found[1:], periods_of(found[:1])) == whole
+    assert periods_of((), whole) == whole

@@ -26,6 +26,7 @@ from tests.core.builders import (
     MODEL,
     PRODUCTION,
     STAGING,
+    TIME,
     adopted,
     applied,
     draft,
@@ -309,6 +310,37 @@ def test_only_the_newest_periods_of_a_slot_are_kept() -> None:
     assert known.earlier == len(moves) - PERIODS
     assert known.periods[-1].identity == identity(PERIODS + 10)
     assert identity(2) not in recorded(*moves).seen[PRODUCTION]
+
+
+def bytes_after(promotions: int) -> int:
+    """Of the snapshot of a slot that moved so often, each time by a pull request of its own."""
+    moves = (
+        applied(
+            before=identity(number, run=f"{number:032x}"),
+            after=identity(number + 1, run=f"{number + 1:032x}"),
+            mandate=mandate(pull_request=number, url=f"https://github.com/acme/models/pull/{number}"),
+            pull_request=number,
+        )
+        for number in range(10_000, 10_000 + promotions)
+    )
+    known = replace(recorded(*moves), pulls={})
+    place = {"seq": 1, "previous": "x"}
+    lines = [SnapshotLine.model_validate({**one.content(), **place}) for one in snapshot(known, "sha256:g", TIME)]
+    return sum(len(canonical(line.model_dump(mode="json", exclude_defaults=True))) for line in lines)
+
+
+def test_a_slot_takes_the_same_few_bytes_however_often_it_moved() -> None:
+    few = bytes_after(PERIODS)
+    assert few < 8_000
+    assert bytes_after(10 * PERIODS) - few < 60, "longer numbers, and how many periods are older"
+
+
+def test_who_approved_a_version_that_left_is_remembered_and_the_whole_mandate_of_what_is_there() -> None:
+    known = recorded(applied(after=V3, mandate=mandate()), applied(before=V3, after=V4, mandate=mandate()))
+    left, there = known.slot(PRODUCTION).periods
+    assert there.mandate == mandate()
+    assert left.mandate == mandate().approval
+    assert not hasattr(left.mandate, "head_sha")
 
 
 def test_only_so_many_pull_requests_are_remembered_and_the_last_named_ones() -> None:
