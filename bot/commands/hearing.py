@@ -11,9 +11,10 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, partial
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from bot.commands.judging import Judge
+from bot.commands.lineage import Lineage
 from bot.core.approval.counting import latest_reviews
 from bot.core.approval.facts import same
 from bot.core.audit import Mandate
@@ -28,7 +29,6 @@ from bot.errors import UnfitFile
 from bot.ports import PullRequestReader, Tree
 
 T = TypeVar("T")
-_MOST_COMMITS: Final = 1_000_000
 
 
 class Remembered:
@@ -155,16 +155,20 @@ class Hearing:
 
     @cached_property
     def _judge(self) -> Judge:
-        return Judge(self._pulls, self.tree, {})
+        return Judge(self._pulls, self.tree, {}, lineage=self._lineage)
+
+    @cached_property
+    def _lineage(self) -> Lineage:
+        return Lineage(self.tree, self.head)
 
     @cached_property
     def head(self) -> str:
         """The newest commit of the default branch."""
         return self.tree.default_branch_head()
 
-    @cached_property
-    def _merged(self) -> frozenset[str]:
-        return frozenset(commit.sha for commit in self.tree.line(self.head, _MOST_COMMITS))
+    @property
+    def _merged(self) -> Collection[str]:
+        return self._lineage.places
 
     def hear(self, claim: Claim, books: Books) -> Heard:
         """The answer that bears the claim out, if any does.
@@ -210,7 +214,7 @@ class Hearing:
 
     def _believe(self, commit: str) -> None:
         """One commit for each policy that was found to be approved is enough."""
-        changes = self.tree.first_parents(commit, APPROVAL_POLICY)[:1]
+        changes = self._lineage.changes(commit, APPROVAL_POLICY)[:1]
         self._policies.update((change.sha, commit) for change in changes)
 
     def _evidence(self, mandate: Mandate, model: str) -> Evidence | None:
@@ -234,7 +238,7 @@ class Hearing:
 
     def brought(self, path: str) -> tuple[str, frozenset[Digest]]:
         """The newest commit that changed a path on the default branch, and the evidence approved with it."""
-        commit = self.tree.first_parents(self.head, path)[0].sha
+        commit = self._lineage.changes(self.head, path)[0].sha
         found = self._judge.at_another_time(self._pulls, {}, tuple(self._policies.values())).brought_by(commit)
         if isinstance(found, NoMandate) or not found.evaluation.approved:
             return commit, frozenset()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
@@ -10,6 +10,7 @@ from itertools import takewhile
 from typing import Any, ClassVar, Final
 
 from bot.commands.gathering import broken_documents
+from bot.commands.lineage import Lineage
 from bot.commands.policy_history import Approved, PolicyHistory
 from bot.core.approval import (
     Evaluation,
@@ -27,7 +28,7 @@ from bot.core.approval_policy import BREAK_GLASS_LABEL, ApprovalPolicy
 from bot.core.audit import Mandate
 from bot.core.changes import SlotChange, SlotValue, changes_between
 from bot.core.mandate import MergedRange, NoMandate, ValueAt, attributed, judged, merged_pull, merged_range
-from bot.core.pulls import PullCommit, PullRequest, Review, Team, TreeCommit
+from bot.core.pulls import PullCommit, PullRequest, Review, Team
 from bot.core.spec import APPROVAL_POLICY, ModelSpec, desired_state, file_of_model, followed_stages, is_evidence
 from bot.core.state import SlotKey
 from bot.documents import Document, parse_approval_policy, parse_model
@@ -74,16 +75,17 @@ class Judge:
     """Reads pull requests and the repository, and asks the policy. Each thing is read once.
 
     `seen` are the versions that the audit log saw in each slot. `judged_by` are commits whose policy it says that
-    mandates were judged by. The same pull request or commit is judged once.
+    mandates were judged by. The same pull request or commit is judged once. `lineage` reads histories; one of its
+    own where none is given.
     """
 
     pulls: PullRequestReader
     tree: Tree
     seen: Mapping[SlotKey, Collection[int]]
     judged_by: Collection[str] = ()
+    lineage: Lineage | None = None
     base: ClassVar[str] = "main"
     _models: dict[tuple[str, str], Document[ModelSpec] | None] = field(default_factory=dict)
-    _histories: dict[tuple[str, str], Sequence[TreeCommit]] = field(default_factory=dict)
     _people: dict[str, Mapping[str, str]] = field(default_factory=dict)
     _teams: dict[str, Team] = field(default_factory=dict)
     _judged: dict[int, Judged | NoMandate] = field(default_factory=dict)
@@ -298,16 +300,13 @@ class Judge:
             commit = merged.before
 
     def _values(self, key: SlotKey, commit: str) -> Iterator[ValueAt]:
-        for change in self._history(commit, file_of_model(key[0])):
+        for change in self._lineage.changes(commit, file_of_model(key[0])):
             before = self.value(change.parent, key) if change.parent else "unmanaged"
             yield ValueAt(change, before, self.value(change.sha, key))
 
-    def _history(self, commit: str, file: str) -> Sequence[TreeCommit]:
-        """The commits that changed a file: the same for each of its slots."""
-        place = commit, file
-        if place not in self._histories:
-            self._histories[place] = self.tree.first_parents(commit, file)
-        return self._histories[place]
+    @cached_property
+    def _lineage(self) -> Lineage:
+        return self.lineage or Lineage(self.tree)
 
     def brought_by(self, commit: str) -> Judged | NoMandate:
         """The merged pull request that brought a commit of the default branch, and what the policy says of it."""
@@ -325,7 +324,7 @@ class Judge:
 
     @cached_property
     def _policies(self) -> PolicyHistory:
-        return PolicyHistory(self.tree, self._approved, self.judged_by)
+        return PolicyHistory(self._lineage, self._approved, self.judged_by)
 
     def _approved(self, commit: str) -> Approved | None:
         found = self.brought_by(commit)

@@ -15,11 +15,11 @@ from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
+from bot.commands.lineage import Lineage
 from bot.core.pulls import TreeCommit
 from bot.core.spec import APPROVAL_POLICY, AUDIT_ANCHOR
 from bot.documents import parse_audit_anchor
 from bot.errors import HistoryUnavailable, UnfitFile
-from bot.ports import Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +37,14 @@ class PolicyHistory:
     `judged_by` are commits whose policy the audit log says that mandates were judged by.
     """
 
-    tree: Tree
+    lineage: Lineage
     approved: Callable[[str], Approved | None]
     judged_by: Collection[str]
     _recorded: dict[str, Collection[str]] = field(default_factory=dict)
 
     def pushed(self, commit: str) -> str | None:
         """The commit that brought the policy which lies at a commit, where that was never approved (rule 4)."""
-        line = self.tree.first_parents(commit, APPROVAL_POLICY)
+        line = self.lineage.changes(commit, APPROVAL_POLICY)
         approved = next((change for change in line if self._is_approved(change)), None)
         if approved and self._policy(approved.sha) == self._policy(commit):
             return None
@@ -58,7 +58,7 @@ class PolicyHistory:
 
     def _has_begun(self, commit: str) -> bool:
         """Rule 2."""
-        return any(self._names_genesis(change.sha) for change in self.tree.first_parents(commit, AUDIT_ANCHOR))
+        return any(self._names_genesis(change.sha) for change in self.lineage.changes(commit, AUDIT_ANCHOR))
 
     def _names_genesis(self, commit: str) -> bool:
         content = self._file(commit, AUDIT_ANCHOR)
@@ -73,7 +73,7 @@ class PolicyHistory:
 
     def _newest(self, commit: str) -> Sequence[TreeCommit]:
         with suppress(HistoryUnavailable):
-            return self.tree.first_parents(commit, APPROVAL_POLICY)[:1]
+            return self.lineage.changes(commit, APPROVAL_POLICY)[:1]
         return ()
 
     def _policy(self, commit: str) -> bytes | None:
@@ -81,6 +81,6 @@ class PolicyHistory:
 
     def _file(self, commit: str, path: str) -> bytes | None:
         try:
-            return self.tree.read(commit, path)
+            return self.lineage.tree.read(commit, path)
         except UnfitFile:
             return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -10,8 +11,9 @@ from typing import Final
 from bot.commands.gathering import lost_log, read_anchor
 from bot.commands.hearing import Hearing
 from bot.core.anchors import LogName, anchor_problems, anchors
-from bot.core.audit import stamp
-from bot.core.chain import Chain, read_chain
+from bot.core.audit import Entry, stamp
+from bot.core.chain import Digests, End, read_segment
+from bot.core.log import LogSegment
 from bot.core.results import VerifyResult
 from bot.core.spec import AUDIT_ANCHOR, desired_state
 from bot.core.state import Digest, RegistryState, SlotKey
@@ -31,7 +33,7 @@ from bot.core.verification import (
 )
 from bot.documents import Models, parse_audit_anchor, read_models
 from bot.errors import HistoryUnavailable, LogUnavailable
-from bot.ports import SILENT, AuditLog, Progress, PullRequestReader, Registry, Tree
+from bot.ports import SILENT, Advance, AuditLog, Progress, PullRequestReader, Registry, Tree, counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,95 +59,121 @@ def audit_verify(
     scrutiny: Scrutiny,
     progress: Progress = SILENT,
 ) -> VerifyResult:
-    """Check the chain from its genesis, and all that it says. Reports every problem, not the first."""
+    """Check the chain from its genesis, and all that it says. Reports every problem, not the first.
+
+    One segment is held at a time, so that the memory which it takes does not grow with the log.
+    """
     genesis = read_anchor(tree, None).genesis
     if genesis is None:
         raise LogUnavailable(f"{AUDIT_ANCHOR} names no genesis yet.", fix="Run `stagewright audit init`.")
-    content = log.read()
-    if content is None:
+    tip = log.tip()
+    if tip is None:
         raise lost_log()
-    with progress.task("Checking the audit log"):
-        chain = read_chain(content, genesis)
-    models = read_models(tree, None)
-    state = _state(chain, models, registry) if registry else None
-    entered = _entered(chain)
     hearing = Hearing(pulls, tree, scrutiny.former) if pulls else None
-    heard = _heard(entered, hearing, scrutiny, progress) if hearing else _Heard()
-    ours = LogName.of(genesis, scrutiny.repository)
-    broken = (*chain.problems, *(anchor_problems(chain.lines, anchors(state, ours)) if state else ()))
-    findings = _findings(entered, heard, _desired(tree, hearing), state)
-    geneses = _other_geneses(tree, genesis)
+    found = _Found(genesis, hearing, stamp(scrutiny.since) if scrutiny.since else "", progress)
+    with progress.task("Checking the audit log", len(tip.names)) as advance:
+        for name in counted(tip.names, advance):
+            found.read(log.segment(tip.head, name))
+    models = read_models(tree, None)
+    # The files are asked too: a model whose entries were all cut away is named by nothing that is left of the log.
+    state = registry.state(found.models | models.documents.keys()) if registry else None
+    return _result(tree, models, state, found, scrutiny)
+
+
+@dataclass(slots=True)
+class _Found:
+    """What the segments say that were read so far. `since` is as in entries.
+
+    Of entries it keeps their digests, and what is wrong with them; of claims the answers, where git and GitHub are
+    asked (`hearing`). `evidence` has per path what was named, and who brought it.
+    """
+
+    genesis: Digest
+    hearing: Hearing | None
+    since: str
+    progress: Progress
+    end: End = field(default_factory=End)
+    head: Digest | None = None
+    digests: Digests = field(default_factory=Digests)
+    models: set[str] = field(default_factory=set)
+    books: Books = field(default_factory=Books)
+    broken: list[str] = field(default_factory=list)
+    wrong: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    unproven: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    judged: set[int] = field(default_factory=set)
+    claims: int = 0
+    evidence: dict[str, dict[Digest, int]] = field(default_factory=dict)
+
+    def read(self, segment: LogSegment) -> None:
+        """Read the next segment, and hold what it claims against git and GitHub."""
+        found = read_segment(segment, self.end, self.genesis)
+        self.end = found.end
+        self.broken += found.problems
+        asked = sum(self._is_asked(link.entry) for link in found.links)
+        with self.progress.task("Checking who approved", asked) if asked else nullcontext(_nobody) as advance:
+            for link in found.links:
+                self.head = link.digest
+                self.digests.add(link.entry.seq, link.digest)
+                self._enter(link.entry, advance)
+
+    def _is_asked(self, entry: Entry) -> bool:
+        took_effect = entry.event in ("applied", "adopted")
+        return self.hearing is not None and took_effect and entry.mandate is not None and entry.time >= self.since
+
+    def _enter(self, entry: Entry, advance: Advance) -> None:
+        self.models |= {entry.model} if entry.model else set()
+        problems, claim = self.books.enter(entry)
+        if claim:
+            self.claims += 1
+            if self.hearing and self._is_asked(entry):
+                answer = self.hearing.hear(claim, self.books)
+                self._note(claim, answer)
+                problems = (*problems, *contradictions_of(claim, answer))
+                advance(1)
+        if problems:
+            self.wrong[entry.seq] = problems
+
+    def _note(self, claim: Claim, answer: Heard) -> None:
+        self.judged.add(claim.entry.seq)
+        unproven = unproven_of(claim, answer)
+        if unproven:
+            self.unproven[claim.entry.seq] = unproven
+        if answer.evidence:
+            named = self.evidence.setdefault(answer.evidence.path, {})
+            named[answer.evidence.digest] = claim.mandate.pull_request
+
+
+def _nobody(more: int) -> None:
+    """There is nobody to tell."""
+
+
+def _result(tree: Tree, models: Models, state: RegistryState | None, found: _Found, scrutiny: Scrutiny) -> VerifyResult:
+    ours = LogName.of(found.genesis, scrutiny.repository)
+    broken = (
+        *found.broken,
+        *(() if found.head else ("the log has no entry",)),
+        *(anchor_problems(found.digests, anchors(state, ours)) if state else ()),
+    )
+    findings = _findings(found, _desired(tree, found.hearing), state)
+    geneses = _other_geneses(tree, found.genesis)
     problems = (
         *broken,
         *(text for texts in findings.wrong.values() for text in texts),
         *findings.outside.values(),
-        *(_changed_evidence(heard.evidence, hearing) if hearing else ()),
+        *(_changed_evidence(found.evidence, found.hearing) if found.hearing else ()),
         *(geneses or ()),
     )
     return VerifyResult(
-        entries=len(chain.links),
-        head=chain.links[-1].digest if chain.links else None,
+        entries=len(found.digests),
+        head=found.head,
         problems=problems,
-        unchecked=(
-            *_unchecked(registry, pulls, entered, heard),
-            *(() if geneses is not None else (UNCHECKED_GENESES,)),
-        ),
-        incomplete=" ".join(_incomplete(models, registry, pulls, scrutiny)),
+        unchecked=(*_unchecked(state, found), *(() if geneses is not None else (UNCHECKED_GENESES,))),
+        incomplete=" ".join(_incomplete(models, state, found.hearing, scrutiny)),
         is_whole=not broken,
-        slots=explained(entered.books, findings),
-        judged=len(heard.answers),
+        slots=explained(found.books, findings),
+        judged=len(found.judged),
         unproven=tuple(_unproven(findings)),
     )
-
-
-def _state(chain: Chain, models: Models, registry: Registry) -> RegistryState:
-    """The files are asked too: a model whose entries were all cut away is named by nothing that is left of the log."""
-    return registry.state({entry.model for entry in chain.entries if entry.model} | models.documents.keys())
-
-
-@dataclass(frozen=True, slots=True)
-class _Entered:
-    """The log's entries, entered one after the other: what is wrong with each, and what they claim."""
-
-    books: Books
-    wrong: Mapping[int, tuple[str, ...]]
-    claims: tuple[Claim, ...]
-
-
-def _entered(chain: Chain) -> _Entered:
-    books = Books()
-    wrong: dict[int, tuple[str, ...]] = {}
-    claims: list[Claim] = []
-    for entry in chain.entries:
-        problems, claim = books.enter(entry)
-        if problems:
-            wrong[entry.seq] = problems
-        if claim:
-            claims.append(claim)
-    return _Entered(books, wrong, tuple(claims))
-
-
-@dataclass(slots=True)
-class _Heard:
-    """The answers of git and GitHub, by the entry's `seq`; per path the evidence that was named, and who brought it."""
-
-    answers: dict[int, Heard] = field(default_factory=dict)
-    evidence: dict[str, dict[Digest, int]] = field(default_factory=dict)
-
-
-def _heard(entered: _Entered, hearing: Hearing, scrutiny: Scrutiny, progress: Progress) -> _Heard:
-    since = stamp(scrutiny.since) if scrutiny.since else ""
-    claims = [claim for claim in entered.claims if claim.entry.time >= since]
-    found = _Heard()
-    with progress.task("Checking who approved", len(claims)) as advance:
-        for claim in claims:
-            answer = hearing.hear(claim, entered.books)
-            found.answers[claim.entry.seq] = answer
-            if answer.evidence:
-                named = found.evidence.setdefault(answer.evidence.path, {})
-                named[answer.evidence.digest] = claim.mandate.pull_request
-            advance(1)
-    return found
 
 
 def _desired(tree: Tree, hearing: Hearing | None) -> Collection[SlotKey]:
@@ -154,18 +182,14 @@ def _desired(tree: Tree, hearing: Hearing | None) -> Collection[SlotKey]:
     return desired_state({name: document.value for name, document in found.items()}).keys()
 
 
-def _findings(entered: _Entered, heard: _Heard, desired: Collection[SlotKey], state: RegistryState | None) -> Findings:
-    claims = {claim.entry.seq: claim for claim in entered.claims}
-    answers = heard.answers.items()
-    against = {seq: texts for seq, answer in answers if (texts := contradictions_of(claims[seq], answer))}
-    both = sorted({*entered.wrong, *against})
+def _findings(found: _Found, desired: Collection[SlotKey], state: RegistryState | None) -> Findings:
     return Findings(
-        wrong={seq: (*entered.wrong.get(seq, ()), *against.get(seq, ())) for seq in both},
-        unproven={seq: texts for seq, answer in answers if (texts := unproven_of(claims[seq], answer))},
-        outside=moved_outside(entered.books, state) if state else {},
-        unfinished=unfinished(entered.books),
-        unexplained=unexplained(entered.books, desired, state) if state else {},
-        judged=heard.answers.keys(),
+        wrong=found.wrong,
+        unproven=found.unproven,
+        outside=moved_outside(found.books, state) if state else {},
+        unfinished=unfinished(found.books),
+        unexplained=unexplained(found.books, desired, state) if state else {},
+        judged=found.judged,
         registry_read=state is not None,
     )
 
@@ -220,24 +244,22 @@ _UNREADABLE: Final = (
 )
 
 
-def _unchecked(
-    registry: Registry | None, pulls: PullRequestReader | None, entered: _Entered, heard: _Heard
-) -> Iterator[str]:
-    if registry is None:
+def _unchecked(state: RegistryState | None, found: _Found) -> Iterator[str]:
+    if state is None:
         yield UNCHECKED_ANCHORS
-    left_out = len(entered.claims) - len(heard.answers)
-    if pulls is None:
+    left_out = found.claims - len(found.judged)
+    if found.hearing is None:
         yield UNCHECKED_PULLS
     elif left_out:
         yield f"who approved {left_out:,} older entries, as asked for by `--since`"
 
 
 def _incomplete(
-    models: Models, registry: Registry | None, pulls: PullRequestReader | None, scrutiny: Scrutiny
+    models: Models, state: RegistryState | None, hearing: Hearing | None, scrutiny: Scrutiny
 ) -> Iterable[str]:
-    if registry is None and not scrutiny.without_registry:
+    if state is None and not scrutiny.without_registry:
         yield _NO_REGISTRY
-    if pulls is None and not scrutiny.without_github:
+    if hearing is None and not scrutiny.without_github:
         yield _NO_GITHUB
-    if registry and any(finding.severity == "error" for finding in models.findings):
+    if state and any(finding.severity == "error" for finding in models.findings):
         yield _UNREADABLE

@@ -16,9 +16,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from typing import Protocol
 
 from bot.core.audit import Entry
 from bot.core.chain import Line
@@ -71,6 +72,14 @@ class Anchor:
         return ":".join(filter(None, (str(self.seq), self.digest, self.name.log, self.name.repository)))
 
 
+class Lines(Protocol):
+    """The lines of a log by their `seq`, such as a mapping, or `bot.core.chain.Digests`."""
+
+    def get(self, seq: int, /) -> Line | None:
+        """The line of this `seq`; None where there is none."""
+        ...
+
+
 def anchors(state: RegistryState, ours: LogName) -> tuple[Anchor, ...]:
     """Every anchor in the registry that may be of our log, oldest first.
 
@@ -94,7 +103,7 @@ def _anchor(model: str, version: int, value: str) -> Anchor:
     return Anchor(model, version, int(whole["seq"]), whole["digest"], name)
 
 
-def anchor_problems(lines: Mapping[int, Line], found: Iterable[Anchor]) -> tuple[str, ...]:
+def anchor_problems(lines: Lines, found: Iterable[Anchor]) -> tuple[str, ...]:
     """What the anchors say is missing from the log, or changed in it. `lines` are those of the log, by their `seq`."""
     return tuple(problem for anchor in found if (problem := _problem(lines.get(anchor.seq), anchor)))
 

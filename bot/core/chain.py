@@ -13,6 +13,8 @@
 
 from __future__ import annotations
 
+from array import array
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -42,6 +44,32 @@ class Line:
 
     def __str__(self) -> str:
         return str(self.content or f"entry {self.seq}")
+
+
+class Digests:
+    """The digests of entries by their `seq`, 40 bytes each: what anchors are held against when a log is read whole.
+
+    They are added in the order of the log, which is that of `seq` where the log is sound.
+    """
+
+    def __init__(self) -> None:
+        self._seqs = array("q")
+        self._digests = bytearray()
+
+    def __len__(self) -> int:
+        return len(self._seqs)
+
+    def add(self, seq: int, digest: Digest) -> None:
+        """One more; a `seq` is within ±(2**53 - 1), as canonical JSON holds it."""
+        self._seqs.append(seq)
+        self._digests += bytes.fromhex(digest.removeprefix("sha256:"))
+
+    def get(self, seq: int) -> Line | None:
+        """The first line of this `seq`, without its content."""
+        place = bisect_left(self._seqs, seq)
+        if self._seqs[place : place + 1] != array("q", [seq]):
+            place = self._seqs.index(seq) if seq in self._seqs else -1
+        return None if place < 0 else Line(seq, f"sha256:{self._digests[32 * place : 32 * place + 32].hex()}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from bot.commands.lineage import Lineage
 from bot.commands.policy_history import PolicyHistory
 from bot.core.pulls import PullRequest
 from bot.core.results import ApplyResult
@@ -122,7 +123,7 @@ def test_a_commit_of_the_log_that_the_clone_lacks_says_nothing(scene: Scene) -> 
     scene.edited("alice", STRICTER)
     head = scene.tree.branches["main"]
     asked: list[str] = []
-    assert PolicyHistory(scene.tree, lambda sha: asked.append(sha), ["f" * 40]).pushed(head) == head
+    assert PolicyHistory(Lineage(scene.tree), lambda sha: asked.append(sha), ["f" * 40]).pushed(head) == head
     assert asked == [head]
 
 

@@ -59,7 +59,9 @@ def test_propose_says_how_many_pull_requests_it_opened(scene: Scene) -> None:
 
 
 def test_audit_verify_says_that_it_checks(scene: Scene) -> None:
+    scene.promoted("demand")
+    scene.apply()
     told = RecordedProgress()
     scene.tree.check_out()
     audit_verify(scene.tree, scene.log, scene.registry, scene.pulls, Scrutiny(), told)
-    assert told.ended == [("Checking the audit log", 0, None), ("Checking who approved", 0, 0)]
+    assert told.ended == [("Checking who approved", 2, 2), ("Checking the audit log", 1, 1)]

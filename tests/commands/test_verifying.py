@@ -17,6 +17,7 @@ from bot.core.audit import Draft
 from bot.core.chain import chained
 from bot.core.log import LogContent, LogSegment
 from bot.core.pulls import Review
+from bot.core.recorded import PERIODS
 from bot.core.results import VerifyResult
 from bot.core.state import Identity, ModelVersion, RegisteredModel, SetAlias, TransitionStage
 from bot.errors import HistoryUnavailable, LogUnavailable
@@ -30,6 +31,7 @@ from tests.commands.scene import (
     Scene,
     comment_of,
 )
+from tests.fakes.audit_log import FakeAuditLog
 from tests.fakes.pull_requests import FakePullRequests
 
 WHOLE = Scrutiny(repository="acme/models")
@@ -210,6 +212,33 @@ class TestTheChain:
         monkeypatch.setattr(scene.tree, "first_parents", shallow)
         result = verify(scene, OFFLINE, registry=False, github=False)
         one(result.unchecked, "another genesis", "the clone lacks its history")
+
+
+class OneByOne(ReadOnlyLog):
+    """A log that is too long to be read at once."""
+
+    def __init__(self, log: FakeAuditLog) -> None:
+        super().__init__(log)
+        self.names: list[str] = []
+
+    def segment(self, head: str, name: str) -> LogSegment:
+        self.names.append(name)
+        return super().segment(head, name)
+
+    def read(self) -> LogContent | None:
+        raise AssertionError("all of it at once")
+
+
+def test_one_segment_is_read_after_the_other(scene: Scene) -> None:
+    assert scene.log.content
+    (whole,) = scene.log.content.segments
+    lines = whole.content.splitlines(keepends=True)
+    parts = (LogSegment("2026-10.jsonl", b"".join(lines[:5])), LogSegment("2026-11.jsonl", b"".join(lines[5:])))
+    scene.log.content = replace(scene.log.content, segments=parts)
+    log = OneByOne(scene.log)
+    found = audit_verify(scene.tree, log, scene.registry, scene.pulls, WHOLE)
+    assert (found.entries, found.problems, found.judged) == (13, (), 4)
+    assert log.names == ["2026-10.jsonl", "2026-11.jsonl"]
 
 
 class TestAgainstGitHub:
@@ -579,3 +608,14 @@ class TestHonestLogs:
     def test_a_model_taken_over(self, scene: Scene) -> None:
         scene.apply(take_over=["wine"])
         assert verify(scene).verified
+
+
+def test_a_slot_that_moved_often_since_is_judged_by_what_was_known_then(scene: Scene) -> None:
+    """The rollback of entries 9 to 12 needs no evidence, since v3 had been there; it still has none long after."""
+    versions = ("null", "3")
+    for number in range(2 * PERIODS + 1):
+        wanted, was = versions[number % 2], versions[(number + 1) % 2]
+        scene.edited("alice", scene.file("models/demand.yaml", f"Production: {was} #", f"Production: {wanted} #"))
+        assert not scene.apply().refused
+    scene.tree.check_out()
+    assert verify(scene).problems == ()

@@ -21,7 +21,7 @@ from bot.core.audit import (
     stamp,
 )
 from bot.core.canonical import canonical, digest
-from bot.core.chain import Appended, Chain, chained, read_chain
+from bot.core.chain import Appended, Chain, Digests, chained, read_chain
 from bot.core.log import LogContent
 from bot.core.recorded import fold
 from bot.core.state import Identity, RegisteredModel, RegistryState, SlotKey
@@ -704,3 +704,16 @@ def test_the_newest_anchor_is_that_of_the_latest_line() -> None:
     older, newer = (Anchor(MODEL, 4, seq, WHOLE.links[seq].digest) for seq in (1, 3))
     assert newest([newer, older]) == newer
     assert newest([]) is None
+
+
+@pytest.mark.parametrize("order", [(0, 2, 3, 7), (7, 0, 3, 2)])
+def test_digests_are_found_by_the_number_of_their_entry_in_whatever_order_a_log_has_them(order: Sequence[int]) -> None:
+    found = Digests()
+    for seq in order:
+        found.add(seq, digest(b"%d" % seq))
+    assert len(found) == 4
+    assert [line and line.digest for line in map(found.get, (0, 2, 3, 7))] == [digest(b"%d" % n) for n in (0, 2, 3, 7)]
+    assert [found.get(seq) for seq in (-1, 1, 8)] == [None] * 3
+    assert anchor_problems(found, [Anchor("churn", 3, 2, digest(b"2")), Anchor("churn", 4, 1, digest(b"1"))]) == (
+        f"entry 1 is missing: the registry's tag stagewright.audit_head on churn version 4 names it ({digest(b'1')})",
+    )
