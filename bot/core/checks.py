@@ -19,15 +19,15 @@ In the policies
 Across files and against a registry
 14. File names differ in more than case, since some file systems see no difference.
 15. A registry without stages has no `stages:`, one without aliases no `aliases:`.
-16. A slot that a rule governs is a stage or is managed by some model, a rule's glob matches some model, and its owners
-    and risks are those of some model (warnings: a typo there governs nothing, and a rule may come before its model).
-    Nothing is said while there is no model.
+16. A slot that a rule governs or a freeze holds is a stage or is managed by some model, a rule's glob matches some
+    model, and its owners and risks are those of some model (warnings: a typo there governs nothing, and a rule may come
+    before its model). Nothing is said while there is no model.
 17. A model's file asks for no less than `policies/promotion.yaml`: see `bot.core.strictness`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal, TypeAlias
@@ -134,16 +134,22 @@ def idle_rules(policy: ApprovalPolicy, models: NamedByModels) -> tuple[Problem, 
     """Rule 16: what the approval policy names and no model has. `models` are all models of the repository."""
     if not models.names:
         return ()
-    return tuple(
+    of_rules = (
         problem
         for index, rule in enumerate(policy.rules)
         for problem in (
-            *_slots_of_no_model(index, rule, models.slots),
+            *_slots_of_no_model(("rules", index, "when"), rule.when.slots, models.slots, "the rule governs"),
             *_globs_of_no_model(index, rule, models.names),
             *_owners_of_no_model(index, rule, models.owners),
             *_risks_of_no_model(index, rule, models.risks),
         )
     )
+    of_freezes = (
+        problem
+        for index, freeze in enumerate(policy.freeze)
+        for problem in _slots_of_no_model(("freeze", index), freeze.slots, models.slots, "the freeze holds")
+    )
+    return (*of_rules, *of_freezes)
 
 
 def weaker_than_policy(policy: PromotionPolicy, spec: ModelSpec) -> tuple[Problem, ...]:
@@ -360,13 +366,13 @@ def _repeated_rule_names(policy: ApprovalPolicy) -> Iterator[Problem]:
         seen.add(rule.name)
 
 
-def _slots_of_no_model(index: int, rule: ApprovalRule, slots: Collection[str]) -> Iterator[Problem]:
-    for place, slot in enumerate(rule.when.slots):
+def _slots_of_no_model(at: Path, named: Sequence[str], slots: Collection[str], what: str) -> Iterator[Problem]:
+    for place, slot in enumerate(named):
         if not is_among(slot, slots):
             yield Problem(
-                ("rules", index, "when", "slots", place),
+                (*at, "slots", place),
                 "rule-for-no-slot",
-                f"Found {shown(slot)}, which is no stage and which no model manages: the rule governs nothing by it.",
+                f"Found {shown(slot)}, which is no stage and which no model manages: {what} nothing by it.",
                 _meant(slot, slots, "Correct the slot, or remove it until a model manages it."),
                 "warning",
             )

@@ -254,7 +254,7 @@ def messages(before: Sequence[Any], after: Sequence[Any], old: Any = None, new: 
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        (rule(), rule(require={"approvals": 1}), "the rule 'production' asks for 1 approvals instead of 2"),
+        (rule(), rule(require={"approvals": 1}), "the rule 'production' asks for 1 instead of 2 approvals"),
         (rule(), rule(require={"approvals": 3}), None),
         (rule(), rule(require={"approvals": 2, "permission": "read"}), "the rule 'production' asks for less, or"),
         (rule(), rule(require={"approvals": 2, "users": ["ana"]}), None),
@@ -279,6 +279,8 @@ def messages(before: Sequence[Any], after: Sequence[Any], old: Any = None, new: 
         (rule(), rule(when={"slots": ["Production"], "models": ["churn"]}), "does not govern all"),
         (rule(), rule(when={"slots": ["Production"], "models": ["**"]}), None),
         (rule(), rule(when={"slots": ["Production", "Staging"]}), None),
+        (rule(), rule(when={"slots": ["PRODUCTION", "Stáging"]}), None),
+        (rule(when={"owners": ["@acme/risk"]}), rule(when={"owners": ["Acme/Risk"]}), None),
         (rule(), rule(when={"paths": ["models/**"]}), "does not govern all"),
         (rule(when={"paths": ["a/**", "b/**"]}), rule(when={"paths": ["a/**"]}), "does not govern all"),
         (rule(when={"paths": ["a/**"]}), rule(when={"paths": ["**"]}), None),
@@ -319,6 +321,9 @@ def test_a_rule_that_asks_for_less_or_governs_less_is_named(before: Any, after: 
         ({"freeze": [WEEKEND]}, {}, "the freeze 'weekend' is gone or another one"),
         ({"freeze": [WEEKEND]}, {"freeze": [{**WEEKEND, "slots": ["Production"]}]}, "the freeze 'weekend'"),
         ({"freeze": [WEEKEND]}, {"freeze": [{**WEEKEND, "name": "rest"}]}, None),
+        ({"freeze": [{**WEEKEND, "slots": ["Production"]}]}, {"freeze": [{**WEEKEND, "slots": ["production"]}]}, None),
+        ({"freeze": [{**WEEKEND, "slots": ["Production"]}]}, {"freeze": [WEEKEND]}, None),
+        ({"freeze": [WEEKEND]}, {"freeze": [{**WEEKEND, "zone": "Asia/Tokyo"}]}, "the freeze 'weekend'"),
         ({}, {"freeze": [WEEKEND]}, None),
         ({}, GLASS, "the rules can be passed by in an emergency"),
         (GLASS, {}, None),

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 
 import pytest
 
-from bot.core.approval_policy import ApprovalPolicy
+from bot.core.approval_policy import ApprovalPolicy, Days, Freeze
 from bot.core.checks import (
     NamedByModels,
     Path,
@@ -261,6 +262,16 @@ def test_16_a_rule_for_a_slot_that_no_model_has() -> None:
     assert misspelt[1].fix.startswith("Did you mean 'champion'?")
     assert misspelt[2].fix.startswith("Correct the slot")
     assert idle_rules(governing(slots=("Production", "Staging", "champion", "Champiön")), named_by(models)) == ()
+
+
+def test_16_a_freeze_of_a_slot_that_no_model_has() -> None:
+    days = Days.model_validate({"from": date(2026, 12, 18), "to": date(2026, 12, 24)})
+    every, some = (Freeze(name="f", zone="UTC", days=days, slots=slots) for slots in ((), ("PRODUCTION", "Prodution")))
+    frozen = policy(rule()).model_copy(update={"freeze": (every, some)})
+    (misspelt,) = idle_rules(frozen, named_by([model(stages={"Production": 1})]))
+    assert (misspelt.path, misspelt.code) == (("freeze", 1, "slots", 1), "rule-for-no-slot")
+    assert "the freeze holds nothing by it" in misspelt.message
+    assert misspelt.fix.startswith("Did you mean 'Production'?")
 
 
 def test_16_a_rule_for_a_model_that_is_not_there() -> None:

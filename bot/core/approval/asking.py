@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain, count, product
 
 from bot.core.approval.answer import Asked
-from bot.core.approval.facts import Scope, same, team_key
+from bot.core.approval.facts import Scope, owner_key, same, team_key
 from bot.core.approval.governing import ALL_TOGETHER, Governed, Group, governed, groups
 from bot.core.approval.matching import Demand, Placed, place
 from bot.core.approval_policy import LEVELS, ApprovalPolicy, ApprovalRule, Require
@@ -39,7 +39,7 @@ class Voters:
 
     def _named(self, leaf: Require, group: Group) -> frozenset[str]:
         owners = group.owners if leaf.owners else ()
-        logins = {same(name).removeprefix("@") for name in (*leaf.users, *owners) if not team_key(name)}
+        logins = {owner_key(name) for name in (*leaf.users, *owners) if not team_key(name)}
         teams = (key for name in (*leaf.teams, *owners) if (key := team_key(name)))
         return frozenset(chain(logins, *(self._members(key) for key in teams)))
 

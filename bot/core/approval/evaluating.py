@@ -149,7 +149,7 @@ class _Question:
     def _objections(self) -> Iterator[str]:
         """Rule 6."""
         for login in self._objectors():
-            if any(_objecting(governing, self.voters, (login,)) for governing in self._governing()):
+            if any(_may(governing, self.voters, login) for governing in self._governing()):
                 yield f"{login} requested changes; only a new review or a dismissal withdraws that"
 
     def _governing(self) -> Iterator[Governing]:

@@ -98,7 +98,12 @@ def same(login: str) -> str:
     return login.lower()
 
 
+def owner_key(name: str) -> str:
+    """What two spellings of one owner, a person or a team, have in common."""
+    return same(name).removeprefix("@")
+
+
 def team_key(name: str) -> str | None:
     """What two spellings of one team have in common, `organization/team`; None for what names no team."""
-    key = name.removeprefix("@").lower()
+    key = owner_key(name)
     return key if "/" in key else None

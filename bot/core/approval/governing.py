@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bot.core.approval.facts import NEW_MODEL, ModelAtBase, Scope, same, team_key
+from bot.core.approval.facts import NEW_MODEL, ModelAtBase, Scope, owner_key, team_key
 from bot.core.approval_policy import ApprovalPolicy, ApprovalRule, Require, When
 from bot.core.changes import SlotChange
 from bot.core.globs import matches
@@ -78,10 +78,10 @@ def _file_of(parts: Sequence[str]) -> str | None:
 
 def _is_about(when: When, model: str, scope: Scope) -> bool:
     at_base = scope.models.get(model, NEW_MODEL)
-    owners = {same(owner).removeprefix("@") for owner in at_base.owners}
+    owners = {owner_key(owner) for owner in at_base.owners}
     return (
         (not when.models or any(matches(pattern, model) for pattern in when.models))
-        and (not when.owners or any(same(owner).removeprefix("@") in owners for owner in when.owners))
+        and (not when.owners or any(owner_key(owner) in owners for owner in when.owners))
         and (not when.risk or at_base.risk is None or at_base.risk in when.risk)
     )
 
@@ -125,7 +125,7 @@ def groups(require: Require, governs: Iterable[Governed], scope: Scope, policy: 
     found: dict[tuple[str, ...], dict[str, None]] = {}
     for one in governs:
         of_model = scope.models.get(one.model, NEW_MODEL).owners if one.model is not None else ()
-        owners = tuple(sorted({same(owner).removeprefix("@") for owner in of_model or policy.default_owners}))
+        owners = tuple(sorted({owner_key(owner) for owner in of_model or policy.default_owners}))
         found.setdefault(owners, {}).update({one.model: None} if one.model is not None else {})
     return tuple(Group(owners, tuple(models)) for owners, models in found.items())
 

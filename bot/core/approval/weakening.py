@@ -7,31 +7,34 @@
 3. What no rule governed could not be approved, so a rule that governs some of that makes it less strict.
 4. The options are as strict: no new login of the bot or of another App, no evidence dispensed with, no contributors and
    no older approvals counted, no other default owners, no freeze less, no way to break the glass that was not there.
-5. A model's file is less strict with a lower risk and with owners whom it did not name.
+5. Slots, owners and logins are compared as the rules compare them: in any letter case, with or without an `@`.
+6. A model's file is less strict with a lower risk and with owners whom it did not name.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-from bot.core.approval.facts import same
-from bot.core.approval_policy import LEVELS, ApprovalPolicy, ApprovalRule, Require, When
+from bot.core.approval.facts import owner_key, same
+from bot.core.approval_policy import LEVELS, ApprovalPolicy, ApprovalRule, Freeze, Require, When
 from bot.core.checks import Path, Problem, shown
 from bot.core.spec import ModelSpec
+from bot.core.state import same_slot
 
 CODE = "policy-weakened"
 _FIX = "If that is meant, whoever approves should know: say so in the pull request."
 _RISKS = ("low", "medium", "high")
 _EVERYTHING = ("**", "**/*")
+_GLOBS = ("models", "paths")
 
 
 def weakenings(before: ApprovalPolicy, after: ApprovalPolicy) -> tuple[Problem, ...]:
-    """Rules 1 to 4. Each is about a value of the policy afterwards."""
+    """Rules 1 to 5. Each is about a value of the policy afterwards."""
     return (*_options(before, after), *_freezes(before, after), *_glass(before, after), *_rules(before, after))
 
 
 def weakenings_of_model(before: ModelSpec, after: ModelSpec) -> tuple[Problem, ...]:
-    """Rule 5."""
+    """Rule 6."""
     found = []
     risks = [_RISKS.index(spec.risk) if spec.risk else len(_RISKS) for spec in (before, after)]
     if risks[1] < risks[0]:
@@ -48,8 +51,8 @@ def _problem(path: Path, what: str) -> Problem:
 
 
 def _beyond(after: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
-    known = {same(name).removeprefix("@") for name in before}
-    return tuple(name for name in after if same(name).removeprefix("@") not in known)
+    known = set(map(owner_key, before))
+    return tuple(name for name in after if owner_key(name) not in known)
 
 
 def _options(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
@@ -73,10 +76,14 @@ def _options(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]
 
 
 def _freezes(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
-    kept = [freeze.model_copy(update={"name": ""}) for freeze in after.freeze]
     for freeze in before.freeze:
-        if freeze.model_copy(update={"name": ""}) not in kept:
+        if not any(_holds_as_much(other, freeze) for other in after.freeze):
             yield _problem(("freeze",), f"the freeze {shown(freeze.name)} is gone or another one")
+
+
+def _holds_as_much(after: Freeze, before: Freeze) -> bool:
+    alike = after.model_copy(update={"name": before.name, "slots": before.slots}) == before
+    return alike and _is_as_wide(after.slots, before.slots, same_slot)
 
 
 def _glass(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
@@ -120,7 +127,7 @@ def _less(index: int, rule: ApprovalRule, was: ApprovalRule) -> Iterator[Problem
     if not _is_as_strict(rule.require, was.require, distinct=was.distinct):
         asked, wanted = rule.require.approvals, was.require.approvals
         fewer = asked is not None and wanted is not None and asked < wanted
-        what = f"{asked} approvals instead of {wanted}" if fewer else "less, or other people"
+        what = f"{asked} instead of {wanted} approvals" if fewer else "less, or other people"
         yield _problem(("rules", index, "require"), f"the rule {shown(rule.name)} asks for {what}")
     if was.distinct and not rule.distinct:
         yield _problem(("rules", index), f"the rule {shown(rule.name)} does not ask for different people")
@@ -146,16 +153,23 @@ def _governs_as_much(after: When, before: When) -> bool:
     """Whether a rule governs all that another one governs: every list is as wide."""
     if bool(after.paths) != bool(before.paths):
         return False
-    lists = ("slots", "kinds", "owners", "risk")
-    globs = ("models", "paths")
-    return all(_is_as_wide(getattr(after, name), getattr(before, name)) for name in lists) and all(
-        "**" in getattr(after, name) or _is_as_wide(getattr(after, name), getattr(before, name)) for name in globs
+    forms: dict[str, Callable[[str], str]] = {
+        "slots": same_slot,
+        "owners": owner_key,
+        "kinds": str,
+        "risk": str,
+        "models": str,
+        "paths": str,
+    }
+    return all(
+        (key in _GLOBS and "**" in getattr(after, key)) or _is_as_wide(getattr(after, key), getattr(before, key), form)
+        for key, form in forms.items()
     )
 
 
-def _is_as_wide(after: Sequence[str], before: Sequence[str]) -> bool:
-    """An empty list leaves nothing out."""
-    return not after or (bool(before) and set(before) <= set(after))
+def _is_as_wide(after: Sequence[str], before: Sequence[str], form: Callable[[str], str]) -> bool:
+    """An empty list leaves nothing out. `form` gives what two spellings of one thing have in common."""
+    return not after or (bool(before) and set(map(form, before)) <= set(map(form, after)))
 
 
 def _is_as_strict(after: Require, before: Require, *, distinct: bool) -> bool:
