@@ -13,6 +13,7 @@ from bot.core.pulls import Issue, NewPull, PullCommit, PullRequest, Review, Team
 from bot.core.state import (
     Artifacts,
     Capabilities,
+    Changes,
     Experiment,
     Identity,
     ModelVersion,
@@ -50,6 +51,24 @@ class Registry(Protocol):
 
         `versions` is partial: the newest version of each stage, as one search of models answers them. So two versions
         in one stage do not show, nor does every version that an alias names: ask `state` for those.
+        """
+        ...
+
+    def changes(self, since: int) -> Changes | None:
+        """The models that were changed, or a version of them, after a moment of the registry's clock in milliseconds.
+
+        Registered, moved to a stage, edited or deleted: aliases and tags are none of it. None: it cannot say.
+        """
+        ...
+
+    def aliases(self, models: Collection[str]) -> Mapping[str, Mapping[str, int]]:
+        """The aliases of these models; one that does not exist is absent."""
+        ...
+
+    def versions_with(self, key: str, value: str | None) -> Mapping[str, Mapping[int, str]] | None:
+        """The versions of all models that carry a tag (with this value; None: with any), each with the tag's value.
+
+        None when it cannot be asked for this one. The key has no quotes in it.
         """
         ...
 
@@ -231,6 +250,10 @@ class Tree(Protocol):
         """The paths below a folder, sorted; symbolic links are listed and `read` refuses them."""
         ...
 
+    def blobs(self, commit: str, folder: str) -> Mapping[str, str]:
+        """Each path that `list` answers, with the SHA of what it names; nothing is read but folders."""
+        ...
+
     def changed_paths(self, before: str, after: str) -> Sequence[str]:
         """The paths that differ between two commits, both names of a renamed file, all of them."""
         ...
@@ -267,6 +290,18 @@ class WorkingTree(Protocol):
 
     def write(self, path: str, content: bytes) -> None:
         """Replace a file's content or make the file, all or nothing."""
+        ...
+
+
+class WatermarkStore(Protocol):
+    """Keeps what a scan saw for the next one. Losing it costs a full sweep and nothing else."""
+
+    def read(self) -> bytes | None:
+        """What was kept; None when there is nothing that can be read."""
+        ...
+
+    def write(self, content: bytes) -> None:
+        """Keep this instead, all or nothing. Raises nothing: what is not kept is looked at once more."""
         ...
 
 

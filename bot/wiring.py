@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         PullRequests,
         Registry,
         RegistryWriter,
+        WatermarkStore,
         WorkingTree,
     )
 
@@ -203,6 +204,12 @@ class Connections:
         from bot.adapters.working_files import WorkingFiles
 
         return WorkingFiles(self._directory)
+
+    def watermark(self, path: Path) -> WatermarkStore:
+        """What `propose` keeps for its next run, in a file."""
+        from bot.adapters.watermark_file import WatermarkFile
+
+        return WatermarkFile(path)
 
     @cached_property
     def registry(self) -> Registry:

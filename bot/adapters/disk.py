@@ -1,16 +1,21 @@
-"""Files of a folder as they lie on disk, read without following a link anywhere on the way."""
+"""Files of a folder as they lie on disk, read without following a link anywhere on the way, or replaced whole."""
 
 from __future__ import annotations
 
 import errno
 import os
 import stat
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Final
 
 from bot.adapters.git_command import LARGEST_FILE
 from bot.errors import HistoryUnavailable, UnfitFile
+
+_NEW_FILE: Final = 0o644
+"""What git checks out; a temporary file is its owner's alone."""
 
 
 def read_file(directory: Path, parts: Sequence[str]) -> bytes | None:
@@ -73,3 +78,21 @@ def files_below(directory: Path, parts: Sequence[str]) -> Iterator[str]:
 def not_a_file(path: str, what: str, where: str) -> UnfitFile:
     """The refusal of a path, such as "a symbolic link", "on disk"."""
     return UnfitFile(f"{path!r} is {what} {where}; expected a regular file.", fix="Commit the file itself.")
+
+
+def replace_file(target: Path, content: bytes) -> None:
+    """Replace a file's content, keeping its permissions, or make the file with its folder: all or nothing.
+
+    Raises OSError.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
+        try:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+            Path(file.name).chmod(target.stat().st_mode if target.exists() else _NEW_FILE)
+            Path(file.name).replace(target)
+        except BaseException:
+            Path(file.name).unlink(missing_ok=True)
+            raise

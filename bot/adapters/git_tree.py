@@ -181,7 +181,13 @@ class GitTree:
         _refuse_special(entry.mode, folder, f"at {commit[:12]}")
         if entry.mode != _FOLDER:
             return ()
-        return sorted(self._below(entry.sha, parts))
+        return sorted(path for path, _ in self._below(entry.sha, parts))
+
+    def blobs(self, commit: str, folder: str) -> Mapping[str, str]:
+        """Each path below a folder that is not a folder itself, with its SHA."""
+        parts = _parts(folder)
+        entry = self._entry(commit, parts)
+        return dict(self._below(entry.sha, parts)) if entry and entry.mode == _FOLDER else {}
 
     def changed_paths(self, before: str, after: str) -> Sequence[str]:
         """The paths that differ; a renamed file counts with both names, since renames are not looked for."""
@@ -368,13 +374,13 @@ class GitTree:
             position = end + 1 + length
             yield _Entry(_text(name), mode.decode(), content[end + 1 : position].hex())
 
-    def _below(self, tree: str, parts: Sequence[str]) -> Iterator[str]:
+    def _below(self, tree: str, parts: Sequence[str]) -> Iterator[tuple[str, str]]:
         for entry in self._folder(tree).values():
             path = [*parts, entry.name]
             if entry.mode == _FOLDER:
                 yield from self._below(entry.sha, path)
             else:
-                yield "/".join(path)
+                yield "/".join(path), entry.sha
 
 
 def _or_error(

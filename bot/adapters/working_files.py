@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from pathlib import Path
-from typing import Final
 
+from bot.adapters.disk import replace_file
 from bot.errors import CouldNotTell, Refused
-
-_NEW_FILE: Final = 0o644
-"""What git checks out; a temporary file is its owner's alone."""
 
 
 class WorkingFiles:
@@ -30,23 +25,9 @@ class WorkingFiles:
         if not target.is_relative_to(top) or target.resolve() != target:
             raise Refused(f"{path} is not a file of this repository.", fix="Replace the symbolic link by a file.")
         try:
-            _replace(target, content)
+            replace_file(target, content)
         except OSError as error:
             raise CouldNotTell(
                 f"{path} could not be written: {error.strerror or error}.",
                 fix="Make its folder one that this user can write to; then run the command again, which goes on.",
             ) from error
-
-
-def _replace(target: Path, content: bytes) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=target.parent, prefix=f".{target.name}.", delete=False) as file:
-        try:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-            Path(file.name).chmod(target.stat().st_mode if target.exists() else _NEW_FILE)
-            Path(file.name).replace(target)
-        except BaseException:
-            Path(file.name).unlink(missing_ok=True)
-            raise

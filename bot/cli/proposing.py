@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import click
 
 from bot.cli.completing import models, slots
 from bot.cli.session import Session
+from bot.cli.sharding import as_shard
+
+if TYPE_CHECKING:
+    from bot.core.sharding import Shard
 
 
 @click.command(
@@ -15,16 +22,38 @@ from bot.cli.session import Session
 @click.argument("models", nargs=-1, shell_complete=models)
 @click.option("--dry-run", is_flag=True, help="Print what would be opened; open nothing.")
 @click.option("--again", is_flag=True, help="Propose even what a person declined by closing its pull request.")
+@click.option(
+    "--watermark",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Look only at what may have changed since the run that wrote FILE, and write it anew.",
+)
+@click.option("--full", is_flag=True, help="With --watermark: look at everything all the same.")
+@click.option("--shard", metavar="I/N", callback=as_shard, help="Only the I-th of N parts of the models, e.g. 2/5.")
 @click.pass_obj
-def propose(session: Session, models: tuple[str, ...], *, dry_run: bool, again: bool) -> None:
+def propose(
+    session: Session,
+    models: tuple[str, ...],
+    watermark: Path | None,
+    shard: Shard | None,
+    *,
+    dry_run: bool,
+    again: bool,
+    full: bool,
+) -> None:
     """Open a pull request for each of MODELS (all when none is named) that has a better candidate."""
+    from bot import __version__
     from bot.commands.propose import Request, Wording, propose_models
+    from bot.commands.scanning import Watching
+    from bot.core.sharding import WHOLE
     from bot.views.picture import picture
     from bot.views.proposal import proposal_body, proposal_title
 
     links = session.connections
     pulls = links.pulls
-    request = Request(models, again, dry_run, links.requesters, links.now(), links.repository_page)
+    store = links.watermark(watermark) if watermark else None
+    watching = Watching(shard or WHOLE, store, full, __version__)
+    request = Request(models, again, dry_run, links.requesters, links.now(), links.repository_page, watching)
     wording = Wording(proposal_title, proposal_body, picture)
     session.show(propose_models(links.tree, links.registry, links.log, pulls, request, wording, links.progress), 0)
 

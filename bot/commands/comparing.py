@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,7 +23,10 @@ from bot.ports import AuditLog, Registry, Tree
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What a look at the registry says of each model: a proposal, or why there is none."""
+    """What a look at the registry says of each model: a proposal, or why there is none.
+
+    `elsewhere` counts the slots of models whose files were not read, at least: of another shard one of each model.
+    """
 
     desired: Desired
     registry: str
@@ -31,6 +34,7 @@ class Scan:
     runs: Mapping[str, Run]
     recorded: Recorded
     actual: RegistryState
+    elsewhere: int = 0
 
 
 def scan(
@@ -48,11 +52,24 @@ def scan(
     """
     desired = read_desired(tree, commit)
     refuse_unknown(models, desired.specs)
+    chosen = models or desired.specs.keys()
+    return scan_of(desired, chosen, registry, lambda: recorded_of(read_log(log, desired.audit)), now, repository)
+
+
+def scan_of(
+    desired: Desired,
+    chosen: Collection[str],
+    registry: Registry,
+    log: Callable[[], Recorded],
+    now: datetime,
+    repository: str | None,
+) -> Scan:
+    """As `scan`, of documents that were read already; the log is asked once."""
     refuse_unsupported(desired, registry.capabilities)
-    specs = {name: spec for name, spec in sorted(desired.specs.items()) if not models or name in models}
+    specs = {name: spec for name, spec in sorted(desired.specs.items()) if name in chosen}
     state = registry.state([name for name, spec in specs.items() if spec.promotion])
     runs = registry.runs(set(_run_ids(specs, state)))
-    recorded = recorded_of(read_log(log, desired.audit))
+    recorded = log()
     kept = {name: _kept(spec, recorded.held, state) for name, spec in specs.items()}
     owners = {name: other_owner(state.models.get(name), repository) for name in specs}
     models, policy = state.models, desired.promotion

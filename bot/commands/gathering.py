@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from bot.core.approval_policy import ApprovalPolicy
@@ -29,9 +29,12 @@ class Desired:
     audit: AuditAnchor
 
 
-def read_desired(tree: Tree, commit: str | None) -> Desired:
-    """The documents of a commit. Raises InvalidDocuments for models and PolicyUnreadable for policies."""
-    return desired_of(read_repository(tree, commit), commit)
+def read_desired(tree: Tree, commit: str | None, only: Container[str] | None = None) -> Desired:
+    """The documents of a commit. Raises InvalidDocuments for models and PolicyUnreadable for policies.
+
+    `only`: of models just these files.
+    """
+    return desired_of(read_repository(tree, commit, only), commit)
 
 
 def desired_of(repository: Repository, commit: str | None) -> Desired:

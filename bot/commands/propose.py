@@ -4,8 +4,9 @@
    takes its place: it links the old one, which is then closed. An approved one stays.
 2. A proposal that a person closed without merging is declined: the same content is not proposed again without
    `--again`. The pull requests themselves are the memory; nothing else is stored.
-3. No more than `max_open_proposals` are open at once; the rest wait for the next run.
+3. No more than `max_open_proposals` are open at once; the rest wait for the next run. Each shard may have its share.
 4. A dry run draws no picture, which takes longer than to compare a hundred models.
+5. What the next run has to look at is kept last, once everything else ended well. A dry run keeps nothing.
 """
 
 from __future__ import annotations
@@ -15,14 +16,18 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from bot.commands.comparing import Scan, scan
+from bot.commands.comparing import Scan
 from bot.commands.judging import Judge
 from bot.commands.opening import LABEL, SUPERSEDED, commit_message, edited_file, free_branch, has_content
+from bot.commands.scanning import EVERYTHING, Sight, Sources, Watching, look
 from bot.core.approval import EVIDENCE_TRAILER
 from bot.core.merging import MergingFacts, ProposalCase, merging, picture_path
-from bot.core.proposal import BRANCH_ROOT, NothingToPropose, Proposal, branch_prefix
+from bot.core.proposal import BRANCH_ROOT, NothingToPropose, Proposal, branch_prefix, branches_of
 from bot.core.pulls import NewPull, PullRequest
 from bot.core.results import Opened, ProposeResult, Skipped
+from bot.core.sharding import Shard
+from bot.core.spec import PROMOTION_POLICY
+from bot.errors import Misuse
 from bot.ports import SILENT, AuditLog, Progress, PullRequests, Registry, Tree
 
 KIND_LABEL = "promotion"
@@ -46,7 +51,8 @@ class Wording:
 class Request:
     """What was asked for, and by whom: `requesters` are the logins that made the bot run, none for a schedule.
 
-    `repository` is the page of this repository, for links; empty where it is not known.
+    `repository` is the page of this repository, for links; empty where it is not known. `watching`: how much to look
+    at.
     """
 
     models: tuple[str, ...]
@@ -55,6 +61,7 @@ class Request:
     requesters: tuple[str, ...]
     now: datetime
     repository: str = ""
+    watching: Watching = EVERYTHING
 
 
 def propose_models(
@@ -68,12 +75,23 @@ def propose_models(
 ) -> ProposeResult:
     """Scan and open. Running it twice opens nothing twice."""
     base = tree.default_branch_head()
-    found = scan(tree, registry, log, request.models, request.now, base, pulls.repository)
+    sight = look(Sources(tree, registry, log, base, pulls.repository), request.watching, request.models, request.now)
+    _refuse_idle_shards(request.watching.shard, sight.found.desired.promotion.max_open_proposals)
+    result = _opened(sight, tree, pulls, base, request, wording, progress)
+    if request.watching.store and sight.watermark and not request.dry_run:
+        request.watching.store.write(sight.watermark.to_bytes())
+    return result
+
+
+def _opened(
+    sight: Sight, tree: Tree, pulls: PullRequests, base: str, request: Request, wording: Wording, progress: Progress
+) -> ProposeResult:
+    found = sight.found
     proposals = sum(isinstance(outcome, Proposal) for outcome in found.outcomes)
     if not proposals:
-        return ProposeResult(tuple(_nothing(found.outcomes)), request.dry_run)
+        return ProposeResult(tuple(_nothing(found.outcomes)), request.dry_run, sight.coverage)
     open_now = pulls.open_proposals(f"{BRANCH_ROOT}/")
-    room = found.desired.promotion.max_open_proposals - len(open_now)
+    room = _room(sight, request.watching.shard, open_now)
     judge = Judge(pulls, tree, found.recorded.seen_versions)
     outcomes: list[Opened | Skipped | NothingToPropose] = []
     with progress.task("Opening pull requests", proposals) as advance:
@@ -85,7 +103,23 @@ def propose_models(
             outcomes.append(done)
             room -= isinstance(done, Opened) and not done.replaces
             advance(1)
-    return ProposeResult(tuple(outcomes), request.dry_run)
+    return ProposeResult(tuple(outcomes), request.dry_run, sight.coverage)
+
+
+def _room(sight: Sight, shard: Shard, open_now: Collection[PullRequest]) -> int:
+    """How many more may be open, of this shard or, without shards, at all (rule 3)."""
+    most = sight.found.desired.promotion.max_open_proposals
+    of_others = tuple(branches_of(model) for model in sight.others)
+    return shard.share(most) - sum(not pull.head_ref.startswith(of_others) for pull in open_now)
+
+
+def _refuse_idle_shards(shard: Shard, most: int) -> None:
+    if shard.count > most:
+        raise Misuse(
+            f"{PROMOTION_POLICY} allows {most} open proposals, fewer than there are shards: {shard.count}."
+            " Some could never open one.",
+            fix="Raise `max_open_proposals`, or divide into fewer shards.",
+        )
 
 
 def _nothing(outcomes: Sequence[Proposal | NothingToPropose]) -> list[NothingToPropose]:
@@ -173,6 +207,7 @@ def _case(
         people=judge.people(),
         requesters=request.requesters,
         today=request.now.astimezone(UTC).date(),
+        elsewhere=found.elsewhere,
     )
     return ProposalCase(
         proposal=proposal,

@@ -26,11 +26,15 @@ from bot.core.state import Run, Write
 
 @dataclass(frozen=True, kw_only=True)
 class MergingFacts(Standing):
-    """What the answer rests on; `actual` holds the proposal's model, `people` maps login to role."""
+    """What the answer rests on; `actual` holds the proposal's model, `people` maps login to role.
+
+    `specs` need not be all: `elsewhere` is how many slots the models manage that are not among them.
+    """
 
     approvals: ApprovalPolicy
     people: Mapping[str, str]
     requesters: tuple[str, ...]
+    elsewhere: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +89,7 @@ def merging(proposal: Proposal, facts: MergingFacts, paths: tuple[str, ...]) -> 
     return Merging(
         plan=planned,
         writes=writes(planned.changes, facts.actual),
-        needs_force=_is_too_much(len(planned.changes), len(desired_state(facts.specs))),
+        needs_force=_is_too_much(len(planned.changes), len(desired_state(facts.specs)) + facts.elsewhere),
         needs=requirements(facts.approvals, scope, facts.requesters),
     )
 

@@ -117,6 +117,11 @@ def propose(
     return _proposal(best, others, freeze(best, circumstances), leaves_staging=leaves_staging)
 
 
+def branches_of(model: str) -> str:
+    """What the branches of all proposals for a model begin with, and no other branches do (rule 5)."""
+    return f"{BRANCH_ROOT}/{_segment(model)}/"
+
+
 def branch_prefix(model: str, slot: str) -> str:
     """What the branches of all proposals for a slot begin with, and no other branches do (rule 5)."""
     return branch_folder(BRANCH_ROOT, model, slot)

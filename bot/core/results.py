@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from bot.core.adoption import Adopting
@@ -103,11 +104,26 @@ class Skipped:
 
 
 @dataclass(frozen=True, slots=True)
+class Coverage:
+    """How many of `models` were looked at: all of them for a reason (`sweep`), or those that may have changed since.
+
+    `shard`: only those of this part count, None when there are no parts.
+    """
+
+    models: int
+    looked_at: int
+    sweep: str | None
+    since: datetime | None
+    shard: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class ProposeResult:
-    """What became of each model, in order of name."""
+    """What became of each model that was looked at, in order of name. `coverage`: None when no watermark was used."""
 
     outcomes: tuple[Opened | Skipped | NothingToPropose, ...]
     dry_run: bool
+    coverage: Coverage | None = None
 
 
 @dataclass(frozen=True, slots=True)

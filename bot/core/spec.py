@@ -16,7 +16,7 @@ from contextlib import suppress
 from datetime import date
 from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeAlias
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from pydantic import (
     AfterValidator,
@@ -49,6 +49,12 @@ _PART_OF_AN_ESCAPE: Final = re.compile(r"%[0-9A-F]?\Z")
 def file_of_model(name: str) -> str:
     """The path of a model's file. Characters that could leave the folder or trip a file system are percent-encoded."""
     return f"{MODELS_FOLDER}/{encoded(name)}.yaml"
+
+
+def model_of_file(path: str) -> str | None:
+    """The inverse of `file_of_model`; None for a name that was too long to be told from its file."""
+    segment = path.removeprefix(f"{MODELS_FOLDER}/").removesuffix(".yaml")
+    return None if "+" in segment else unquote(segment, errors="surrogatepass")
 
 
 def encoded(name: str) -> str:

@@ -132,6 +132,16 @@ class Capabilities:
 
 
 @dataclass(frozen=True, slots=True)
+class Changes:
+    """What the registry says was changed after a moment: the names of the models; `newest` is its last change of all.
+    Moments are milliseconds by its own clock.
+    """
+
+    newest: int
+    models: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """One dataset that a run logged as an MLflow input. `context` is the tag `mlflow.data.context`."""
 
@@ -144,7 +154,7 @@ class Dataset:
 class Run:
     """What one run measured. Only finite and non-finite floats appear in `metrics`, as MLflow returns the last step.
 
-    `status` is MLflow's run status; `deleted` is true when its lifecycle stage is not active.
+    `deleted` is true when its lifecycle stage is not active, `running` when it has not ended yet.
     """
 
     run_id: str
@@ -157,6 +167,7 @@ class Run:
     started_at: int
     user: str = ""
     deleted: bool = False
+    running: bool = False
 
 
 @dataclass(frozen=True, slots=True)

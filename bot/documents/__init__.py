@@ -11,7 +11,16 @@ from bot.documents.document import (
 )
 from bot.documents.edit import Edit, edited
 from bot.documents.new import model_text
-from bot.documents.repository import Checked, Files, Models, Repository, check_repository, read_models, read_repository
+from bot.documents.repository import (
+    Checked,
+    Files,
+    Models,
+    Repository,
+    check_repository,
+    model_files,
+    read_models,
+    read_repository,
+)
 
 __all__ = [
     "Checked",
@@ -23,6 +32,7 @@ __all__ = [
     "Repository",
     "check_repository",
     "edited",
+    "model_files",
     "model_text",
     "parse_approval_policy",
     "parse_audit_anchor",

@@ -127,6 +127,11 @@ def read_models(tree: Files, commit: str | None) -> Models:
     return Models(documents, tuple(sorted(findings)))
 
 
+def model_files(paths: Iterable[str]) -> list[str]:
+    """Those of the paths below `models/` that are files of models."""
+    return [path for path in paths if _is_model_file(path) and not _is_ignored(path)]
+
+
 def _models(
     tree: Files, commit: str | None, findings: list[Finding], only: Container[str] | None = None
 ) -> Iterator[Document[ModelSpec]]:

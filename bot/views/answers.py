@@ -82,6 +82,20 @@ def outcomes_count(result: ProposeResult) -> str:
     return f"{opened} {verb}, {skipped} not opened, nothing to propose for {counted(nothing, 'model')}."
 
 
+def coverage_text(result: ProposeResult) -> str:
+    """How much was looked at, and why; empty where it was everything, as one expects."""
+    found = result.coverage
+    if found is None:
+        return ""
+    shard = f"Shard {found.shard}: looked" if found.shard else "Looked"
+    left = " A dry run leaves the watermark as it is." if result.dry_run and (found.sweep or found.since) else ""
+    if found.since is None:
+        why = f", since {found.sweep}" if found.sweep else ""
+        return f"{shard} at all of {counted(found.models, 'model')}{why}.{left}"
+    others = f"the others are as they were on {found.since:%Y-%m-%d at %H:%M} UTC"
+    return f"{shard} at {found.looked_at:,} of {counted(found.models, 'model')}; {others}.{left}"
+
+
 def next_step(evaluation: Evaluation) -> str:
     """What has to happen for a pull request to be approved, or that it may be merged."""
     if evaluation.approved:

@@ -131,7 +131,9 @@ def _examined(examined: Sequence[Examined], registry: str) -> dict[str, object]:
 @summarised.register
 def _(result: ProposeResult) -> str:
     lines = _capped(outcomes=[_outcome(outcome) for outcome in result.outcomes])
-    return filled("propose.md.j2", count=answers.outcomes_count(result), **lines)
+    return filled(
+        "propose.md.j2", count=answers.outcomes_count(result), coverage=answers.coverage_text(result), **lines
+    )
 
 
 def _outcome(outcome: Opened | Skipped | NothingToPropose) -> dict[str, object]:

@@ -193,6 +193,7 @@ def _(result: ProposeResult) -> Iterator[str]:
         yield from _outcome(outcome)
         yield ""
     yield from wrapped(answers.outcomes_count(result))
+    yield from wrapped(answers.coverage_text(result))
 
 
 def _outcome(outcome: Opened | Skipped | NothingToPropose) -> Iterator[str]:

@@ -58,6 +58,12 @@ class TestReading:
         assert list(tree.list(commit, "nothing")) == list(tree.list(None, "nothing")) == []
         assert list(tree.list(commit, "other")) == list(tree.list(None, "other")) == []
 
+    def test_lists_with_the_blobs_of_git(self, repository: Repository, tree: GitTree) -> None:
+        commit = repository.commit({"models/b.yaml": "one\n", "models/a/z.yaml": "", "other": ""})
+        one, empty = "5626abf0f72e58d7a153368ba57db4c673c0e171", "e69de29bb2d1d6434b8b29ae775ad8c2e48c5391"
+        assert tree.blobs(commit, "models") == {"models/b.yaml": one, "models/a/z.yaml": empty}
+        assert tree.blobs(commit, "nothing") == tree.blobs(commit, "other") == {}
+
     def test_binary_content_survives(self, repository: Repository, tree: GitTree) -> None:
         content = bytes(range(256)) * 300
         commit = repository.commit_entry("100644", repository.blob(content), b"bytes")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from bot.adapters.watermark_file import WatermarkFile
 from bot.adapters.working_files import WorkingFiles
 from bot.errors import CouldNotTell, Refused
 
@@ -107,3 +108,26 @@ def test_makes_no_folder_elsewhere(top: Path) -> None:
     with pytest.raises(Refused):
         WorkingFiles(top).write("models/deeper/churn.yaml", b"new\n")
     assert os.listdir(top.parent / "elsewhere") == ["audit.yaml"]
+
+
+# The watermark
+
+
+def test_a_watermark_is_kept_and_replaced(tmp_path: Path) -> None:
+    file = WatermarkFile(tmp_path / "below/watermark.json")
+    assert file.read() is None
+    file.write(b"one")
+    file.write(b"two")
+    assert (file.read(), os.listdir(tmp_path / "below")) == (b"two", ["watermark.json"])
+
+
+def test_a_watermark_that_cannot_be_read_or_written_is_warned_of(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    file = WatermarkFile(tmp_path / "file/below")
+    assert file.read() is None
+    file.write(b"one")
+    read, written = (record.getMessage() for record in caplog.records)
+    assert read == f"The watermark {tmp_path}/file/below cannot be read: Not a directory."
+    assert written.startswith(f"The watermark {tmp_path}/file/below cannot be written: ")

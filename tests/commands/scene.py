@@ -21,6 +21,7 @@ from bot.core.results import ApplyResult, Opened, ProposeResult
 from bot.core.state import (
     Artifacts,
     Capabilities,
+    Changes,
     Dataset,
     Experiment,
     Identity,
@@ -266,6 +267,15 @@ class ReadOnlyRegistry:
 
     def models(self) -> Sequence[RegisteredModel]:
         return self._registry.models()
+
+    def changes(self, since: int) -> Changes | None:
+        return self._registry.changes(since)
+
+    def aliases(self, models: Collection[str]) -> Mapping[str, Mapping[str, int]]:
+        return self._registry.aliases(models)
+
+    def versions_with(self, key: str, value: str | None) -> Mapping[str, Mapping[int, str]] | None:
+        return self._registry.versions_with(key, value)
 
     def runs(self, run_ids: Collection[str]) -> Mapping[str, Run]:
         return self._registry.runs(run_ids)

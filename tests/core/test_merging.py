@@ -106,6 +106,8 @@ def test_too_many_slots_at_once_are_counted_over_the_whole_repository(
     found = merging(proposal(spec, model), given, (EVIDENCE,))
     assert len(found.plan.changes) == aliases + 1
     assert found.needs_force == needs_force
+    alone = facts(specs=b.specs(spec), actual=b.registry(model), recorded=log, elsewhere=others)
+    assert merging(proposal(spec, model), alone, (EVIDENCE,)) == found
 
 
 def test_the_approvals_that_it_needs_are_known_beforehand() -> None:

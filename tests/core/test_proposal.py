@@ -18,7 +18,7 @@ from bot.core.canonical import digest
 from bot.core.details import Details
 from bot.core.evidence import Evidence, contradictions, parse, recheck
 from bot.core.examination import candidates, examine
-from bot.core.proposal import NothingToPropose, Proposal, branch_prefix, propose
+from bot.core.proposal import NothingToPropose, Proposal, branch_prefix, branches_of, propose
 from bot.core.spec import ModelSpec, PromotionPolicy
 from bot.core.state import Dataset, Identity, ModelVersion, RegisteredModel, RegistryState, Run
 
@@ -453,6 +453,7 @@ def test_a_branch_is_safe_whatever_the_name(name: str) -> None:
     branch = proposed(hostile, registered, USUAL_RUNS).branch
     assert git_accepts(branch)
     assert branch.startswith(branch_prefix(name, "é" * 255))
+    assert branch.startswith(branches_of(name))
     assert branch.isascii()
     assert len(branch) < 200
     assert branch.count("/") == 3

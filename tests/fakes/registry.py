@@ -10,6 +10,7 @@ from bot.core.details import Details, Questions
 from bot.core.state import (
     Artifacts,
     Capabilities,
+    Changes,
     DeleteAlias,
     Experiment,
     Identity,
@@ -57,7 +58,8 @@ class FakeRegistry:
     those of `models`; `listed` are the versions whose artifacts were asked for, which are there unless `lost` says
     otherwise.
 
-    `experiments` are the ids of experiments by name.
+    `experiments` are the ids of experiments by name. `is_mute`: it cannot say what was changed; `unaskable` are tags
+    that it cannot be asked for.
 
     `before_write` is called before each write and tag, and may raise (then nothing is done) or call `change`, as
     somebody else would who moves a slot at that moment. Like MLflow, it refuses models and versions that do not
@@ -88,6 +90,9 @@ class FakeRegistry:
         self.lost: dict[Identity, Artifacts] = {}
         self.known = Details()
         self.asked: list[Questions] = []
+        self.is_mute = False
+        self.unaskable: set[str] = set()
+        self._touched: dict[str, int] = {}
 
     @property
     def address(self) -> str:
@@ -108,6 +113,31 @@ class FakeRegistry:
     def models(self) -> Sequence[RegisteredModel]:
         self.listings += 1
         return [_with_newest_versions(self._shown(name)) for name in sorted(self._state.models)]
+
+    def changes(self, since: int) -> Changes | None:
+        """By `last_updated` of the versions, and what `touch` said; None when it `is_mute`."""
+        if self.is_mute:
+            return None
+        last: dict[str, int] = {}
+        for name, model in self._state.models.items():
+            last[name] = max([self._touched.get(name, 0), *(one.last_updated for one in model.versions.values())])
+        return Changes(max(last.values(), default=0), frozenset(name for name, at in last.items() if at > since))
+
+    def aliases(self, models: Collection[str]) -> Mapping[str, Mapping[str, int]]:
+        return {name: self._state.models[name].aliases for name in models if name in self._state.models}
+
+    def versions_with(self, key: str, value: str | None) -> Mapping[str, Mapping[int, str]] | None:
+        if key in self.unaskable:
+            return None
+        found = {
+            name: {n: v.tags[key] for n, v in model.versions.items() if key in v.tags and value in (None, v.tags[key])}
+            for name, model in self._state.models.items()
+        }
+        return {name: versions for name, versions in found.items() if versions}
+
+    def touch(self, model: str, at: int) -> None:
+        """Say that a model was changed, as MLflow does where a version is registered, moved or deleted."""
+        self._touched[model] = at
 
     def runs(self, run_ids: Collection[str]) -> Mapping[str, Run]:
         return {run_id: self._runs[run_id] for run_id in sorted(set(run_ids)) if run_id in self._runs}

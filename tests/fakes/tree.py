@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -32,7 +32,7 @@ class FakeTree:
     """Implements Tree and WorkingTree. The default branch is `main`; commits lie seven minutes apart.
 
     `fetched` records the pull requests that `fetch_pull` was asked for. Files in `links` are symbolic links: reading
-    them raises, as it does with git.
+    them raises, as it does with git. `before_read` is told of each path that is read.
     """
 
     def __init__(self, files: Mapping[str, str]) -> None:
@@ -41,6 +41,7 @@ class FakeTree:
         self.working: dict[str, bytes] = {}
         self.links: set[str] = set()
         self.fetched: list[int] = []
+        self.before_read: Callable[[str], object] = str
         self._now = MORNING
         self.commit(files, "Begin")
         self.check_out()
@@ -84,6 +85,7 @@ class FakeTree:
         return self.branches["main"]
 
     def read(self, commit: str | None, path: str) -> bytes | None:
+        self.before_read(path)
         if path in self.links:
             raise UnfitFile(f"{path} is a symbolic link.")
         return self._files(commit).get(path)
@@ -102,6 +104,10 @@ class FakeTree:
 
     def list(self, commit: str | None, folder: str) -> Sequence[str]:
         return sorted(path for path in self._files(commit) if path.startswith(f"{folder}/"))
+
+    def blobs(self, commit: str, folder: str) -> Mapping[str, str]:
+        files = self._files(commit)
+        return {path: hashlib.sha1(files[path]).hexdigest() for path in self.list(commit, folder)}
 
     def changed_paths(self, before: str, after: str) -> Sequence[str]:
         return sorted(self.changes(before, after))

@@ -22,6 +22,7 @@ from bot.core.results import (
     ApplyResult,
     ApprovalsResult,
     CompareResult,
+    Coverage,
     HistoryResult,
     ImportResult,
     InitResult,
@@ -135,6 +136,18 @@ def test_a_long_list_in_a_summary_says_how_many_more_there_are() -> None:
     [
         (ValidateResult((), 3), "3 model files read: no findings."),
         (ProposeResult((), dry_run=False), "0 opened, 0 not opened, nothing to propose for 0 models."),
+        (
+            ProposeResult((), dry_run=False, coverage=Coverage(9_997, 3, None, samples.NOON, None)),
+            "Looked at 3 of 9,997 models; the others are as they were on 2026-11-03 at 12:00 UTC.",
+        ),
+        (
+            ProposeResult((), dry_run=True, coverage=Coverage(1, 1, "a full sweep was asked for", None, "2/5")),
+            "Shard 2/5: looked at all of 1 model, since a full sweep was asked for. A dry run leaves the watermark",
+        ),
+        (
+            ProposeResult((), dry_run=True, coverage=Coverage(4, 4, None, None, "2/5")),
+            "Shard 2/5: looked at all of 4 models.",
+        ),
         (ApprovalsResult((), ()), "No open pull request was found: there is nothing to approve."),
         (InitResult("sha256:0", created=False), "nothing was added"),
         (VerifyResult(2, "sha256:0", (), ()), "The audit log holds: 2 entries, head sha256:0."),

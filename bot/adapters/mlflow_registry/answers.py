@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from sys import intern
@@ -15,10 +16,15 @@ Content: TypeAlias = Mapping[str, Any]
 """A JSON object of MLflow's: `model_of`, `version_of` and `run_of` raise KeyError, TypeError and the like when it is
 something else."""
 
+Change: TypeAlias = tuple[str, int]
+"""The name of a model, and when it was changed, in milliseconds by the server's clock."""
+
 PROMPT_TAG: Final = "mlflow.prompt.is_prompt"
 DATASET_CONTEXT_TAG: Final = "mlflow.data.context"
 MOST_FILTER_BYTES: Final = 3_500
 """Searches are GET requests: gunicorn takes lines of 4,094 bytes, nginx and uvicorn more. So 318 names at most."""
+UNENDED: Final = frozenset({"RUNNING", "SCHEDULED"})
+"""The statuses of a run that may still be logged to."""
 _INFINITE: Final = 1.79e308
 """SQL stores keep an infinity as the largest double (1.797e308)."""
 
@@ -46,6 +52,19 @@ def is_exactly(attribute: str, value: str) -> str:
     """The filter `attribute = '...'`, whose value MLflow takes as it stands: it has no escapes."""
     quote = '"' if "'" in value else "'"
     return f"{attribute} = {quote}{value}{quote}"
+
+
+_PLAIN_VALUE: Final = re.compile(r"[\w. :/@+-]+", re.ASCII)
+
+
+def has_tag(key: str, value: str | None) -> str:
+    """A filter that finds every version with a tag (with this value, None: with any), and perhaps others.
+
+    MLflow's filters have no escapes, so that a value which is not plain is not asked for. The key has no quotes.
+    """
+    if value is not None and _PLAIN_VALUE.fullmatch(value):
+        return f"tags.`{key}` = '{value}'"
+    return f"tags.`{key}` LIKE '%'"
 
 
 def in_askable_parts(names: Sequence[str]) -> Iterator[list[str]]:
@@ -98,6 +117,11 @@ def model_of(content: Content) -> ListedModel:
     )
 
 
+def change_of(content: Content) -> Change:
+    """When a model, or a version of it, was changed last."""
+    return intern(str(content["name"])), int(content.get("last_updated_timestamp", 0))
+
+
 def version_of(content: Content) -> ModelVersion:
     """One version. MLflow leaves out the run_id of a version without a run, or answers an empty one."""
     return ModelVersion(
@@ -131,6 +155,7 @@ def run_of(content: Content) -> Run:
         started_at=int(info.get("start_time") or 0),
         user=tags.get("mlflow.user") or str(info.get("user_id") or ""),
         deleted=info.get("lifecycle_stage", "active") != "active",
+        running=info.get("status") in UNENDED,
     )
 
 

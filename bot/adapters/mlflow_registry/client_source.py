@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
@@ -44,6 +44,9 @@ class ClientSource:
         order = self._order("name ASC", "version_number DESC")
         search = partial(self._client.search_model_versions, condition, VERSIONS_PER_PAGE, order)
         return ([version_of(version) for version in page] for page in _pages(search))
+
+    def changed(self, what: Literal["models", "versions"]) -> None:
+        """None: Databricks promises no such order."""
 
     def version(self, name: str, number: int) -> ModelVersion:
         """See `Source`."""

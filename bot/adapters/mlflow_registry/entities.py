@@ -6,7 +6,7 @@ from mlflow.entities import Run as MlflowRun
 from mlflow.entities.model_registry import ModelVersion as MlflowVersion
 from mlflow.entities.model_registry import RegisteredModel as MlflowModel
 
-from bot.adapters.mlflow_registry.answers import DATASET_CONTEXT_TAG, ListedModel, number_of
+from bot.adapters.mlflow_registry.answers import DATASET_CONTEXT_TAG, UNENDED, ListedModel, number_of
 from bot.core.state import Dataset, Identity, ModelVersion, Run
 
 
@@ -51,6 +51,7 @@ def run_of(run: MlflowRun) -> Run:
         started_at=int(run.info.start_time or 0),
         user=run.data.tags.get("mlflow.user") or run.info.user_id or "",
         deleted=run.info.lifecycle_stage != "active",
+        running=run.info.status in UNENDED,
     )
 
 

@@ -18,7 +18,14 @@ from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from bot.adapters.mlflow_registry import artifacts
 from bot.adapters.mlflow_registry.address import RegistryAddress
-from bot.adapters.mlflow_registry.answers import ListedModel, in_askable_parts, is_exactly, is_one_of
+from bot.adapters.mlflow_registry.answers import (
+    Change,
+    ListedModel,
+    has_tag,
+    in_askable_parts,
+    is_exactly,
+    is_one_of,
+)
 from bot.adapters.mlflow_registry.asking import Asker, Tally, at_once
 from bot.adapters.mlflow_registry.details import DetailReader
 from bot.adapters.mlflow_registry.failures import NOT_ACCEPTED, code_of, foreign, translating
@@ -28,6 +35,7 @@ from bot.core.details import Details, Questions
 from bot.core.state import (
     Artifacts,
     Capabilities,
+    Changes,
     Experiment,
     Identity,
     ModelVersion,
@@ -170,6 +178,37 @@ class MlflowRegistry:
         ):
             every = [model for page in _told(self._source.models(None), advance) for model in page]
             return [self._model(model, model.newest) for model in every if not model.is_prompt]
+
+    def changes(self, since: int) -> Changes | None:
+        """What was changed after a moment, by two lists that are read as far as they go back to it."""
+        with translating(self._address, "ask what was changed", "READ"):
+            lists = [self._source.changed("models"), self._source.changed("versions")]
+            found = [_changed_after(since, pages) for pages in lists if pages is not None]
+        if len(found) < len(lists):
+            return None
+        return Changes(max(one.newest for one in found), frozenset().union(*(one.models for one in found)))
+
+    def aliases(self, models: Collection[str]) -> Mapping[str, Mapping[str, int]]:
+        """The aliases of these models, without their versions."""
+        with translating(self._address, "read aliases", "READ"):
+            names = sorted(set(models))
+            return {model.name: model.aliases for model in self._existing(names, self._list(names)[0])}
+
+    def versions_with(self, key: str, value: str | None) -> Mapping[str, Mapping[int, str]] | None:
+        """The versions that carry a tag, by model, each with its value; None when MLflow cannot be asked so."""
+        found: dict[str, dict[int, str]] = {}
+        with translating(self._address, "ask which versions carry a tag", "READ"):
+            try:
+                for page in self._source.versions(has_tag(key, value)):
+                    for version in page:
+                        if key in version.tags and value in (None, version.tags[key]):
+                            of_model = found.setdefault(version.identity.model, {})
+                            of_model[version.identity.version] = version.tags[key]
+            except foreign() as error:
+                if code_of(error) not in NOT_ACCEPTED:
+                    raise
+                return None
+        return found
 
     def runs(self, run_ids: Collection[str]) -> Mapping[str, Run]:
         """These runs, deleted ones included; absent is what MLflow says does not exist."""
@@ -322,6 +361,17 @@ class MlflowRegistry:
             return []
         with self._progress.task(what, len(items)) as advance:
             return [answer for answer in counted(at_once(question, items), advance) if answer is not None]
+
+
+def _changed_after(since: int, pages: Iterator[list[Change]]) -> Changes:
+    """What of a list, the newest change first, is newer than a moment."""
+    newest, found = 0, set[str]()
+    for page in pages:
+        newest = max(newest, max((at for _, at in page), default=0))
+        found.update(name for name, at in page if at > since)
+        if page and page[-1][1] <= since:
+            break
+    return Changes(newest, frozenset(found))
 
 
 def _versions_of(models: Sequence[ListedModel]) -> int:

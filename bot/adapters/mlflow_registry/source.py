@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal, Protocol, TypeVar
 
 from bot.adapters.mlflow_registry.answers import (
+    Change,
     ListedModel,
+    change_of,
     in_parts_of,
     is_one_of,
     model_of,
@@ -15,7 +17,7 @@ from bot.adapters.mlflow_registry.answers import (
 )
 from bot.adapters.mlflow_registry.asking import Asker, at_once
 from bot.adapters.mlflow_registry.failures import NOT_ACCEPTED, NOT_THERE, code_of, foreign
-from bot.adapters.mlflow_registry.paging import pages, rows_of
+from bot.adapters.mlflow_registry.paging import Page, pages, rows_of
 from bot.core.state import ModelVersion, Run
 
 MODELS_PER_PAGE: Final = 1_000
@@ -24,10 +26,16 @@ EXPERIMENTS_PER_PAGE: Final = 10_000
 EXPERIMENTS_PER_SEARCH: Final = 5_000
 RUNS_PER_SEARCH: Final = 1_000
 NEWEST_RUNS: Final = 1_000
+FIRST_CHANGES: Final = 50
 
 Answer = TypeVar("Answer")
 History = Sequence[tuple[int, float]]
 """Steps and values, in the order in which they were logged."""
+_CHANGED: Final[Mapping[str, tuple[str, str, tuple[str, ...]]]] = {
+    "models": ("registered-models/search", "registered_models", ("name ASC",)),
+    "versions": ("model-versions/search", "model_versions", ("name ASC", "version_number DESC")),
+}
+"""Of each list its address, the key of its rows, and an order of what was changed at one moment."""
 
 
 class Source(Protocol):
@@ -46,6 +54,10 @@ class Source(Protocol):
 
     def versions(self, condition: str | None, expected: int = 0) -> Iterator[list[ModelVersion]]:
         """As `models`."""
+        ...
+
+    def changed(self, what: Literal["models", "versions"]) -> Iterator[list[Change]] | None:
+        """The pages of all models or versions, what was changed last first; None when they cannot be had so."""
         ...
 
     def version(self, name: str, number: int) -> ModelVersion:
@@ -91,6 +103,23 @@ class RestSource:
         """See `Source`."""
         query = {"max_results": VERSIONS_PER_PAGE, "order_by": ["name ASC", "version_number DESC"]} | _filter(condition)
         return self._pages("model-versions/search", query, "model_versions", version_of, VERSIONS_PER_PAGE, expected)
+
+    def changed(self, what: Literal["models", "versions"]) -> Iterator[list[Change]] | None:
+        """See `Source`. The first page is small, since most often nothing was changed."""
+        path, key, order = _CHANGED[what]
+        query: dict[str, Any] = {"order_by": ["last_updated_timestamp DESC", *order]}
+
+        def page(name: str, size: int) -> tuple[list[Change], str]:
+            asked = query | {"max_results": size} | ({"page_token": name} if name else {})
+            return self._registry.get(path, asked, lambda told: _rows(told, key, change_of))
+
+        try:
+            rows, name = page("", FIRST_CHANGES)
+        except foreign() as error:
+            if code_of(error) not in NOT_ACCEPTED:
+                raise
+            return None
+        return _and_further(rows, name, lambda name: page(name, MODELS_PER_PAGE))
 
     def version(self, name: str, number: int) -> ModelVersion:
         """See `Source`."""
@@ -202,6 +231,13 @@ class RestSource:
 
 def _filter(condition: str | None) -> dict[str, Any]:
     return {"filter": condition} if condition else {}
+
+
+def _and_further(rows: list[Change], name: str, page: Callable[[str], Page[Change]]) -> Iterator[list[Change]]:
+    yield rows
+    while name:
+        rows, name = page(name)
+        yield rows
 
 
 def _rows(told: dict[str, Any], key: str, row: Callable[[Any], Any]) -> tuple[list[Any], str]:
