@@ -37,7 +37,8 @@ class Finding:
     severity: Literal["error", "warning"] = "error"
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message} {self.fix} [{self.code}]"
+        said = " ".join(filter(None, (self.message, self.fix)))
+        return f"{self.file}:{self.line}:{self.column}: {said} [{self.code}]"
 
 
 class StagewrightError(Exception):

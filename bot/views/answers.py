@@ -168,7 +168,8 @@ def explained_text(result: ExplainResult) -> str:
     """What is explained."""
     change = result.change
     target = f"version {change.after}" if isinstance(change.after, int) else "nothing"
-    return f"Moving {change.slot} of {change.model} to {target} is a {change.kind}"
+    article = "an" if change.kind.startswith(("a", "u")) else "a"
+    return f"Moving {change.slot} of {change.model} to {target} is {article} {change.kind}"
 
 
 def supposing_text(result: ApprovalsResult) -> str:

@@ -39,7 +39,7 @@ def experiment_text(result: ExperimentResult) -> str:
     winners = sum(one.verdict == "promote" for one in result.runs)
     better = f"{winners:,} of them {'is' if winners == 1 else 'are'} better" if winners else "none of them is better"
     if not result.incumbent:
-        better = f"{winners:,} of them {'meets' if winners == 1 else 'meet'} every absolute floor"
+        better = f"{winners:,} of them {'meets' if winners == 1 else 'meet'} every absolute limit"
     return f"{runs} of the experiment {result.experiment!r} against {against}: {better}"
 
 

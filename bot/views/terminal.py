@@ -78,7 +78,7 @@ def _winner(proposal: Proposal) -> Iterator[str]:
     yield ""
     yield from _table(proposal.slot, proposal.comparison)
     yield ""
-    yield from wrapped(words.GAINS if proposal.incumbent else "Only absolute floors (≥, ≤) were checked.")
+    yield from wrapped(words.GAINS if proposal.incumbent else "Only absolute limits (≥, ≤) were checked.")
     yield from _known(proposal.comparison)
     yield ""
     yield from wrapped(" ".join(words.luck_texts(proposal)))
@@ -143,7 +143,7 @@ def _(result: ExperimentResult) -> Iterator[str]:
         yield ""
         yield from _table(result.slot, best.comparison)
         yield ""
-        yield from wrapped(words.GAINS if result.incumbent else "Only absolute floors (≥, ≤) were checked.")
+        yield from wrapped(words.GAINS if result.incumbent else "Only absolute limits (≥, ≤) were checked.")
         yield from _known(best.comparison)
     yield from _why_not(runs)
     yield ""
@@ -166,7 +166,7 @@ def _(result: EvidenceResult) -> Iterator[str]:
     yield ""
     yield from _table(result.evidence.slot, result.again)
     yield ""
-    yield from wrapped(words.GAINS if result.evidence.incumbent else "Only absolute floors (≥, ≤) were checked.")
+    yield from wrapped(words.GAINS if result.evidence.incumbent else "Only absolute limits (≥, ≤) were checked.")
     yield from _known(result.again)
     for reason in result.again.reasons:
         yield from wrapped(f"- {reason}", hanging="  ")

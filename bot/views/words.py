@@ -161,11 +161,13 @@ def decision(proposal: Proposal) -> str:
     """Why the proposal is made, in one clause."""
     rows = [row for row in proposal.comparison.rows if row.criterion.required]
     if proposal.incumbent is None:
-        floors = sum(row.outcome == "pass" for row in rows)
-        return f"{_all_hold(floors, 'absolute floor')}; nothing was compared, as the slot is empty"
+        limits = sum(row.outcome == "pass" for row in rows)
+        return f"{_all_hold(limits, 'absolute limit')}; nothing was compared, as the slot is empty"
     criteria = len({row.index for row in rows})
     slices = f" on all {len(rows):,} metrics and slices" if len(rows) > criteria else ""
-    holds = f"{_all_hold(criteria, 'criterion', 'criteria')} against {version_text(proposal.incumbent)}{slices}"
+    which = "required " if len(rows) < len(proposal.comparison.rows) else ""
+    held = _all_hold(criteria, f"{which}criterion", f"{which}criteria")
+    holds = f"{held} against {version_text(proposal.incumbent)}{slices}"
     return holds if rows[0].gain is None else f"{_on_first(rows[0], rows[0].gain)}, and {holds}"
 
 
@@ -371,7 +373,7 @@ def write_text(write: Write) -> str:
         case DeleteAlias():
             return f"{model}: remove the alias {write.alias}"
         case _:
-            rest = ", and archive what it holds" if write.archive_existing else ""
+            rest = ", and archive whatever is there" if write.archive_existing else ""
             return f"{model}: move v{write.version} to {write.stage}{rest}"
 
 

@@ -123,7 +123,7 @@ class TestExperiment:
         result = compare_experiment(scene.tree, scene.registry, "demand", "tuning", None)
         assert [one.verdict for one in result.runs] == ["promote", "reject"]
         text = " ".join(rendered(result, "text").split())
-        assert "against the empty slot Production: 1 of them meets every absolute floor" in text
+        assert "against the empty slot Production: 1 of them meets every absolute limit" in text
 
     def test_what_cannot_be_asked(self, scene: Scene) -> None:
         with pytest.raises(Misuse, match="MLflow has no experiment 'nothing'"):

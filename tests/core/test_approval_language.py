@@ -620,7 +620,7 @@ class TestEnoughPeople:
         (problem,) = understaffed(by, replace(facts().scope))
         assert problem.path == ("rules", 0, "require")
         assert problem.code == "too-few-people"
-        assert problem.message.startswith("Found 2 who could give 2 approvals;")
+        assert problem.message.startswith("Found 2 who could approve, where it takes 2;")
 
     def test_in_each_part_and_for_each_model(self) -> None:
         deep = {"any": [{"approvals": 9}, {"all": [{"approvals": 1, "owners": True}, {"approvals": 1}]}]}
@@ -628,7 +628,7 @@ class TestEnoughPeople:
         scope = replace(facts().scope, models={**OWNED, "new": ModelAtBase()})
         found = {problem.path: problem.message for problem in understaffed(by, scope)}
         assert list(found) == [("rules", 0, "require", "any", 0), ("rules", 0, "require", "any", 1, "all", 0)]
-        assert "1 who could give 1 approvals for new" in found["rules", 0, "require", "any", 1, "all", 0]
+        assert "1 who could approve for new, where it takes 1;" in found["rules", 0, "require", "any", 1, "all", 0]
 
     def test_a_team_that_is_not_there(self) -> None:
         by = ruled(rule({"approvals": 1, "teams": ["@acme/none", "@acme/risk"], "users": ["alice", "rita"]}))

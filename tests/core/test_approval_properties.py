@@ -254,27 +254,36 @@ def messages(before: Sequence[Any], after: Sequence[Any], old: Any = None, new: 
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        (rule(), rule(require={"approvals": 1}), "the rule 'production' asks for 1 instead of 2 approvals"),
+        (rule(), rule(require={"approvals": 1}), "the rule 'production' asks for less: 1 instead of 2 approvals"),
         (rule(), rule(require={"approvals": 3}), None),
-        (rule(), rule(require={"approvals": 2, "permission": "read"}), "the rule 'production' asks for less, or"),
+        (
+            rule(),
+            rule(require={"approvals": 2, "permission": "read"}),
+            "the rule 'production' asks for less: the role read instead of write",
+        ),
         (rule(), rule(require={"approvals": 2, "users": ["ana"]}), None),
         (
             rule(require={"approvals": 1, "users": ["ana"]}),
             rule(require={"approvals": 1, "users": ["ana", "ben"]}),
-            "the rule 'production' asks for less, or other people",
+            "the rule 'production' asks for less: also of 'ben'",
         ),
         (
             rule(require={"approvals": 1, "teams": ["@a/b"]}),
             rule(require={"approvals": 1, "teams": ["@a/c"]}),
-            "asks for less",
+            "asks for less: also of '@a/c'",
         ),
         (rule(require={"approvals": 1, "teams": ["@a/b"]}), rule(require={"approvals": 1, "teams": ["A/B"]}), None),
         (
             rule(require={"approvals": 1, "users": ["ana"]}),
             rule(require={"approvals": 1, "owners": True}),
-            "asks for less",
+            "asks for less: also of the model's owners",
         ),
-        (rule(require={"approvals": 1, "users": ["ana"]}), rule(require={"approvals": 1}), "asks for less"),
+        (rule(require={"approvals": 1, "users": ["ana"]}), rule(require={"approvals": 1}), "of anybody with the role"),
+        (
+            rule(require={"approvals": 2, "permission": "admin", "users": ["ana"]}),
+            rule(require={"approvals": 1, "users": ["ana", "ben"], "owners": True}),
+            "less: 1 instead of 2 approvals; the role write instead of admin; also of 'ben', the model's owners",
+        ),
         (rule(), rule(when={"slots": ["Staging"]}), "the rule 'production' does not govern all that it governed"),
         (rule(), rule(when={"slots": ["Production"], "models": ["churn"]}), "does not govern all"),
         (rule(), rule(when={"slots": ["Production"], "models": ["**"]}), None),
@@ -294,7 +303,7 @@ def messages(before: Sequence[Any], after: Sequence[Any], old: Any = None, new: 
         (rule(require={"any": PAIR["all"]}), rule(require={"approvals": 1, "users": ["ben"]}), None),
         (rule(require={"approvals": 1, "users": ["ana", "ben"]}), rule(require={"any": PAIR["all"]}), None),
         (rule(require={"approvals": 1, "users": ["ana"]}), rule(require={"any": PAIR["all"]}), "asks for less"),
-        (rule(require=PAIR), rule(require={"any": PAIR["all"]}), "asks for less"),
+        (rule(require=PAIR), rule(require={"any": PAIR["all"]}), "asks for less, or other people"),
         (rule(require=PAIR, distinct=True), rule(require={"all": [*PAIR["all"]] * 2}, distinct=True), "asks for less"),
         (
             rule(require=PAIR, distinct=True),

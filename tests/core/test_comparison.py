@@ -200,7 +200,7 @@ def test_a_nan_blocks_a_first_version_even_where_nothing_is_compared() -> None:
 def test_without_any_floor_a_first_version_is_rejected() -> None:
     comparison = first_version(criterion(min_gain="1%"), 0.9)
     assert comparison.verdict == "reject"
-    assert "no absolute floor: add at_least or at_most" in comparison.reasons[0]
+    assert "no absolute limit: add at_least or at_most" in comparison.reasons[0]
 
 
 def test_a_first_version_needs_no_evaluation_data() -> None:

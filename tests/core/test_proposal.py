@@ -320,7 +320,7 @@ def test_nothing_is_better() -> None:
 def test_nothing_qualifies_for_an_empty_slot() -> None:
     found = nothing(spec(stages={"Production": None}, promotion={"criteria": [RMSE]}), model(version(1)), runs(v1=1))
     assert found.reason == "no candidate out of 1 qualifies for the empty slot"
-    assert "no absolute floor" in found.examined[0].why
+    assert "no absolute limit" in found.examined[0].why
 
 
 def test_an_incumbent_whose_run_is_gone_is_beaten_by_nobody() -> None:

@@ -92,7 +92,7 @@ def tuning_in_vain() -> ExperimentResult:
 
 
 def tuning_for_an_empty_slot() -> ExperimentResult:
-    """No version is in the slot, and none is registered: only absolute floors are checked."""
+    """No version is in the slot, and none is registered: only absolute limits are checked."""
     return _experiment(model_of("demand", {}), _runs())
 
 

@@ -176,7 +176,7 @@ def test_a_run_that_is_not_known_is_shown_by_its_id() -> None:
 
 def test_a_first_deployment_says_that_nothing_was_compared() -> None:
     body = proposal_body(PROPOSALS["first-deployment"]())
-    assert "**Nothing was compared:** `Production` is empty, so only absolute floors (≥, ≤) were checked." in body
+    assert "**Nothing was compared:** `Production` is empty, so only absolute limits (≥, ≤) were checked." in body
     assert "`Production: null` instead of `Production: 1`" in body
     assert "Archived" not in body
     assert "stagewright rollback" not in body, "there is nothing to go back to"
@@ -211,7 +211,7 @@ def test_rows_say_what_is_special() -> None:
     assert "| ↓ `cost` (guardrail, only informs) |" in slices
     assert "<summary>40 slices, all of which pass</summary>" in slices
     assert "| ↑ `val_auc/region:R07` (slice) |" in slices
-    assert "its only criterion holds against v3 on all 41 metrics and slices" in slices
+    assert "its only required criterion holds against v3 on all 41 metrics and slices" in slices
     assert "| ↑ `validation_f1` (from a version tag) |" in tags
 
 

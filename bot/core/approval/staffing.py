@@ -60,7 +60,9 @@ def _people(path: Path, leaf: Require, voters: Voters, policy: ApprovalPolicy) -
     for about, group in _groups(leaf, voters.scope, policy):
         people, wanted = len(voters.people(leaf, group)), leaf.approvals or 0
         if people <= wanted:
-            message = f"Found {people} who could give {wanted} approvals{about}; nobody approves their own change."
+            message = (
+                f"Found {people} who could approve{about}, where it takes {wanted}; nobody approves their own change."
+            )
             fix = "Ask for fewer, accept more people, or give somebody the role that it asks for."
             yield Problem(path, "too-few-people", message, fix, "warning")
 

@@ -22,7 +22,6 @@ from bot.core.spec import ModelSpec
 from bot.core.state import same_slot
 
 CODE = "policy-weakened"
-_FIX = "If that is meant, whoever approves should know: say so in the pull request."
 _RISKS = ("low", "medium", "high")
 _EVERYTHING = ("**", "**/*")
 _GLOBS = ("models", "paths")
@@ -47,7 +46,7 @@ def weakenings_of_model(before: ModelSpec, after: ModelSpec) -> tuple[Problem, .
 
 
 def _problem(path: Path, what: str) -> Problem:
-    return Problem(path, CODE, f"Less strict: {what}.", _FIX, "warning")
+    return Problem(path, CODE, f"Less strict: {what}.", "", "warning")
 
 
 def _beyond(after: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
@@ -92,7 +91,8 @@ def _glass(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
     if before.break_glass is None:
         yield _problem(("break_glass",), "the rules can be passed by in an emergency")
     elif not _is_as_strict(after.break_glass.require, before.break_glass.require, distinct=False):
-        yield _problem(("break_glass", "require"), "breaking the glass asks for less, or for other people")
+        what = _in_what(after.break_glass.require, before.break_glass.require)
+        yield _problem(("break_glass", "require"), f"breaking the glass asks for {what}")
 
 
 def _rules(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
@@ -125,9 +125,7 @@ def _asks_for_less(named: Sequence[int], rule: ApprovalRule, after: ApprovalPoli
 
 def _less(index: int, rule: ApprovalRule, was: ApprovalRule) -> Iterator[Problem]:
     if not _is_as_strict(rule.require, was.require, distinct=was.distinct):
-        asked, wanted = rule.require.approvals, was.require.approvals
-        fewer = asked is not None and wanted is not None and asked < wanted
-        what = f"{asked} instead of {wanted} approvals" if fewer else "less, or other people"
+        what = _in_what(rule.require, was.require)
         yield _problem(("rules", index, "require"), f"the rule {shown(rule.name)} asks for {what}")
     if was.distinct and not rule.distinct:
         yield _problem(("rules", index), f"the rule {shown(rule.name)} does not ask for different people")
@@ -188,14 +186,28 @@ def _is_as_strict(after: Require, before: Require, *, distinct: bool) -> bool:
         return any(_is_as_strict(after, part, distinct=False) for part in before.any)
     if after.all:
         return any(_is_as_strict(part, before, distinct=False) for part in after.all)
-    return _leaf_is_as_strict(after, before)
+    return not any(_losses(after, before))
 
 
-def _leaf_is_as_strict(after: Require, before: Require) -> bool:
-    enough = (after.approvals or 0) >= (before.approvals or 0)
-    role = LEVELS.index(after.permission) >= LEVELS.index(before.permission)
+def _in_what(after: Require, before: Require) -> str:
+    """In what a requirement is less strict, in words; of what combines several, not shown to be as strict."""
+    losses = () if after.parts or before.parts else _losses(after, before)
+    return f"less: {'; '.join(losses)}" if losses else "less, or other people"
+
+
+def _losses(after: Require, before: Require) -> Iterator[str]:
+    """Rule 2, of requirements that combine no others."""
+    fewer, more = after.approvals or 0, before.approvals or 0
+    if fewer < more:
+        yield f"{fewer} instead of {more} approvals"
+    if LEVELS.index(after.permission) < LEVELS.index(before.permission):
+        yield f"the role {after.permission} instead of {before.permission}"
     if before.is_open:
-        return enough and role
-    users, teams = _beyond(after.users, before.users), _beyond(after.teams, before.teams)
-    nobody_new = not (after.is_open or users or teams or (after.owners and not before.owners))
-    return enough and role and nobody_new
+        return
+    if after.is_open:
+        yield "of anybody with the role"
+    new = [*map(shown, (*_beyond(after.users, before.users), *_beyond(after.teams, before.teams)))]
+    if after.owners and not before.owners:
+        new.append("the model's owners")
+    if new:
+        yield f"also of {', '.join(new)}"

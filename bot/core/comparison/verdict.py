@@ -45,7 +45,7 @@ def compare(
     level: float | None = None,
     known: Known | None = None,
 ) -> Comparison:
-    """Judge a candidate against the incumbent, or against absolute floors when the slot is empty (incumbent None).
+    """Judge a candidate against the incumbent, or against absolute limits when the slot is empty (incumbent None).
 
     `level`: what is left to this candidate of 1 - confidence, all of it by default. `known` takes the place of what
     the two sides say of noise and differences. Raises ValueError when there is no criterion, or when both are the
@@ -129,8 +129,8 @@ def _on_noise(rows: Sequence[Row]) -> Iterator[str]:
 def _verdict_on_a_first_version(rows: Sequence[Row]) -> tuple[Verdict, tuple[str, ...]]:
     """Rule 6."""
     if not any(has_floor(row.criterion) and row.criterion.required for row in rows):
-        return "reject", ("no absolute floor: add at_least or at_most to a criterion to judge a first version by",)
-    return "promote", ("the slot is empty: nothing was compared, and every absolute floor holds",)
+        return "reject", ("no absolute limit: add at_least or at_most to a criterion to judge a first version by",)
+    return "promote", ("the slot is empty: nothing was compared, and every absolute limit holds",)
 
 
 def _obstacles(
