@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, cast
 
 import click
 
 from bot.cli.completing import models
+from bot.cli.moments import beginning_of, moment_of
 from bot.cli.session import Session
 from bot.errors import Misuse
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from bot.core.exporting import Form
     from bot.views.render import Form as Rendering
 
@@ -21,24 +23,28 @@ if TYPE_CHECKING:
     epilog="Example: stagewright history churn_classifier --at 2026-11-01T12:00:00Z",
 )
 @click.argument("model", required=False, shell_complete=models)
-@click.option("--at", "moment", metavar="MOMENT", help="A moment, ISO 8601; UTC where no zone is given.")
+@click.option(
+    "--at",
+    "moment",
+    metavar="MOMENT",
+    help='What was there then: 2026-11-01T12:00:00Z, or "2026-11-01 12:00 Europe/Berlin".',
+)
+@click.option("--all", "everything", is_flag=True, help="All periods, however much of the log has to be read.")
 @click.pass_obj
-def history(session: Session, model: str | None, moment: str | None) -> None:
-    """Show what was in each slot of MODEL (of all models) from when to when, and by whose approval."""
+def history(session: Session, model: str | None, moment: str | None, *, everything: bool) -> None:
+    """Show what was in each slot of MODEL (of all models) from when to when, and by whose approval.
+
+    Of a slot that moved often the newest periods, at least 20: how many are older is said.
+    """
     from bot.commands.history import history as command
 
     links = session.connections
-    session.show(command(links.tree, links.log, model, _moment(moment)), 0)
+    asked = None if moment is None else moment_of(moment)
+    session.show(command(links.tree, links.log, model, asked, everything=everything), 0)
 
 
-def _moment(text: str | None) -> datetime | None:
-    if text is None:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise Misuse(f"{text!r} is not a moment.", fix="Write it as 2026-11-01T12:00:00Z.") from error
+def _since(text: str | None) -> datetime | None:
+    return None if text is None else beginning_of(text)
 
 
 @click.group(epilog="Example: stagewright audit verify")
@@ -66,7 +72,10 @@ def audit_init(session: Session) -> None:
 @click.option("--no-registry", is_flag=True, help="Leave the registry out; a cut tail would not show.")
 @click.option("--no-github", is_flag=True, help="Leave GitHub out: who approved what is then taken from the log.")
 @click.option(
-    "--since", "since", metavar="MOMENT", help="Ask GitHub about entries from this moment on only. ISO 8601, UTC."
+    "--since",
+    "since",
+    metavar="MOMENT",
+    help="Ask GitHub about entries from then on only: a moment, or a day, which begins at 00:00 UTC.",
 )
 @click.option(
     "--former",
@@ -87,7 +96,7 @@ def audit_verify(
     links = session.connections
     registry = links.registry if links.has_registry and not no_registry else None
     pulls = links.pulls if links.has_github and not no_github else None
-    scrutiny = Scrutiny(no_registry, no_github, former, _moment(since), links.repository_if_known)
+    scrutiny = Scrutiny(no_registry, no_github, former, _since(since), links.repository_if_known)
     result = command(links.tree, links.log, registry, pulls, scrutiny, links.progress)
     session.show(result, 1 if result.problems else 0 if result.verified else 3)
 
@@ -106,7 +115,9 @@ def audit_verify(
     help="jsonl: the log itself; csv: a row per entry; intoto: a statement per change that took effect.",
 )
 @click.option(
-    "--since", metavar="MOMENT", help="Only entries from this moment on. ISO 8601; UTC where no zone is given."
+    "--since",
+    metavar="MOMENT",
+    help="Only entries from then on: a moment, or a day, which begins at 00:00 UTC.",
 )
 @click.pass_obj
 def audit_export(session: Session, form: Form, since: str | None) -> None:
@@ -115,7 +126,7 @@ def audit_export(session: Session, form: Form, since: str | None) -> None:
     from bot.views.exports import as_csv, as_intoto
 
     links = session.connections
-    found = export(links.tree, links.log, _moment(since))
+    found = export(links.tree, links.log, _since(since))
     forms = {"jsonl": map(bytes.decode, found.lines), "csv": as_csv(found.links), "intoto": as_intoto(found.links)}
     for line in forms[form]:
         click.echo(links.masked(line), nl=False)
@@ -124,8 +135,13 @@ def audit_export(session: Session, form: Form, since: str | None) -> None:
 @click.command(
     short_help="Print the delivery figures of a span of time.", epilog="Example: stagewright report --since 2026-10-01"
 )
-@click.option("--since", metavar="MOMENT", required=True, help="From when on. ISO 8601; UTC where no zone is given.")
-@click.option("--until", metavar="MOMENT", help="Until when, by default until now.")
+@click.option(
+    "--since",
+    metavar="MOMENT",
+    required=True,
+    help="From when on: a moment, or a day, which begins at 00:00 UTC.",
+)
+@click.option("--until", metavar="MOMENT", help="Until when, likewise; by default until now.")
 @click.option(
     "--format",
     "form",
@@ -144,8 +160,8 @@ def report(session: Session, since: str, until: str | None, form: str | None) ->
     from bot.views.exports import figures_csv
 
     links = session.connections
-    began, ended = _moment(since), _moment(until) or links.now()
-    if began is None or began >= ended:
+    began, ended = beginning_of(since), links.now() if until is None else beginning_of(until)
+    if began >= ended:
         raise Misuse("--since is not before --until.", fix="Name an earlier moment, such as 2026-10-01.")
     registry = links.registry if links.has_registry else None
     pulls = links.pulls if links.has_github else None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bot.commands.gathering import read_anchor, read_whole
-from bot.core.audit import Link, stamp
+from bot.core.audit import Link, first_stamp
 from bot.core.exporting import lines_since
 from bot.ports import AuditLog, Tree
 
@@ -26,5 +26,5 @@ def export(tree: Tree, log: AuditLog, since: datetime | None) -> Export:
     Raises LogUnavailable where there is no log, or it does not hold.
     """
     content, chain = read_whole(log, read_anchor(tree, None))
-    first = stamp(since) if since else ""
+    first = first_stamp(since) if since else ""
     return Export(lines_since(content, first), (link for link in chain.links if link.entry.time >= first))

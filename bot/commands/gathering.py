@@ -111,9 +111,14 @@ def _newest_of(log: AuditLog, tip: LogTip) -> LogContent:
 def read_back(log: AuditLog, chain: Chain, seq: int) -> Chain:
     """The chain with as many earlier segments as it takes to know this line. Raises LogUnavailable: it is broken."""
     while chain.earlier and not chain.reaches(seq):
-        older = read_chain(_newest_of(log, LogTip(chain.head, chain.earlier)), chain.start.genesis)
-        chain = _unbroken(chain.preceded_by(older))
+        chain = read_further(log, chain)
     return chain
+
+
+def read_further(log: AuditLog, chain: Chain) -> Chain:
+    """The chain with the segment before those that were read. Raises LogUnavailable: it is broken."""
+    older = read_chain(_newest_of(log, LogTip(chain.head, chain.earlier)), chain.start.genesis)
+    return _unbroken(chain.preceded_by(older))
 
 
 def lost_log() -> LogUnavailable:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bot.commands.gathering import read_anchor, read_log, read_whole
-from bot.core.audit import stamp
+from bot.commands.gathering import read_anchor, read_further, read_log
+from bot.core.audit import exact_stamp, stamp
 from bot.core.history import at, periods_of
 from bot.core.recorded import Recorded
 from bot.core.results import HistoryResult
@@ -14,29 +14,38 @@ from bot.errors import LogUnavailable, Misuse
 from bot.ports import AuditLog, Tree
 
 
-def history(tree: Tree, log: AuditLog, model: str | None, moment: datetime | None) -> HistoryResult:
+def history(
+    tree: Tree, log: AuditLog, model: str | None, moment: datetime | None, *, everything: bool = False
+) -> HistoryResult:
     """The periods of one model or of all, at one moment or over all time.
 
-    The newest segment tells of the newest periods; the whole log is read where older ones are asked for.
+    The newest segment tells of the newest periods. Older segments are read, the newest of them first, until the moment
+    is answered; over all time only for `everything`, and then until nothing is older.
     Raises Misuse for a model that neither the log nor a file of the working tree knows.
     """
-    anchor = read_anchor(tree, None)
-    chain = read_log(log, anchor)
+    chain = read_log(log, read_anchor(tree, None))
     if chain is None:
         raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init`.")
     if model is not None:
         _refuse_unknown(model, tree, chain.recorded)
     asked = stamp(moment) if moment else None
-    whole = _asks_for_older(chain.recorded, model, asked)
-    periods = periods_of(read_whole(log, anchor)[1].entries) if whole else chain.recorded.periods
-    found = tuple(period for period in periods if model in (None, period.key[0]))
-    return HistoryResult(at(found, asked) if asked else found, asked)
+    while chain.earlier and _asks_for_older(_of(model, chain.start.recorded), asked, everything=everything):
+        chain = read_further(log, chain)
+    before = _of(model, chain.start.recorded)
+    found = tuple(period for period in periods_of(chain.entries, before.periods) if model in (None, period.key[0]))
+    if moment and asked:
+        return HistoryResult(at(found, asked), exact_stamp(moment))
+    return HistoryResult(found, None, sum(slot.earlier for slot in before.slots.values()))
 
 
-def _asks_for_older(recorded: Recorded, model: str | None, asked: str | None) -> bool:
-    """Whether a slot had periods, before those that are kept, that belong to the answer."""
-    slots = (slot for key, slot in recorded.slots.items() if slot.earlier and model in (None, key[0]))
-    return any(asked is None or asked < slot.periods[0].since for slot in slots)
+def _of(model: str | None, recorded: Recorded) -> Recorded:
+    return recorded if model is None else recorded.within(lambda name: name == model)
+
+
+def _asks_for_older(known: Recorded, asked: str | None, *, everything: bool) -> bool:
+    """Whether a slot had periods, before those that are known, that belong to the answer."""
+    older = (slot for slot in known.slots.values() if slot.earlier)
+    return any(everything if asked is None else asked < slot.periods[0].since for slot in older)
 
 
 def _refuse_unknown(model: str, tree: Tree, recorded: Recorded) -> None:

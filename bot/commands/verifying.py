@@ -11,7 +11,7 @@ from typing import Final
 from bot.commands.gathering import lost_log, read_anchor
 from bot.commands.hearing import Hearing
 from bot.core.anchors import LogName, anchor_problems, anchors
-from bot.core.audit import Entry, stamp
+from bot.core.audit import Entry, first_stamp
 from bot.core.chain import Digests, End, read_segment
 from bot.core.log import LogSegment
 from bot.core.results import VerifyResult
@@ -70,7 +70,7 @@ def audit_verify(
     if tip is None:
         raise lost_log()
     hearing = Hearing(pulls, tree, scrutiny.former) if pulls else None
-    found = _Found(genesis, hearing, stamp(scrutiny.since) if scrutiny.since else "", progress)
+    found = _Found(genesis, hearing, first_stamp(scrutiny.since) if scrutiny.since else "", progress)
     with progress.task("Checking the audit log", len(tip.names)) as advance:
         for name in counted(tip.names, advance):
             found.read(log.segment(tip.head, name))

@@ -11,7 +11,7 @@ How entries are chained and lie in segments is `bot.core.chain`'s; what they com
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from pydantic import SerializerFunctionWrapHandler, model_serializer
@@ -147,6 +147,17 @@ def record(identity: Identity | None) -> IdentityRecord | None:
 def stamp(moment: datetime) -> str:
     """A moment as entries hold it: RFC 3339 in UTC, to the second."""
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def first_stamp(since: datetime) -> str:
+    """The first second, as entries hold it, that is not before a moment."""
+    return stamp(since + timedelta(microseconds=-since.microsecond % 1_000_000))
+
+
+def exact_stamp(moment: datetime) -> str:
+    """A moment as `stamp` writes it, with its fraction of a second where it has one."""
+    fraction = f".{moment.microsecond:06}".rstrip("0") if moment.microsecond else ""
+    return stamp(moment).replace("Z", f"{fraction}Z")
 
 
 @dataclass(frozen=True, slots=True)

@@ -355,10 +355,14 @@ def _goes(one: Drift, changes: Collection[SlotKey]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class HistoryResult:
-    """The periods that were asked for; `at` is the moment in words of the log, None for all time."""
+    """The periods that were asked for; `at` is the moment as RFC 3339 in UTC, None for all time.
+
+    `older` counts the periods that the answer leaves out, before those that it has.
+    """
 
     periods: tuple[Period, ...]
     at: str | None
+    older: int = 0
 
 
 @dataclass(frozen=True, slots=True)

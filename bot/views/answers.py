@@ -303,6 +303,15 @@ def no_history(result: HistoryResult) -> str:
     return f"The audit log knows of no slot that was managed {when}. `stagewright plan` shows what Git manages now."
 
 
+def older_periods(result: HistoryResult) -> str:
+    """That there are older periods, and how to see them; empty where there are none."""
+    if not result.older:
+        return ""
+    return (
+        f"{counted(result.older, 'older period')} left out: `--all` reads as much of the log as it takes to show them."
+    )
+
+
 def init_text(result: InitResult) -> tuple[str, ...]:
     """What was begun, and what to do with it."""
     begun = "The audit log was begun" if result.created else "The audit log had been begun before; nothing was added"

@@ -309,7 +309,13 @@ def _(result: HistoryResult) -> str:
     periods = [_period(period, text) for period, text in zip(result.periods, texts, strict=True)]
     broken = [answers.broken_text(text) for text in texts if text.break_glass]
     nothing = answers.no_history(result)
-    return filled("history.md.j2", at=result.at or "", nothing=nothing, **_capped(periods=periods, broken=broken))
+    return filled(
+        "history.md.j2",
+        at=result.at or "",
+        nothing=nothing,
+        older=answers.older_periods(result),
+        **_capped(periods=periods, broken=broken),
+    )
 
 
 def _period(period: Period, text: answers.PeriodText) -> dict[str, object]:

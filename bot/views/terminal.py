@@ -489,6 +489,8 @@ def _(result: HistoryResult) -> Iterator[str]:
         yield from columns(header, [_period(period) for period in of_slot], "  ")
         for period in filter(lambda period: period.break_glass, of_slot):
             yield from wrapped(answers.broken_text(period), "  ", "    ")
+    if result.older:
+        yield from wrapped(answers.older_periods(result))
 
 
 def _period(period: answers.PeriodText) -> tuple[str, ...]:

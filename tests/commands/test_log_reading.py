@@ -18,6 +18,7 @@ from bot.commands.plan import plan_working_tree
 from bot.commands.policy import explain
 from bot.core.anchors import ANCHOR_TAG
 from bot.core.chain import Chain, chained, read_chain
+from bot.core.history import periods_of
 from bot.core.log import LogContent, LogSegment
 from bot.core.recorded import PERIODS
 from bot.core.state import TransitionStage
@@ -256,22 +257,41 @@ class TestOfOlderPeriods:
         ]
         appended = chained(drafts, chain, "2027-06")
         years.log.append(years.log.content.head, appended.segment, appended.lines, "m")
+        later = chained([drafts[0].draft(time="2027-07-01T12:00:00Z")], years.chain(), "2027-07")
+        years.log.append(years.log.content.head, later.segment, later.lines, "m")
         years.log.segments_read.clear()
         return years
 
-    def test_all_of_them_are_shown(self, busy: Years) -> None:
-        found = [one for one in history(busy.tree, busy.log, "demand", None).periods if one.key[1] == "Production"]
-        assert len(found) > PERIODS
-        assert found[0].since.startswith("2026-11")
-        assert set(busy.log.segments_read) == set(busy.names)
+    def test_the_newest_are_shown_and_how_many_are_older(self, busy: Years) -> None:
+        found = history(busy.tree, busy.log, "demand", None)
+        told = [one for one in found.periods if one.key[1] == "Production"]
+        assert len(told) >= PERIODS
+        assert found.older > 0
+        assert set(busy.log.segments_read) == {busy.names[-1]}
 
-    def test_a_moment_before_those_that_are_kept(self, busy: Years) -> None:
-        moment = datetime(2026, 11, 25, tzinfo=UTC)
-        (found,) = (one for one in history(busy.tree, busy.log, "demand", moment).periods if one.key[1] == "Production")
-        assert found.identity
-        assert found.identity.version == 5
-        assert found.since.startswith("2026-11")
-        assert set(busy.log.segments_read) == set(busy.names)
+    def test_all_of_them_are_shown_where_that_is_asked_for(self, busy: Years) -> None:
+        found = history(busy.tree, busy.log, "demand", None, everything=True)
+        told = [one for one in found.periods if one.key[1] == "Production"]
+        assert found.older == 0
+        assert found.periods == tuple(one for one in periods_of(busy.entries()) if one.key[0] == "demand")
+        assert told[0].since.startswith("2026-11")
+        assert set(busy.log.segments_read) == set(busy.names[-2:]), "the older ones would say nothing new"
+
+    def test_of_a_model_that_moved_seldom_all_is_in_the_newest_segment(self, busy: Years) -> None:
+        found = history(busy.tree, busy.log, "wine", None, everything=True)
+        assert found.periods
+        assert found.older == 0
+        assert set(busy.log.segments_read) == {busy.names[-1]}
+
+    @pytest.mark.parametrize(("moment", "version"), [("2026-11-25", 5), ("2027-05-20", None)])
+    def test_a_moment_before_those_that_are_kept_takes_as_many_segments_as_answer_it(
+        self, busy: Years, moment: str, version: int | None
+    ) -> None:
+        asked = datetime.fromisoformat(f"{moment}T00:00:00+00:00")
+        (found,) = (one for one in history(busy.tree, busy.log, "demand", asked).periods if one.key[1] == "Production")
+        assert (found.identity and found.identity.version) == version
+        assert found in periods_of(busy.entries())
+        assert set(busy.log.segments_read) == set(busy.names[-2:])
 
     def test_a_moment_among_those_that_are_kept_takes_the_newest_segment(self, busy: Years) -> None:
         history(busy.tree, busy.log, "demand", datetime(2027, 6, 4, 12, 30, tzinfo=UTC))

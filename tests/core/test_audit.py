@@ -16,6 +16,8 @@ from bot.core.anchors import ANCHORS, Anchor, LogName, anchor_problems, anchor_t
 from bot.core.audit import (
     Draft,
     Entry,
+    exact_stamp,
+    first_stamp,
     identity,
     record,
     stamp,
@@ -30,6 +32,7 @@ from tests.core.builders import (
     GENESIS,
     HEAD,
     MODEL,
+    NOON,
     PRODUCTION,
     STAGING,
     TIME,
@@ -717,3 +720,13 @@ def test_digests_are_found_by_the_number_of_their_entry_in_whatever_order_a_log_
     assert anchor_problems(found, [Anchor("churn", 3, 2, digest(b"2")), Anchor("churn", 4, 1, digest(b"1"))]) == (
         f"entry 1 is missing: the registry's tag stagewright.audit_head on churn version 4 names it ({digest(b'1')})",
     )
+
+
+@pytest.mark.parametrize(("microsecond", "first"), [(0, "2026-11-03T12:00:00Z"), (1, "2026-11-03T12:00:01Z")])
+def test_what_is_asked_for_since_a_part_of_a_second_begins_with_the_next(microsecond: int, first: str) -> None:
+    assert first_stamp(NOON.replace(microsecond=microsecond)) == first
+
+
+def test_a_moment_keeps_its_fraction_of_a_second() -> None:
+    assert exact_stamp(NOON) == "2026-11-03T12:00:00Z"
+    assert exact_stamp(NOON.replace(microsecond=250_000)) == "2026-11-03T12:00:00.25Z"

@@ -106,6 +106,7 @@ RESULTS: dict[str, Callable[[], Result]] = {
     "drift-revert-nothing": drift_samples.nothing_to_revert,
     "drift-revert-dry-run": drift_samples.would_revert,
     "history": lambda: HistoryResult(samples.history_periods(), None),
+    "history-older": lambda: HistoryResult(samples.history_periods(), None, 80),
     "history-nothing": lambda: HistoryResult((), "2026-01-01T00:00:00Z"),
     "import": samples.import_result,
     "audit-init": lambda: InitResult(DIGEST, created=True),
