@@ -48,8 +48,12 @@ def _time_in_staging(version: ModelVersion, hours: float, now: datetime) -> Iter
     if not hours:
         return
     if version.stage != "Staging":
-        yield f"it is not in Staging, where it has to be for {hours:g} hours: move it there"
+        yield f"it is not in Staging, where it has to be for {_hours(hours)}: move it there"
         return
     ready = moment(version.last_updated) + timedelta(hours=hours)
     if now < ready:
-        yield f"it has to be in Staging unchanged for {hours:g} hours, until {ready:%Y-%m-%d %H:%M} UTC: wait"
+        yield f"it has to be in Staging unchanged for {_hours(hours)}, until {ready:%Y-%m-%d %H:%M} UTC: wait"
+
+
+def _hours(hours: float) -> str:
+    return f"{hours:g} hour{'' if hours == 1 else 's'}"

@@ -40,7 +40,7 @@ from bot.core.holds import held_versions
 from bot.core.noise import looked_at_with
 from bot.core.spec import FromStage, ModelSpec, NewerThan, Promotion, PromotionPolicy, WithAlias
 from bot.core.state import Identity, ModelVersion, RegisteredModel, Run, moment
-from bot.core.strictness import effective, eligibility_rules
+from bot.core.strictness import by_numbers, effective, eligibility_rules
 from bot.core.traits import Traits
 
 
@@ -98,8 +98,7 @@ def _by_numbers(
     now: datetime,
 ) -> tuple[Comparison, ...]:
     """The candidates whose numbers alone win."""
-    lenient = policy.model_copy(update={"noise": policy.noise.model_copy(update={"unknown": "show"})})
-    looks = _looks(spec, promotion, model, runs, lenient, held, now, None)
+    looks = _looks(spec, promotion, model, runs, policy, held, now, None)
     return tuple(look.comparison for look in looks if look.comparison and look.comparison.verdict == "promote")
 
 
@@ -163,20 +162,22 @@ def examine(
     looks = _looks(spec, spec.promotion, model, runs, policy, held, now, details, asked)
     members = _members(spec.promotion, model, looks)
     families = (_family(look.version.identity, members, policy) if look.comparison else () for look in looks)
-    examined = tuple(
-        _examined(look, family, spec.promotion, policy) for look, family in zip(looks, families, strict=True)
-    )
+    examined = tuple(_examined(look, family, spec.promotion) for look, family in zip(looks, families, strict=True))
     winner = best_of(examined)
     return tuple(_explained(one, winner) for one in examined)
 
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One candidate, with what keeps it from being compared, or the comparison at the level of a single candidate."""
+    """One candidate, with what keeps it from being compared, or the comparison at the level of a single candidate.
+
+    `policy` is the one that it is compared by.
+    """
 
     version: ModelVersion
     obstacles: tuple[str, ...]
     comparison: Comparison | None
+    policy: PromotionPolicy
 
 
 def _looks(
@@ -190,23 +191,24 @@ def _looks(
     details: Details | None,
     asked: Collection[Identity] = (),
 ) -> tuple[_Look, ...]:
-    """Without `details` nothing that they tell counts against anybody; traits count of those who were `asked` only."""
+    """What `details` tell, noise and traits, counts of those who were `asked` only (rule 5)."""
     incumbent = incumbent_of(model, promotion.slot)
     against = measured_with(incumbent, runs, policy, details) if incumbent else None
     looks = []
     for version in candidates(spec, model, incumbent):
         candidate = measured_with(version, runs, policy, details)
-        versus = against
+        versus, judging = against, policy
         if version.identity not in asked:
             candidate, versus = _without_traits(candidate), _without_traits(against) if against else None
+            judging = by_numbers(policy)
         obstacles = (
             *_obstacles(spec, promotion.slot, version, candidate, held),
             *_ineligible(version, promotion, policy, now),
         )
-        comparison = None if obstacles else _compared(promotion, versus, candidate, policy)
+        comparison = None if obstacles else _compared(promotion, versus, candidate, judging)
         if comparison and details and comparison.verdict == "promote":
             obstacles = tuple(_without_artifacts(version, promotion, policy, details))
-        looks.append(_Look(version, obstacles, None if obstacles else comparison))
+        looks.append(_Look(version, obstacles, None if obstacles else comparison, judging))
     return tuple(looks)
 
 
@@ -314,13 +316,13 @@ def _without_artifacts(
         yield from missing_artifacts(artifacts, rules)
 
 
-def _examined(look: _Look, family: tuple[FamilyMember, ...], promotion: Promotion, policy: PromotionPolicy) -> Examined:
+def _examined(look: _Look, family: tuple[FamilyMember, ...], promotion: Promotion) -> Examined:
     """The comparison once more, at the level that the family leaves."""
     identity, once = look.version.identity, look.comparison
     if once is None:
         return Examined(identity, None, f"not compared: {'; '.join(look.obstacles)}")
-    level = level_in_family(once.p, [member.p for member in family], policy)
-    comparison = at_level(once, level, policy, promotion.acknowledged)
+    level = level_in_family(once.p, [member.p for member in family], look.policy)
+    comparison = at_level(once, level, look.policy, promotion.acknowledged)
     return Examined(identity, comparison.verdict, "; ".join(comparison.reasons), comparison, family)
 
 

@@ -13,7 +13,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -25,7 +25,7 @@ from bot.core.globs import matches
 from bot.core.noise import looked_at_with
 from bot.core.spec import Criterion, Promotion, PromotionPolicy
 from bot.core.state import Experiment, Identity, ModelVersion, RegisteredModel, Run, moment
-from bot.core.strictness import effective
+from bot.core.strictness import by_numbers, effective
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +82,7 @@ def ranking(promotion: Promotion, metric: str | None, *, lowest_first: bool = Fa
 def questions_on_runs(contest: Contest, experiment: Experiment) -> Questions:
     """What has to be known of the noise of the runs whose numbers win, and of the incumbent's."""
     policy = effective(contest.policy, contest.promotion)
-    lenient = policy.model_copy(update={"noise": policy.noise.model_copy(update={"unknown": "show"})})
-    looks = _looks(contest, experiment, lenient, None)
-    winners = [one for one in looks.values() if one.verdict == "promote"]
+    winners = tuple(_winners(contest, experiment, policy).values())
     runs = {**contest.runs, **{run.run_id: run for run in experiment.runs}}
     return noise_questions(contest.promotion, winners, runs, policy)
 
@@ -92,17 +90,33 @@ def questions_on_runs(contest: Contest, experiment: Experiment) -> Questions:
 def examine_runs(contest: Contest, experiment: Experiment, details: Details, by: Ranking) -> tuple[ExaminedRun, ...]:
     """Every run of an experiment with its verdict, ranked. `details` answers what `questions_on_runs` asked."""
     policy = effective(contest.policy, contest.promotion)
-    looks = _looks(contest, experiment, policy, details)
+    asked = _winners(contest, experiment, policy)
+    looks = _looks(contest, experiment, policy, details, asked)
     levels = _levels(experiment.runs, looks, policy)
     examined = (
-        _examined(contest, run, looks.get(run.run_id), levels.get(run.run_id, 0.0), policy, by)
+        _examined(contest, run, looks.get(run.run_id), levels.get(run.run_id, 0.0), _judging(policy, run, asked), by)
         for run in sorted(experiment.runs, key=lambda run: (run.started_at, run.run_id), reverse=True)
     )
     return tuple(sorted(examined, key=lambda one: _place(one.ranked_by, by)))
 
 
+def _winners(contest: Contest, experiment: Experiment, policy: PromotionPolicy) -> Mapping[str, Comparison]:
+    """The runs whose numbers alone win."""
+    looks = _looks(contest, experiment, policy, None)
+    return {run_id: look for run_id, look in looks.items() if look.verdict == "promote"}
+
+
+def _judging(policy: PromotionPolicy, run: Run, asked: Collection[str]) -> PromotionPolicy:
+    """What a run is judged by: nothing is known of the noise of those that were not asked."""
+    return policy if run.run_id in asked else by_numbers(policy)
+
+
 def _looks(
-    contest: Contest, experiment: Experiment, policy: PromotionPolicy, details: Details | None
+    contest: Contest,
+    experiment: Experiment,
+    policy: PromotionPolicy,
+    details: Details | None,
+    asked: Collection[str] = (),
 ) -> Mapping[str, Comparison]:
     """Each run but the incumbent's against the incumbent, as if it were the only one."""
     incumbent = contest.incumbent
@@ -113,7 +127,7 @@ def _looks(
             promotion.criteria,
             against,
             measured_with(_version_of(contest, run), {run.run_id: run}, policy, details),
-            policy,
+            _judging(policy, run, asked),
             acknowledged=promotion.acknowledged,
         )
         for run in experiment.runs

@@ -43,6 +43,11 @@ def effective(policy: PromotionPolicy, promotion: Promotion) -> PromotionPolicy:
     )
 
 
+def by_numbers(policy: PromotionPolicy) -> PromotionPolicy:
+    """The policy for a version whose noise was not asked for: that it is not known counts against nobody."""
+    return policy.model_copy(update={"noise": policy.noise.model_copy(update={"unknown": "show"})})
+
+
 def eligibility_rules(policy: PromotionPolicy, promotion: Promotion) -> tuple[EligibilityRules, ...]:
     """Everything that a candidate has to meet: the policy's rules, and those of the model's file."""
     return (policy.eligibility, *((promotion.eligibility,) if promotion.eligibility else ()))

@@ -122,7 +122,8 @@ def test_floors_are_on_the_number_as_it_is() -> None:
 @pytest.mark.parametrize(
     ("theirs", "ours", "why"),
     [
-        (None, None, "no folds, examples or standard error are known for the incumbent"),
+        (None, None, "no folds, examples or standard error are known for either side"),
+        (None, folds(CANDIDATE), "no folds, examples or standard error are known for the incumbent"),
         (folds(INCUMBENT), None, "no folds, examples or standard error are known for the candidate"),
         (folds([0.8] * 5), folds(CANDIDATE), "all folds of the incumbent are equal"),
         (StandardError(0.8, float("nan")), StandardError(0.9, 0.1), "is no finite number"),

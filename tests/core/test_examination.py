@@ -212,6 +212,18 @@ def test_a_version_of_unknown_noise_counts_in_full() -> None:
     assert {one.verdict for one in found.examined} == {"inconclusive"}
 
 
+def test_5_of_what_was_not_asked_nothing_is_said() -> None:
+    world = World().add(2).add(3, [v - 0.1 for v in INCUMBENT], noise=False).add(4, noise=False)
+    elsewhere = replace(world.runs["run4"], datasets=(Dataset("other", "d2", "evaluation"),))
+    world.runs["run4"] = elsewhere
+    forbidding = policy(noise={"unknown": "forbid"})
+    assert world.asks(rules=forbidding).histories.keys() == {"run1", "run2"}
+    found = world.proposes(rules=forbidding)
+    assert isinstance(found, Proposal)
+    assert {one.identity.version: one.verdict for one in found.others} == {3: "reject", 4: "incomparable"}
+    assert not any("noise" in one.why for one in found.others)
+
+
 def test_twenty_are_expected_unless_the_policy_says_otherwise() -> None:
     found = World().add(2).proposes(rules=PromotionPolicy(schema_version=1))
     assert isinstance(found, NothingToPropose)

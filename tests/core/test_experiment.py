@@ -113,6 +113,7 @@ def test_only_the_noise_of_winners_is_asked_for() -> None:
     strict = contest(rules=promotion(noise={"unknown": "forbid"}))
     assert questions_on_runs(strict, Experiment("tuning", runs)) == asked
     assert verdicts(*runs, details=Details(), on=strict)["a"] == "inconclusive"
+    assert ["noise" in one.why for one in examined(*runs, details=Details(), on=strict)] == [True, False, False]
     assert not questions_on_runs(contest(), Experiment("tuning", runs[1:]))
 
 

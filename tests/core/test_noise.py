@@ -324,7 +324,8 @@ def test_noise_that_cannot_be_told_is_unknown(noise: Noise | None, reason: str) 
     assert estimate("maximize", good, noise, same_data=True) == Unknown(reason)
     theirs = reason.replace("the candidate", "the incumbent")
     assert estimate("maximize", noise, good, same_data=True) == Unknown(theirs)
-    assert estimate("maximize", noise, noise, same_data=True) == Unknown(f"{theirs}; {reason}")
+    both = f"{theirs}; {reason}" if noise else reason.replace("the candidate", "either side")
+    assert estimate("maximize", noise, noise, same_data=True) == Unknown(both)
     assert against("at_least", 0, noise) == Unknown(reason)
 
 

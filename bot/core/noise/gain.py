@@ -18,6 +18,7 @@ from bot.core.noise.values import (
     StandardError,
     Unknown,
     means,
+    not_logged,
     varies,
     why_unknown,
 )
@@ -90,6 +91,8 @@ def estimate(goal: Goal, incumbent: Noise | None, candidate: Noise | None, *, sa
 
     `same_data`: both were measured on the same evaluation data, shown by its digest; without it nothing is paired.
     """
+    if incumbent is None and candidate is None:
+        return Unknown(not_logged("either side"))
     reasons = (why_unknown(incumbent, "the incumbent"), why_unknown(candidate, "the candidate"))
     if incumbent is None or candidate is None or any(reasons):
         return Unknown("; ".join(reason for reason in reasons if reason))

@@ -81,10 +81,15 @@ def varies(values: Sequence[float], largest: float) -> bool:
     return max(values) - min(values) > ROUNDING * largest
 
 
+def not_logged(side: str) -> str:
+    """Why nothing is known of the noise of a side, or of both."""
+    return f"no folds, examples or standard error are known for {side}"
+
+
 def why_unknown(noise: Noise | None, side: str) -> str | None:
     """What is wrong with one side taken alone, or None. `side` names it in the reason, e.g. `v3`."""
     if noise is None:
-        return f"no folds, examples or standard error are known for {side}"
+        return not_logged(side)
     if isinstance(noise, StandardError):
         return _standard_error(noise, side)
     if isinstance(noise, Folds):
