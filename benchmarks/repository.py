@@ -40,7 +40,7 @@ promotion:
     - {{metric: val_rmse, goal: minimize, min_gain: 1%}}
     - {{metric: latency_p95_ms, goal: minimize, max_loss: 5%}} # guardrail
 """
-_POLICY: Final = """\
+POLICY: Final = """\
 schema_version: 1
 max_open_proposals: 10
 evaluation_data: may_differ # the runs of the benchmark name no data
@@ -91,7 +91,7 @@ def _adoptions(size: Size) -> Iterator[Draft]:
 def _files(size: Size, genesis: str) -> dict[str, bytes]:
     files = {f"models/{name}.yaml": model_file(name, size.production).encode() for name in size.names}
     files["policies/approvals.yaml"] = (_POLICIES / "approvals.yaml").read_bytes()
-    files["policies/promotion.yaml"] = _POLICY.encode()
+    files["policies/promotion.yaml"] = POLICY.encode()
     files["policies/audit.yaml"] = f"schema_version: 1\ngenesis: {genesis}\n".encode()
     return files
 

@@ -10,16 +10,31 @@ from pathlib import Path
 
 import pytest
 
-from bot.core.audit import Draft
+from bot.core.audit import Draft, Entry, Mandate
 from bot.core.canonical import digest
 from bot.core.chain import Chain, chained, read_chain
 from bot.core.log import LogContent, LogSegment
+from bot.documents import parse_audit_anchor
 from tests.core.builders import adopted, applied, draft, identity, mandate
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "audit.md").read_text(encoding="utf-8")
 OCTOBER, NOVEMBER, DECEMBER = "2026-10.jsonl", "2026-11.jsonl", "2026-12.jsonl"
 Log = Mapping[str, bytes]
+
+
+def test_the_file_that_names_the_genesis_has_the_form_that_the_document_gives() -> None:
+    (text,) = re.findall(r"^```yaml\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
+    document = parse_audit_anchor("policies/audit.yaml", text.encode()).document
+    assert document
+    assert document.value.genesis == digest(block("json").removesuffix("\n").encode())
+
+
+def test_the_document_lists_the_keys_of_an_entry_and_of_a_mandate() -> None:
+    rows = re.findall(r"^\| (`.*?) \| (?:number|text|object)", TEXT, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(Entry.model_fields)
+    (paragraph,) = re.findall(r"^A mandate has .*?\n\n", TEXT, re.DOTALL | re.MULTILINE)
+    assert {*re.findall(r"`(\w+)`", paragraph)} - {"null"} == set(Mandate.model_fields)
 
 
 def block(language: str) -> str:
@@ -75,7 +90,7 @@ def test_the_example_has_the_digest_that_stands_below_it() -> None:
 
 
 def test_the_verifier_is_short() -> None:
-    assert len(block("python").splitlines()) <= 36
+    assert len(block("python").splitlines()) <= 45
 
 
 def test_a_sound_log_holds(tmp_path: Path) -> None:
@@ -115,6 +130,30 @@ TAMPERED: dict[str, tuple[Callable[[], Log], str]] = {
     ),
     "cut in the middle of a line": (lambda: {**WHOLE, DECEMBER: WHOLE[DECEMBER][:-9]}, "cut within its last line"),
     "begun anew": (lambda: log("another beginning"), "is not the genesis that policies/audit.yaml names"),
+    "a number with a fraction": (
+        lambda: {**WHOLE, DECEMBER: WHOLE[DECEMBER].replace(b'"version":4', b'"version":4.0')},
+        "2026-12.jsonl line 1 is not an entry: ValueError",
+    ),
+    "no number": (
+        lambda: {**WHOLE, NOVEMBER: WHOLE[NOVEMBER].replace(b'"version":4', b'"version":NaN')},
+        "2026-11.jsonl line 2 is not an entry: ValueError",
+    ),
+    "a number beyond what JSON holds exactly": (
+        lambda: {**WHOLE, NOVEMBER: WHOLE[NOVEMBER].replace(b'"version":4', b'"version":9007199254740992')},
+        "9007199254740992 is too large",
+    ),
+    "true for 1": (
+        lambda: {**WHOLE, OCTOBER: WHOLE[OCTOBER].replace(b'"seq":1', b'"seq":true')},
+        "2026-10.jsonl line 2 is entry True, expected 1",
+    ),
+    "nested too deeply": (
+        lambda: {**WHOLE, DECEMBER: b"[" * 200_000 + b"\n" + WHOLE[DECEMBER]},
+        "2026-12.jsonl line 1 is not an entry: RecursionError",
+    ),
+    "another name": (
+        lambda: {OCTOBER: WHOLE[OCTOBER], "2026-11b.jsonl": WHOLE[NOVEMBER], DECEMBER: WHOLE[DECEMBER]},
+        "2026-11b.jsonl is not the name of a segment",
+    ),
     "no entry": (lambda: {OCTOBER: b"\n"}, "2026-10.jsonl line 1 is not an entry"),
     "nothing": (dict, "there is no entry"),
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks.row import Row
-from benchmarks.rows import files, growth, registry, startup
+from benchmarks.rows import files, growth, log, registry, startup
 
-ROWS: Final[tuple[Row, ...]] = (*registry.ROWS, *files.ROWS, *startup.ROWS, *growth.ROWS)
+ROWS: Final[tuple[Row, ...]] = (*registry.ROWS, *files.ROWS, *log.ROWS, *startup.ROWS, *growth.ROWS)
 """In the order of the table."""

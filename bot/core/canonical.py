@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, TypeAlias
 
 import rfc8785
@@ -27,18 +27,24 @@ def canonical(value: JSON) -> bytes:
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
 """Writes as RFC 8785 asks what `_is_plain`, in a fifth of the time; it differs in numbers and in the order of keys."""
 _LARGEST: Final = 2**53 - 1
+_TEXT: Final = frozenset({str})
+_LEAVES: Final = _TEXT | {bool, type(None)}
 
 
 def _is_plain(value: JSON) -> bool:
     """Whether there is no number but whole ones in range, and no key but in ASCII: so it is with entries of the log."""
     kind = type(value)
-    if kind is str or value is None or kind is bool:
+    if kind in _LEAVES:
         return True
     if isinstance(value, int):
         return kind is int and -_LARGEST <= value <= _LARGEST
     if isinstance(value, dict):
-        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
-    return isinstance(value, list | tuple) and all(map(_is_plain, value))
+        return _TEXT.issuperset(map(type, value)) and all(map(str.isascii, value)) and _are_plain(value.values())
+    return isinstance(value, list | tuple) and _are_plain(value)
+
+
+def _are_plain(values: Iterable[JSON]) -> bool:
+    return all(map(_is_plain, [value for value in values if type(value) not in _LEAVES]))
 
 
 def digest(data: bytes) -> Digest:
