@@ -202,10 +202,11 @@ ARRIVALS: Final = (
     Arrival("15 one by one, none in the week before", 15),
     Arrival("15 one by one, week after week", 15, before=15),
     Arrival("3 one by one, none in the week before", 3),
+    Arrival("2 one by one, none in the week before", 2),
     Arrival("40 together", 40, together=True),
     Arrival("40 one by one, none in the week before", 40),
 )
-EXPECTATIONS: Final = (1, 3, EXPECTED, 40)
+EXPECTATIONS: Final = (1, 2, 3, EXPECTED, 40)
 ARRIVING: Final = World("10 folds, gain 2", folds=10, gain=2.0)
 
 

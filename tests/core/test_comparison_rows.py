@@ -217,12 +217,12 @@ def test_a_long_tag_is_cut_in_the_reason() -> None:
 
 
 def test_tags_have_slices_too_and_no_noise() -> None:
-    theirs, ours = (side(version, tags={"f1": "1", "f1/a": str(version), "f1/b": "x"}) for version in (3, 5))
-    comparison = compare([criterion(metric="f1", slices="f1/*", source="version_tag")], theirs, ours, POLICY)
+    theirs, ours = (side(version, tags={"f1": "1", "f1/site=a": str(version), "f1/site=b": "x"}) for version in (3, 5))
+    comparison = compare([criterion(metric="f1", slices="f1/site=*", source="version_tag")], theirs, ours, POLICY)
     assert [(row.metric, row.outcome) for row in comparison.rows] == [
         ("f1", "pass"),
-        ("f1/a", "pass"),
-        ("f1/b", "unknown"),
+        ("f1/site=a", "pass"),
+        ("f1/site=b", "unknown"),
     ]
     assert getattr(comparison.rows[0].estimate, "reason", "") == "a tag says nothing of its noise"
 
