@@ -1,0 +1,160 @@
+"""What whole commands ask GitHub for and get, with a short audit log and with a long one: the same requests, and bytes
+that grow by no more than the names of the segments.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.repository import write_commit
+from bot.commands.apply import apply
+from bot.commands.history import history
+from bot.commands.occasion import Occasion, Ports
+from bot.commands.recording import Telling
+from bot.commands.rollback import RollbackWording, open_rollback
+from bot.core.chain import chained, read_chain
+from bot.core.rollback import Wish
+from bot.sandbox.forge import Forge
+from bot.views.rollback import rollback_body, rollback_title, rollback_why
+from tests.adapters.git_repository import Repository
+from tests.attacks.field import BACK, Field
+from tests.commands.scene import comment_of, run_of
+from tests.core.builders import CHAMPION, PRODUCTION, applied, draft, identity, registered
+from tests.core.builders import registry as registry_state
+from tests.fakes.registry import FakeRegistry
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+_MOVES = 13
+_SHORT, _LONG = 2, 24
+_A_NAME = 250
+"""Bytes that one more segment takes in the list of the branch's files."""
+
+
+@dataclass
+class Wire:
+    """What the API was asked for, with the bytes of requests and answers; what has a SHA or a number in it, as one."""
+
+    requests: Counter[str] = field(default_factory=Counter)
+    bytes: int = 0
+
+    def wrap(self, application: WSGIApplication) -> WSGIApplication:
+        def counted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+            content = b"".join(application(environ, start_response))
+            path = str(environ["PATH_INFO"])
+            if path.startswith("/api/"):
+                self.requests[f"{environ['REQUEST_METHOD']} {_without_names(path)}"] += 1
+                self.bytes += len(content) + int(environ.get("CONTENT_LENGTH") or 0)
+            return [content]
+
+        return counted
+
+
+def _without_names(path: str) -> str:
+    return "/".join("*" if part.isdigit() or len(part) == 40 else part for part in path.split("/"))
+
+
+class Years(Field):
+    """A field whose log is months longer: churn went back and forth between 2 and 3, and serves 3."""
+
+    def lengthen(self, months: int) -> int:
+        """How many bytes the log has then."""
+        content = self.log.read()
+        assert content
+        chain = read_chain(content, None)
+        moved = applied(before=identity(2), after=identity(3), reason="x" * 200)
+        away = applied(before=identity(3), after=identity(2), kind="rollback", reason="x" * 200)
+        files: dict[str, bytes] = {}
+        for number in range(months):
+            month = f"{2027 + number // 12}-{number % 12 + 1:02}"
+            unmanaged = [draft("applied", CHAMPION, identity(3), None, "unmanage")] if number == 0 else []
+            appended = chained([*unmanaged, *[away, moved] * _MOVES], chain, month)
+            files[appended.segment] = b"".join(line + b"\n" for line in appended.lines)
+            chain = chain.grown("", appended)
+        write_commit(self.forge.git_directory, "audit-log", files, "Years")
+        return sum(map(len, files.values()))
+
+    def check_out(self) -> None:
+        """The working tree, from which the genesis is read."""
+        clone = Repository(self._clone)
+        clone.git("fetch", "--quiet", "origin", "main")
+        clone.git("checkout", "--quiet", "-B", "main", "FETCH_HEAD")
+
+
+def _history(years: Years, registry: FakeRegistry) -> object:
+    found = history(years.tree, years.log, "churn", None)
+    assert [period.identity for period in found.periods if period.key == PRODUCTION][-1] == identity(3)
+    return found
+
+
+def _rollback(years: Years, registry: FakeRegistry) -> object:
+    wording = RollbackWording(rollback_title, rollback_body, rollback_why)
+    wish = Wish("churn", slot=None, to=2, reason="wrong scores", requesters=("alice",))
+    now = datetime.now(UTC)
+    found = open_rollback(years.tree, registry, years.log, years.pulls(), wish, now, wording, dry_run=False)
+    assert found.pull
+    return found
+
+
+def _apply(years: Years, registry: FakeRegistry) -> object:
+    occasion = Occasion("stagewright[bot]", None, lambda: datetime.now(UTC), lambda seconds: None)
+    ports = Ports(years.tree, registry, years.pulls(), years.log)
+    found = apply(ports, occasion, Telling(comment_of, lambda result: None), force=False)
+    assert not found.refused
+    assert registry.state(["churn"]).holding(PRODUCTION) == (identity(2),)
+    return found
+
+
+COMMANDS: dict[str, Callable[[Years, FakeRegistry], object]] = {
+    "history": _history,
+    "rollback": _rollback,
+    "apply": _apply,
+}
+
+
+def measured(folder: Path, months: int) -> tuple[dict[str, Wire], int]:
+    """What each command took, and the size of the log."""
+    wire = Wire()
+    with Forge.start(folder / "forge", wsgi_middleware=wire.wrap) as forge, Years(forge, folder / "clone") as years:
+        size = years.lengthen(months)
+        years.check_out()
+        runs = {f"run{number}": replace(run_of("churn", number, 0.2), run_id=f"run{number}") for number in (2, 3)}
+        holding = registered({1: "Archived", 2: "Archived", 3: "Production"})
+        registry = FakeRegistry(registry_state(holding), runs)
+        found: dict[str, Wire] = {}
+        for name, command in COMMANDS.items():
+            if name == "apply":
+                number = years.edit("alice", BACK)
+                years.review(number, "bob", "carol")
+                years.merge(number)
+            wire.requests, wire.bytes = Counter(), 0
+            command(years, registry)
+            found[name] = Wire(wire.requests, wire.bytes)
+    return found, size
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Wire], dict[str, Wire]]:
+    short, few = measured(tmp_path_factory.mktemp("short"), _SHORT)
+    long, many = measured(tmp_path_factory.mktemp("long"), _LONG)
+    assert many > 10 * few
+    return short, long
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_a_long_log_takes_no_more_requests_and_hardly_more_bytes(
+    both: tuple[dict[str, Wire], dict[str, Wire]], name: str
+) -> None:
+    short, long = (of_log[name] for of_log in both)
+    assert short.requests
+    assert long.requests == short.requests
+    listings = sum(count for what, count in long.requests.items() if "/git/trees" in what)
+    assert long.bytes - short.bytes < listings * (_LONG - _SHORT) * _A_NAME
