@@ -22,13 +22,11 @@ from bot.core.noise import (
     Noise,
     StandardError,
     Unknown,
-    against,
     estimate,
     holm,
     if_one_by_one,
     judge,
     looked_at_with,
-    p_of_all,
     p_value,
 )
 from bot.core.noise.gain import Source
@@ -326,7 +324,6 @@ def test_noise_that_cannot_be_told_is_unknown(noise: Noise | None, reason: str) 
     assert estimate("maximize", noise, good, same_data=True) == Unknown(theirs)
     both = f"{theirs}; {reason}" if noise else reason.replace("the candidate", "either side")
     assert estimate("maximize", noise, noise, same_data=True) == Unknown(both)
-    assert against("at_least", 0, noise) == Unknown(reason)
 
 
 def test_differences_that_do_not_vary_say_nothing() -> None:
@@ -383,27 +380,6 @@ def test_a_level_is_a_chance_below_a_half(level: float) -> None:
 def test_a_gain_passes_straddles_or_fails(needed: str, level: float, outcome: str) -> None:
     found = gain_of(folds(INCUMBENT), folds(CANDIDATE))
     assert judged(found, margin(needed), level).outcome == outcome
-
-
-@pytest.mark.parametrize(("bound", "limit"), [("at_least", 0.80), ("at_most", 0.85)])
-def test_a_floor_is_judged_by_the_noise_of_the_candidate_alone(
-    bound: Literal["at_least", "at_most"], limit: float
-) -> None:
-    found = known(against(bound, limit, seeds(CANDIDATE)))
-    expected = stats.ttest_1samp(CANDIDATE, limit, alternative="greater" if bound == "at_least" else "less")
-    assert p_of(found) == pytest.approx(expected.pvalue)
-    assert found.method == "5 repetitions"
-
-
-def test_a_floor_is_finite() -> None:
-    with pytest.raises(ValueError, match="finite limit"):
-        against("at_least", NAN, seeds(CANDIDATE))
-
-
-def test_every_criterion_of_a_candidate_has_to_hold() -> None:
-    assert p_of_all([0.01, 0.2, 0.05]) == 0.2
-    with pytest.raises(ValueError, match="empty"):
-        p_of_all([])
 
 
 # What holds whatever the numbers

@@ -9,7 +9,6 @@ from typing import Final, Literal, TypeAlias
 
 from bot.core.comparison.measured import Measured, is_known, name_of
 from bot.core.comparison.rows import Known, Outcome, Pair, Row, has_floor, has_margin, rows_of
-from bot.core.noise import p_of_all
 from bot.core.spec import Acknowledgement, Criterion, PromotionPolicy
 from bot.core.traits import Difference, differences
 
@@ -61,9 +60,8 @@ def compare(
     differing = known.differences if known else differences_of(incumbent, candidate, policy)
     obstacles = (*_obstacles(rows, incumbent, candidate, policy), *_forbidden(differing))
     verdict, reasons = _verdict(rows, incumbent, obstacles)
-    p_values = [row.judged.p for row in rows if row.judged and row.criterion.required]
-    p = p_of_all(p_values) if p_values else None
-    return Comparison(candidate, incumbent, rows, verdict, reasons, level, p, differing)
+    hardest = max((row.judged.p for row in rows if row.judged and row.criterion.required), default=None)
+    return Comparison(candidate, incumbent, rows, verdict, reasons, level, hardest, differing)
 
 
 def at_level(

@@ -43,8 +43,8 @@ Sources: Student (1908), Biometrika 6:1-25. Welch (1947), Biometrika 34:28-35. F
 """
 
 from bot.core.noise.family import Step, holm, if_one_by_one, looked_at_with
-from bot.core.noise.gain import Estimate, Source, against, estimate
-from bot.core.noise.judging import Judged, Outcome, judge, p_of_all, p_value
+from bot.core.noise.gain import Estimate, Source, estimate
+from bot.core.noise.judging import Judged, Outcome, judge, p_value
 from bot.core.noise.values import Examples, Folds, Noise, StandardError, Unknown
 
 __all__ = [
@@ -58,12 +58,10 @@ __all__ = [
     "StandardError",
     "Step",
     "Unknown",
-    "against",
     "estimate",
     "holm",
     "if_one_by_one",
     "judge",
     "looked_at_with",
-    "p_of_all",
     "p_value",
 ]

@@ -108,21 +108,6 @@ def estimate(goal: Goal, incumbent: Noise | None, candidate: Noise | None, *, sa
     return _paired(sign, theirs, ours)
 
 
-def against(bound: Literal["at_least", "at_most"], limit: float, candidate: Noise | None) -> Estimate | Unknown:
-    """What is known of how far the candidate itself is on the right side of a limit: judge it against a margin of 0.
-
-    Raises ValueError when the limit is not finite: a mistake of the caller.
-    """
-    if not math.isfinite(limit):
-        raise ValueError(f"expected a finite limit, got {limit}")
-    reason = why_unknown(candidate, "the candidate")
-    if candidate is None or reason is not None:
-        return Unknown(str(reason))
-    side, sign = _side(candidate), 1 if bound == "at_least" else -1
-    source = Source(side.df, (side.variance, 0.0, 0.0), (sign * side.third_cumulant, 0.0, 0.0, 0.0))
-    return Estimate(limit, side.value, sign * (side.value - limit), (source,), side.described)
-
-
 @dataclass(frozen=True, slots=True)
 class _Side:
     """One side alone: its metric with the variance and third cumulant of that.

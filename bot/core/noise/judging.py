@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -67,14 +66,6 @@ def p_value(estimate: Estimate, margin: Margin) -> float | Unknown:
     """The p of the hypothesis that the true gain is below the margin: the level from which on the gain meets it."""
     test = _test(estimate, margin)
     return test if isinstance(test, Unknown) else test.p()
-
-
-def p_of_all(p_values: Iterable[float]) -> float:
-    """The p of a candidate for whom all of these criteria have to hold: the largest (rule 8).
-
-    Raises ValueError when there are none.
-    """
-    return max(p_values)
 
 
 def _outcome(gain: float, margin: Margin, p: float, level: float) -> Outcome:
