@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 from hypothesis import given, settings
@@ -78,12 +78,21 @@ class Recorded:
         return self.scene.registry.state(["demand"]).holding(("demand", self.slot))
 
     def check(self) -> None:
-        """On every prefix: never empty where it was filled and stays so, never two, never one that nobody approved."""
-        ended = self._holding()
         assert all(self.promised)
-        for held in [*self.states, ended]:
-            assert len(held) == 1 or held == self.begun or not ended, self.states
-            assert set(held) <= {*self.begun, *ended}
+        check_every_prefix([self.begun, *self.states, self._holding()])
+
+
+Held = TypeVar("Held")
+
+
+def check_every_prefix(held: Sequence[tuple[Held, ...]]) -> None:
+    """What a slot held, from before the first write to after the last one: never empty where it was filled and stays
+    so, never two that were not there already, and nothing but what it held before and what was approved.
+    """
+    begun, ended = held[0], held[-1]
+    for one in held:
+        assert len(one) == 1 or one == begun or not ended, held
+        assert set(one) <= {*begun, *ended}, held
 
 
 def yaml_of(stages: Mapping[str, int | None], aliases: Mapping[str, object]) -> str:

@@ -249,19 +249,19 @@ class Ground:
             "GITHUB_STEP_SUMMARY": str(self._folder / "summary"),
         }
 
-    def start(self, **changed: str) -> subprocess.Popen[str]:
-        """The real process, `python -m bot apply`."""
+    def start(self, *under: str, **changed: str) -> subprocess.Popen[str]:
+        """The real process, `python -m bot apply`; `under` is a command that starts it."""
         return subprocess.Popen(
-            [sys.executable, "-m", "bot", "--repo", str(self.clone), "apply"],
+            [*under, sys.executable, "-m", "bot", "--repo", str(self.clone), "apply"],
             env={**self.environment(), **changed},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def run(self, **changed: str) -> tuple[int, str]:
+    def run(self, *under: str, **changed: str) -> tuple[int, str]:
         """The real process until it ends: how, and what it printed."""
-        process = self.start(**changed)
+        process = self.start(*under, **changed)
         out, errors = process.communicate(timeout=60)
         return process.returncode, out + errors
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import pytest
@@ -18,6 +19,10 @@ pytestmark = pytest.mark.mlflow
 
 def reset() -> Answered:
     raise Severed
+
+
+def nothing() -> None:
+    """The server goes on as if nothing had been."""
 
 
 def answer(status: int) -> Callable[[], Answered]:
@@ -37,6 +42,27 @@ BAD_ANSWERS: Final = {
 def test_a_write_without_an_answer_done_or_not_is_finished_by_this_run(ground: Ground, name: str, side: str) -> None:
     ground.merge_both()
     trap = ground.trap(mlflow(side, STAGE, 2), BAD_ANSWERS[name])
+    assert not ground.apply().refused
+    assert trap.sprung
+    check_done(ground)
+
+
+@pytest.mark.parametrize(
+    ("side", "then"),
+    [("before", reset), ("before", nothing), ("after", nothing)],
+    ids=["never done", "done late", "done"],
+)
+def test_a_write_that_mlflow_answers_too_late(
+    ground: Ground, side: str, then: Callable[[], Answered | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    ground.merge_both()
+
+    def hang() -> Answered | None:
+        time.sleep(1.5)
+        return then()
+
+    trap = ground.trap(mlflow(side, STAGE, 2), hang)
     assert not ground.apply().refused
     assert trap.sprung
     check_done(ground)
@@ -94,13 +120,41 @@ def test_a_clock_that_goes_back_a_year_does_not_reorder_the_log(ground: Ground) 
     check_done(ground)
 
 
-def test_a_full_disk_is_said_and_the_next_run_sets_the_outputs(ground: Ground) -> None:
+def test_a_clock_that_goes_back_over_the_end_of_a_month_appends_to_the_newest_segment(ground: Ground) -> None:
+    ground.merge(dict.fromkeys(ground.models, 2))
+    later = datetime.now(UTC) + timedelta(days=32)
+    assert not ground.apply(now=lambda: later).refused
+    ground.merge({ground.models[0]: 3})
+    assert not ground.apply().refused
+    content = ground.log.read()
+    assert content
+    begun, newest = content.segments
+    assert f"{later:%Y-%m}" in newest.name
+    assert begun.name < newest.name
+    assert [entry.after and entry.after.version for entry in ground.entries()][-2:] == [3, 3]
+    verified = ground.says("audit", "verify")
+    assert verified.exit_code == 0, verified.output
+
+
+def test_files_that_are_full_are_said_and_the_next_run_sets_the_outputs(ground: Ground) -> None:
     ground.merge_both()
-    code, said = ground.run(GITHUB_OUTPUT="/dev/full")
+    code, said = ground.run(GITHUB_OUTPUT="/dev/full", GITHUB_STEP_SUMMARY="/dev/full")
     assert code == 3
     assert "GITHUB_OUTPUT names could not be written: No space left on device" in " ".join(said.split())
     assert "10 slots applied" in said
     assert not ground.apply().untold
+    check_done(ground)
+
+
+def test_a_disk_that_takes_no_byte_is_said_before_anything_is_written(ground: Ground) -> None:
+    """As far as the process can tell: the kernel lets it and the git that it runs write to no file."""
+    ground.merge_both()
+    code, said = ground.run("prlimit", "--fsize=0", TMPDIR=str(ground.clone.parent))
+    assert code == 3, said
+    assert "Traceback" not in said
+    assert set(ground.numbers().values()) == {(1,)}
+    assert {entry.event for entry in ground.entries()} == {"genesis", "adopted"}
+    assert not ground.apply().refused
     check_done(ground)
 
 
