@@ -32,7 +32,7 @@ contracts: $(STAMP) ## Which module may import which
 
 unit: $(STAMP) ## Tests, with branch coverage of bot/core at 100%
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term tests/core
-	$(BIN)/python -m pytest -n 2 --dist loadgroup --ignore=tests/core --ignore=tests/browser
+	$(BIN)/python -m pytest -n 3 --dist loadgroup --no-loadscope-reorder --ignore=tests/core --ignore=tests/browser
 
 setup: $(STAMP) ## Create .venv from the hash-locked requirements
 

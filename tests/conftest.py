@@ -1,7 +1,10 @@
 """Fixtures for every test, and the account of what was checked against GitHub's description."""
 
+import fcntl
+import pickle
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,8 @@ from hypothesis import settings
 
 from bot.sandbox.forge import Forge
 from bot.sandbox.forge.git import NO_OBJECT, Git, Signature, TreeEntry
+from bot.sandbox.mlflow_server import MlflowServer
+from bot.sandbox.training import SampleRegistry, train_samples
 from tests.contract.openapi import Contract, Description
 
 # How long one example takes says how busy the machine is, and nothing of the program.
@@ -20,6 +25,9 @@ settings.load_profile("patient")
 _VALIDATED = pytest.StashKey[Counter[str]]()
 _WORKER_OUTPUT = "validated_exchanges"
 _WRITERS = ("alice", "bob", "carol", "dave")
+_WALKTHROUGH, _SERVED, _SHORT = range(3)
+TRAINED_AT = "4a1c" * 10
+"""The commit that the samples say they were trained at."""
 
 
 def _account(config: pytest.Config) -> Counter[str]:
@@ -66,15 +74,52 @@ def commit_to_main(forge: Forge, files: dict[str, str], message: str) -> str:
     return sha
 
 
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The sample models, trained and registered: a stopped server's folder to begin with, and what training told."""
+
+    data: Path
+    samples: SampleRegistry
+    progress: list[str]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Trained:
+    """Trained once for all tests and all workers, which takes longer than most tests do."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "trained"
+    told = folder / "told"
+    folder.mkdir(exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not told.exists():
+            told.write_bytes(pickle.dumps(_train(folder)))
+    return pickle.loads(told.read_bytes())  # type: ignore[no-any-return]  # what was written above
+
+
+def _train(folder: Path) -> Trained:
+    lines: list[str] = []
+    with MlflowServer.start(folder / "server") as server:
+        samples = train_samples(server.url, git_commit=TRAINED_AT, progress=lines.append)
+        server.copy_to(folder / "data")
+    return Trained(folder / "data", samples, lines)
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `--dist loadgroup`: the walkthroughs first and each on its own, since they take minutes; the tests of a file
     that starts an MLflow server on one worker, so that it starts only once; the many short tests fill what is left.
     """
-    items.sort(key=lambda item: item.path.name != "test_walkthrough.py")
+    items.sort(key=_turn)
     for item in items:
-        if item.get_closest_marker("mlflow") and item.path.name != "test_walkthrough.py":
+        if _turn(item) == _SERVED:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
+def _turn(item: pytest.Item) -> int:
+    if item.path.name == "test_walkthrough.py":
+        return _WALKTHROUGH
+    return _SERVED if item.get_closest_marker("mlflow") else _SHORT
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -6,11 +6,9 @@ eyes of their own, and break things to see that the story notices.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import pickle
 import re
 import subprocess
 import sys
@@ -25,7 +23,6 @@ from mlflow import MlflowClient
 
 from bot.commands.demo import demo
 from bot.errors import Refused
-from bot.sandbox.mlflow_server import MlflowServer
 from bot.sandbox.story import (
     CANCER,
     DIABETES,
@@ -40,40 +37,24 @@ from bot.sandbox.story import (
     tell,
 )
 from bot.sandbox.team import Team
-from bot.sandbox.training import SampleRegistry, train_samples
+from tests.conftest import Trained
 from tests.contract.openapi import Contract
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> tuple[Path, SampleRegistry]:
-    """The samples, trained once for all tests of this module and all workers, as data to begin a server with."""
-    base = tmp_path_factory.getbasetemp()
-    folder = (base if worker_id == "master" else base.parent) / "trained"
-    with (folder.parent / "trained.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "samples").exists():
-            with MlflowServer.start(folder / "server") as server:
-                samples = train_samples(server.url, git_commit="0" * 40)
-                server.copy_to(folder / "data")
-            (folder / "samples").write_bytes(pickle.dumps(samples))
-    return folder / "data", pickle.loads((folder / "samples").read_bytes())
 
 
 Open = Callable[[bool, Fault | None], Story]
 
 
 @pytest.fixture
-def open_story(tmp_path: Path, trained: tuple[Path, SampleRegistry], contract: Contract) -> Iterator[Open]:
+def open_story(tmp_path: Path, trained: Trained, contract: Contract) -> Iterator[Open]:
     """Opens a story; everything that it started is stopped at the end."""
     teams: list[Team] = []
 
     def opened(alias_only: bool, fault: Fault | None) -> Story:
-        data, samples = trained
-        team = Team.open(tmp_path / "team", data, alias_only=alias_only, wsgi_middleware=contract.wrap)
+        team = Team.open(tmp_path / "team", trained.data, alias_only=alias_only, wsgi_middleware=contract.wrap)
         teams.append(team)
-        return Story(team, print, fault, trained=samples)
+        return Story(team, print, fault, trained=trained.samples)
 
     yield opened
     for team in teams:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 import math
 import os
+import shutil
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,33 +28,28 @@ from bot.sandbox.training import (
     SAMPLES,
     SampleRegistry,
     train_candidate,
-    train_samples,
 )
+from tests.conftest import TRAINED_AT, Trained
 
 pytestmark = pytest.mark.mlflow
 
-COMMIT = "4a1c" * 10
 T_QUANTILE = 3.25  # one-sided 0.5% with 9 degrees of freedom: ten candidates, Holm-corrected
 
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    with MlflowServer.start(tmp_path_factory.mktemp("mlflow")) as running:
+def server(trained: Trained, tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    folder = shutil.copytree(trained.data, tmp_path_factory.mktemp("training") / "mlflow")
+    with MlflowServer.start(folder) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def lines() -> list[str]:
-    return []
+def samples(trained: Trained) -> SampleRegistry:
+    return trained.samples
 
 
 @pytest.fixture(scope="session")
-def samples(server: MlflowServer, lines: list[str]) -> SampleRegistry:
-    return train_samples(server.url, git_commit=COMMIT, progress=lines.append)
-
-
-@pytest.fixture(scope="session")
-def client(server: MlflowServer, samples: SampleRegistry) -> MlflowClient:
+def client(server: MlflowServer) -> MlflowClient:
     return MlflowClient(server.url, registry_uri=server.url)
 
 
@@ -111,7 +107,7 @@ def test_alias_only_sets_no_stage(server: MlflowServer, client: MlflowClient) ->
     sample = dataclasses.replace(DIABETES, name="alias_only_regressor")
     with training._tracking(server.url):
         client.create_registered_model(sample.name)
-        number = training._register(client, sample, sample.later, COMMIT, progress=lambda _: None)
+        number = training._register(client, sample, sample.later, TRAINED_AT, progress=lambda _: None)
         training._put_in_production(client, sample.name, number, alias_only=True)
     version = _version(client, sample.name, number)
     assert (version.current_stage, list(version.aliases)) == ("None", ["champion"])
@@ -202,7 +198,7 @@ def test_candidates_of_one_model_share_the_evaluation_dataset(client: MlflowClie
 def test_runs_hold_what_a_reviewer_asks_for(client: MlflowClient, samples: SampleRegistry, tmp_path: Path) -> None:
     for sample in SAMPLES.values():
         for run in _all_runs(client, sample.name):
-            assert run.data.tags["mlflow.source.git.commit"] == COMMIT
+            assert run.data.tags["mlflow.source.git.commit"] == TRAINED_AT
             assert run.data.params["folds"] == str(FOLDS)
             assert run.info.status == "FINISHED"
             plot = client.download_artifacts(run.info.run_id, sample.plot_file, str(tmp_path))
@@ -236,7 +232,7 @@ def test_a_registered_version_loads_and_predicts(
 def test_one_more_candidate_is_the_next_version_in_no_slot(
     server: MlflowServer, client: MlflowClient, samples: SampleRegistry
 ) -> None:
-    number = train_candidate(server.url, DIABETES.name, git_commit=COMMIT)
+    number = train_candidate(server.url, DIABETES.name, git_commit=TRAINED_AT)
     version = _version(client, DIABETES.name, number)
     assert number == len(DIABETES.candidates) + 1
     assert (version.current_stage, list(version.aliases)) == ("None", [])
@@ -245,7 +241,7 @@ def test_one_more_candidate_is_the_next_version_in_no_slot(
 
 def test_an_unknown_sample_is_refused_with_the_known_ones() -> None:
     with pytest.raises(Misuse, match="digit_classifier"):
-        train_candidate("http://127.0.0.1:9", "digits", git_commit=COMMIT)
+        train_candidate("http://127.0.0.1:9", "digits", git_commit=TRAINED_AT)
 
 
 def test_mlflows_process_wide_settings_are_restored(server: MlflowServer, samples: SampleRegistry) -> None:
@@ -255,6 +251,6 @@ def test_mlflows_process_wide_settings_are_restored(server: MlflowServer, sample
     assert (mlflow.get_tracking_uri(), dict(os.environ)) == before
 
 
-def test_progress_tells_of_each_version(samples: SampleRegistry, lines: list[str]) -> None:
-    assert len(lines) == sum(len(sample.candidates) for sample in SAMPLES.values())
-    assert lines[0].startswith("breast_cancer_classifier 1 (incumbent): val_auc 0.9")
+def test_progress_tells_of_each_version(trained: Trained) -> None:
+    assert len(trained.progress) == sum(len(sample.candidates) for sample in SAMPLES.values())
+    assert trained.progress[0].startswith("breast_cancer_classifier 1 (incumbent): val_auc 0.9")
