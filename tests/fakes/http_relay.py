@@ -65,6 +65,7 @@ class HttpRelay:
 
         class Handler(BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
+            disable_nagle_algorithm = True  # an answer is two writes, and the second would wait 40 ms for an ACK
 
             def _relay(self) -> None:
                 length = int(self.headers.get("Content-Length") or 0)

@@ -25,28 +25,18 @@ def forge(side: str, method: str, path: str, nth: int = 1) -> Point:
 
 
 POINTS: Final = {
-    "before the intents' tree": forge("before", "POST", TREES),
-    "after the intents' tree": forge("after", "POST", TREES),
     "after the intents' commit": forge("after", "POST", COMMITS),
     "before the log moves to the intents": forge("before", "PATCH", LOG),
     "after the log moved to the intents": forge("after", "PATCH", LOG),
-    "before the first owner tag": mlflow("before", OWNER),
     "after the third owner tag": mlflow("after", OWNER, 3),
     "before the first stage": mlflow("before", STAGE),
     "after the first stage": mlflow("after", STAGE),
     "between a stage and the alias that follows it": mlflow("before", ALIAS),
-    "after the first alias": mlflow("after", ALIAS),
     "before the third model's stage": mlflow("before", STAGE, 3),
-    "after the last stage": mlflow("after", STAGE, 5),
     "after the last alias": mlflow("after", ALIAS, 5),
-    "before the outcomes' tree": forge("before", "POST", TREES, 2),
-    "after the outcomes' commit": forge("after", "POST", COMMITS, 2),
     "before the log moves to the outcomes": forge("before", "PATCH", LOG, 2),
     "after the log moved to the outcomes": forge("after", "PATCH", LOG, 2),
-    "before the first comment": forge("before", "POST", COMMENTS),
     "after the first comment": forge("after", "POST", COMMENTS),
-    "after the second comment": forge("after", "POST", COMMENTS, 2),
-    "before the first anchor": mlflow("before", ANCHOR),
     "after the first anchor": mlflow("after", ANCHOR),
     "after the last anchor": mlflow("after", ANCHOR, 5),
 }
