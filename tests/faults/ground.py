@@ -120,7 +120,9 @@ class Trap:
 class Ground:
     """Used as a context manager. `models` are this ground's own: other grounds share the MLflow server."""
 
-    def __init__(self, mlflow_url: str, folder: Path, contract: Contract | None = None, models: int = 5) -> None:
+    def __init__(
+        self, mlflow_url: str, folder: Path, contract: Contract | None = None, models: int = 5, versions: int = 3
+    ) -> None:
         self._open = ExitStack()
         self._folder = folder
         self.mlflow = Mlflow(mlflow_url)
@@ -133,7 +135,7 @@ class Ground:
         self.models = tuple(f"{prefix}-{letter}" for letter in "abcde"[:models])
         self._tokens: dict[str, str] = {}
         self.pulls: list[int] = []
-        self._begin()
+        self._begin(versions)
 
     def __enter__(self) -> Self:
         return self
@@ -152,12 +154,12 @@ class Ground:
 
         return HttpRelay(upstream, interfere, rewrite, keeps_host=server == "forge")
 
-    def _begin(self) -> None:
+    def _begin(self, versions: int) -> None:
         for login in ("alice", "bob", "carol", "dave"):
             self.forge.add_user(login, permission="write")
         self.forge.add_app("stagewright")
         for model in self.models:
-            self.mlflow.register(model, 3)
+            self.mlflow.register(model, versions)
         self._registry = MlflowRegistry.connect(self.mlflow.url)
         now = datetime.now(UTC)
         genesis = Draft(event="genesis", time=stamp(now), reason=f"the audit log of {self.forge.repository}")

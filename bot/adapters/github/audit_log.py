@@ -181,7 +181,7 @@ class GitHubAuditLog:
         """Whether the branch has our commit; False when it is where it was and may be asked again."""
         try:
             now = self.head()
-            if now == sha or (now not in (None, head) and self._is_ancestor(sha, now)):
+            if now == sha or (now not in (None, head) and self._is_since(head, sha, now)):
                 return True
         except ForgeUnavailable as error:
             raise ForgeUnavailable(
@@ -193,9 +193,10 @@ class GitHubAuditLog:
             raise refuse(calls.CREATE_REF if head is None else calls.UPDATE_REF, declined)
         return False
 
-    def _is_ancestor(self, sha: str, descendant: str | None) -> bool:
-        ahead, seen = [descendant], set[str | None]()
-        while ahead and len(seen) < _ANCESTORS_READ:
+    def _is_since(self, head: str | None, sha: str, now: str | None) -> bool:
+        """Whether a commit made on `head` is among those that came after it."""
+        ahead, seen = [now], {head}
+        while ahead and len(seen) <= _ANCESTORS_READ:
             one = ahead.pop(0)
             if one is None or one in seen:
                 continue
