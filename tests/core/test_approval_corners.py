@@ -190,10 +190,13 @@ def test_each_weakening_stands_at_its_place_and_all_of_them_are_told() -> None:
         (("break_glass", "require"), "Less strict: breaking the glass asks for less: 1 instead of 2 approvals."),
         (("rules",), "Less strict: the rule 'gone' is gone."),
         (("rules",), "Less strict: the rule 'gone too' is gone."),
-        (("rules", 2, "when"), "Less strict: the rule 'narrower' does not govern all that it governed."),
+        (
+            ("rules", 2, "when"),
+            "Less strict: the rule 'narrower' does not govern all that it governed: not 'Production'.",
+        ),
         (("rules", 0, "require"), "Less strict: the rule 'milder' asks for less: 1 instead of 2 approvals."),
         (("rules", 0), "Less strict: the rule 'milder' does not ask for different people."),
-        (("rules", 0, "min_open_hours"), "Less strict: the rule 'milder' waits 0 hours, not 24."),
+        (("rules", 0, "min_open_hours"), "Less strict: the rule 'milder' waits 0 h, not 24 h."),
         (
             ("rules", 3, "when"),
             "Less strict: the rule 'new' governs what no rule governed, which nobody could approve.",

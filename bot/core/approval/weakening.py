@@ -13,7 +13,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
 from bot.core.approval.facts import owner_key, same
 from bot.core.approval_policy import LEVELS, ApprovalPolicy, ApprovalRule, Freeze, Require, When
@@ -25,6 +26,15 @@ CODE = "policy-weakened"
 _RISKS = ("low", "medium", "high")
 _EVERYTHING = ("**", "**/*")
 _GLOBS = ("models", "paths")
+_FORMS: Final[Mapping[str, Callable[[str], str]]] = {
+    "slots": same_slot,
+    "owners": owner_key,
+    "kinds": str,
+    "risk": str,
+    "models": str,
+    "paths": str,
+}
+"""The lists of `when`, each with what two spellings of one thing have in common."""
 
 
 def weakenings(before: ApprovalPolicy, after: ApprovalPolicy) -> tuple[Problem, ...]:
@@ -82,7 +92,7 @@ def _freezes(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]
 
 def _holds_as_much(after: Freeze, before: Freeze) -> bool:
     alike = after.model_copy(update={"name": before.name, "slots": before.slots}) == before
-    return alike and _is_as_wide(after.slots, before.slots, same_slot)
+    return alike and not any(_left_out(after.slots, before.slots, same_slot))
 
 
 def _glass(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
@@ -104,8 +114,8 @@ def _rules(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
         if not named:
             yield _problem(("rules",), f"the rule {shown(rule.name)} is gone")
         elif not any(_governs_as_much(after.rules[index].when, rule.when) for index in named):
-            path = ("rules", named[0], "when")
-            yield _problem(path, f"the rule {shown(rule.name)} does not govern all that it governed")
+            path, less = ("rules", named[0], "when"), "; ".join(_ungoverned(after.rules[named[0]].when, rule.when))
+            yield _problem(path, f"the rule {shown(rule.name)} does not govern all that it governed: {less}")
         else:
             yield from _asks_for_less(named, rule, after)
     yield from _newly_governed(before, after)
@@ -131,7 +141,7 @@ def _less(index: int, rule: ApprovalRule, was: ApprovalRule) -> Iterator[Problem
         yield _problem(("rules", index), f"the rule {shown(rule.name)} does not ask for different people")
     if rule.min_open_hours < was.min_open_hours:
         path = ("rules", index, "min_open_hours")
-        yield _problem(path, f"the rule {shown(rule.name)} waits {rule.min_open_hours} hours, not {was.min_open_hours}")
+        yield _problem(path, f"the rule {shown(rule.name)} waits {rule.min_open_hours} h, not {was.min_open_hours} h")
 
 
 def _newly_governed(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
@@ -149,25 +159,28 @@ def _is_everything(when: When) -> bool:
 
 def _governs_as_much(after: When, before: When) -> bool:
     """Whether a rule governs all that another one governs: every list is as wide."""
+    return not any(_ungoverned(after, before))
+
+
+def _ungoverned(after: When, before: When) -> Iterator[str]:
+    """What a rule does not govern of what another one governs, in words, list by list."""
     if bool(after.paths) != bool(before.paths):
-        return False
-    forms: dict[str, Callable[[str], str]] = {
-        "slots": same_slot,
-        "owners": owner_key,
-        "kinds": str,
-        "risk": str,
-        "models": str,
-        "paths": str,
-    }
-    return all(
-        (key in _GLOBS and "**" in getattr(after, key)) or _is_as_wide(getattr(after, key), getattr(before, key), form)
-        for key, form in forms.items()
-    )
+        yield "files instead of slots" if after.paths else "slots instead of files"
+        return
+    for key, form in _FORMS.items():
+        given = getattr(after, key)
+        if not (key in _GLOBS and "**" in given):
+            yield from _left_out(given, getattr(before, key), form)
 
 
-def _is_as_wide(after: Sequence[str], before: Sequence[str], form: Callable[[str], str]) -> bool:
-    """An empty list leaves nothing out. `form` gives what two spellings of one thing have in common."""
-    return not after or (bool(before) and set(map(form, before)) <= set(map(form, after)))
+def _left_out(after: Sequence[str], before: Sequence[str], form: Callable[[str], str]) -> Iterator[str]:
+    """What a list leaves out of another one; an empty one leaves nothing out."""
+    kept = set(map(form, after))
+    lost = [one for one in before if form(one) not in kept]
+    if after and not before:
+        yield f"only {', '.join(map(shown, after))}"
+    elif after and lost:
+        yield f"not {', '.join(map(shown, lost))}"
 
 
 def _is_as_strict(after: Require, before: Require, *, distinct: bool) -> bool:
