@@ -152,7 +152,7 @@ def test_each_weakening_stands_at_its_place_and_all_of_them_are_told() -> None:
     }
     lenient = {
         "bot": "mallory",
-        "other_apps": ["Dependabot[bot]", "github-actions[bot]"],
+        "other_apps": ["Dependabot[bot]", "github-actions[bot]", "ci[bot]"],
         "promotion_without_evidence": "allow",
         "allow_contributors": True,
         "approvals_survive": "base_merges",
@@ -179,7 +179,7 @@ def test_each_weakening_stands_at_its_place_and_all_of_them_are_told() -> None:
         (("bot",), "Less strict: 'mallory' is trusted as the bot, and was not before."),
         (
             ("other_apps",),
-            "Less strict: what 'github-actions[bot]' writes may be approved, and could not before.",
+            "Less strict: what 'github-actions[bot]', 'ci[bot]' writes may be approved, and could not before.",
         ),
         (("promotion_without_evidence",), "Less strict: a promotion needs no evidence."),
         (("allow_contributors",), "Less strict: contributors to the branch may approve it."),

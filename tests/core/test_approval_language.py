@@ -187,6 +187,13 @@ class TestWhoIsAsked:
         found = evaluate(by, facts("carol"))
         assert [one.reason for one in found.discarded] == ["is none of the people whom the rules ask for"]
 
+    def test_of_all_only_the_open_parts_say_who_could_approve(self) -> None:
+        either = {"approvals": 1, "users": ["alice", "bob"]}
+        by = ruled(rule({"all": [either, {"approvals": 1, "users": ["carol"]}]}))
+        found = asked(by, facts("alice")).asked
+        assert found is not None
+        assert (found.whom, found.could_approve, found.parts[0].could_approve) == ("", ("carol",), ("bob",))
+
     def test_users_and_teams_together_are_all_of_them(self) -> None:
         by = ruled(rule({"approvals": 1, "teams": ["@acme/risk"], "users": ["mallory"]}))
         found = asked(by, facts(author="rita", teams=RISK))

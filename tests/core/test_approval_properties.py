@@ -314,6 +314,16 @@ def messages(before: Sequence[Any], after: Sequence[Any], old: Any = None, new: 
         (rule(require={"approvals": 1, "users": ["ana", "ben"]}), rule(require={"any": PAIR["all"]}), None),
         (rule(require={"approvals": 1, "users": ["ana"]}), rule(require={"any": PAIR["all"]}), "asks for less"),
         (rule(require=PAIR), rule(require={"any": PAIR["all"]}), "asks for less, or other people"),
+        (
+            rule(require={"approvals": 1, "users": ["ana", "ben"]}, distinct=True),
+            rule(require=PAIR, distinct=True),
+            "asks for less, or other people",
+        ),
+        (
+            rule(require={"any": [PAIR, PAIR["all"][0]]}, distinct=True),
+            rule(require={"any": [{"all": PAIR["all"][::-1]}, PAIR["all"][0]]}, distinct=True),
+            "asks for less, or other people",
+        ),
         (rule(require=PAIR, distinct=True), rule(require={"all": [*PAIR["all"]] * 2}, distinct=True), "asks for less"),
         (
             rule(require=PAIR, distinct=True),
@@ -347,6 +357,7 @@ def test_a_rule_that_asks_for_less_or_governs_less_is_named(before: Any, after: 
         ({}, GLASS, "the rules can be passed by in an emergency"),
         (GLASS, {}, None),
         (GLASS, {"break_glass": {"require": {"approvals": 1, "users": ["ana"]}}}, "breaking the glass asks for less"),
+        ({"break_glass": {"require": PAIR}}, {"break_glass": {"require": {"all": PAIR["all"][::-1]}}}, None),
         (GLASS, {"break_glass": {"require": {"approvals": 3, "users": ["ana", "ben"]}}}, None),
     ],
 )
@@ -368,6 +379,9 @@ def test_governing_what_nothing_governed_is_named() -> None:
 def test_of_two_rules_of_one_name_the_better_one_counts() -> None:
     twice = [rule(require={"approvals": 1}), rule()]
     assert messages([rule()], twice) == []
+    strict = rule(min_open_hours=24)
+    both_weaker = [rule(require={"approvals": 1}), rule(min_open_hours=1)]
+    assert messages([strict], both_weaker) == ["the rule 'production' waits 1 h, not 24 h"]
 
 
 @pytest.mark.parametrize(

@@ -477,6 +477,17 @@ def test_reverting_takes_no_version_out_of_a_slot_that_is_refused() -> None:
     assert (hanging.guard, hanging.way_out) == ("hangs-on-refused", "See Staging.")
 
 
+def test_reverting_is_not_held_up_by_what_hangs_on_the_drift_itself() -> None:
+    """Production waits for the v5 that somebody put into Staging; the alias that follows it goes back all the same."""
+    actual = holding({3: "Production", 4: "None", 5: "Staging"}, {"champion": 3})
+    files = spec({"Production": 5, "Staging": 4}, FOLLOWING)
+    drafts = adopted(after=V3), adopted(STAGING, V4), adopted(CHAMPION, V5)
+    assert back(actual, *drafts, files=files) == {
+        STAGING: Change(STAGING, V5, V4, "rollback"),
+        CHAMPION: Change(CHAMPION, V3, V5, "rollback"),
+    }
+
+
 def test_reverting_takes_no_version_out_of_a_production_that_git_does_not_manage() -> None:
     items = back(holding({3: "Production"}), adopted(STAGING, V3), files=spec({"Staging": 3}))
     refusal = items[STAGING]
