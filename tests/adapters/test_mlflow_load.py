@@ -200,7 +200,7 @@ def test_a_server_that_asks_for_too_much_time_is_told(header: str, asked: int) -
 
 def test_what_was_asked_for_is_told(caplog: pytest.LogCaptureFixture) -> None:
     server = PagedMlflow(models=5)
-    with reading(server.answer) as registry, caplog.at_level(logging.INFO):
+    with reading(server.answer) as registry, caplog.at_level(logging.INFO, logger="bot"):
         registry.state(server.names())
         registry.tell_requests()
         address = registry.address
