@@ -30,6 +30,7 @@ from bot.core.audit import Mandate
 from bot.core.canonical import canonical
 from bot.core.chain import chained, read_chain
 from bot.core.changes import SlotChange
+from bot.core.checks import Problem
 from bot.core.log import LogContent, LogSegment
 from bot.core.mandate import MergedRange, judged
 from bot.core.pulls import Team
@@ -643,6 +644,32 @@ class TestEnoughPeople:
         (problem,) = understaffed(by, replace(facts().scope, teams=teams))
         assert problem.path == ("rules", 0, "require", "teams", 0)
         assert problem.message == "Found '@acme/none': the team @acme/none does not exist."
+
+    def test_each_warning_stands_at_its_place_with_what_to_do(self) -> None:
+        glass = {"require": {"approvals": 1, "users": ["alice"]}}
+        by = ruled(rule({"approvals": 1, "teams": ["@acme/none"], "users": ["alice", "bob"]}), break_glass=glass)
+        teams = {"acme/none": Team("acme/none", problem="it does not exist")}
+        assert understaffed(by, replace(facts().scope, teams=teams)) == (
+            Problem(
+                ("rules", 0, "require", "teams", 0),
+                "team-unreadable",
+                "Found '@acme/none': it does not exist.",
+                "Until that is put right nothing that the rule governs is approved.",
+                "warning",
+            ),
+            Problem(
+                ("break_glass", "require"),
+                "too-few-people",
+                "Found 1 who could approve, where it takes 1; nobody approves their own change.",
+                "Ask for fewer, accept more people, or give somebody the role that it asks for.",
+                "warning",
+            ),
+        )
+
+    def test_the_owners_of_each_model_are_counted(self) -> None:
+        models = {"churn": ModelAtBase(("@Alice", "@bob"))}
+        by = ruled(rule({"approvals": 1, "owners": True}))
+        assert understaffed(by, replace(facts().scope, models=models)) == ()
 
     def test_the_teams_to_ask_for(self) -> None:
         by = ruled(rule(BOTH), default_owners=["@acme/leads", "alice"])

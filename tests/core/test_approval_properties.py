@@ -240,6 +240,7 @@ def rule(name: str = "production", when: Any = None, require: Any = None, **more
 
 WEEKEND = {"name": "weekend", "zone": "UTC", "weekly": {"from": "Fri 16:00", "until": "Mon 07:00"}}
 GLASS = {"break_glass": {"require": {"approvals": 2, "users": ["ana", "ben", "cho"]}}}
+CHO = {"approvals": 1, "users": ["cho"]}
 PAIR = {"all": [{"approvals": 1, "users": ["ana"]}, {"approvals": 1, "users": ["ben"]}]}
 
 
@@ -358,6 +359,16 @@ def test_a_rule_that_asks_for_less_or_governs_less_is_named(before: Any, after: 
         (GLASS, {}, None),
         (GLASS, {"break_glass": {"require": {"approvals": 1, "users": ["ana"]}}}, "breaking the glass asks for less"),
         ({"break_glass": {"require": PAIR}}, {"break_glass": {"require": {"all": PAIR["all"][::-1]}}}, None),
+        (
+            {"break_glass": {"require": {"any": [PAIR, CHO]}}},
+            {"break_glass": {"require": {"any": [{"all": PAIR["all"][::-1]}, CHO]}}},
+            None,
+        ),
+        (
+            {"break_glass": {"require": PAIR}},
+            {"break_glass": {"require": {"all": [{"all": PAIR["all"][::-1]}, CHO]}}},
+            None,
+        ),
         (GLASS, {"break_glass": {"require": {"approvals": 3, "users": ["ana", "ben"]}}}, None),
     ],
 )
