@@ -193,6 +193,7 @@ class TestWhoIsAsked:
         by = ruled(rule({"all": [either, {"approvals": 1, "users": ["carol"]}]}))
         found = asked(by, facts("alice")).asked
         assert found is not None
+        assert (found.needed, found.joined) == (2, "all")
         assert (found.whom, found.could_approve, found.parts[0].could_approve) == ("", ("carol",), ("bob",))
 
     def test_users_and_teams_together_are_all_of_them(self) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, count, product
+from typing import Literal
 
 from bot.core.approval.answer import Asked
 from bot.core.approval.facts import Scope, owner_key, same, team_key
@@ -118,13 +119,13 @@ def _about(group: Group) -> str:
     return f"for {', '.join(group.models)}" if group.models else ""
 
 
-def joined(how: str, parts: Sequence[Asked], whom: str = "") -> Asked:
+def joined(how: Literal["all", "any"], parts: Sequence[Asked], whom: str = "") -> Asked:
     """Several requirements as one."""
     approvers = tuple(sorted({login for part in parts for login in part.approvers}))
     open_parts = [part for part in parts if part.missing]
     could = tuple(sorted({login for part in open_parts or parts for login in part.could_approve}))
-    made = Asked(whom, 0, approvers, could, "any" if how == "any" else "all", tuple(parts))
-    return Asked(whom, len(approvers) + made.missing, approvers, could, made.joined, made.parts)
+    made = Asked(whom, 0, approvers, could, how, tuple(parts))
+    return replace(made, needed=len(approvers) + made.missing)
 
 
 def different_people(rules: Sequence[Governing], voters: Voters) -> Sequence[Sequence[Mapping[int, Placed] | None]]:
