@@ -430,6 +430,15 @@ def roll_back(story: Story) -> None:
         story.expect(f"MLflow has version 1 in {story.slot} again", story.holding(CANCER) == [1], story.holding(CANCER))
         entry = story.last_entry(CANCER, "applied")
         story.expect("the log calls it a rollback", entry["kind"] == "rollback", entry)
+        (older,) = [run for run in team.forge.runs_of_pull(story.pulls[CANCER]) if run.name == "apply"]
+        again = team.runner.rerun(older.id, "bob")
+        story.expect(
+            "running the apply of the promotion again puts nothing back",
+            again.conclusion == "success"
+            and story.holding(CANCER) == [1]
+            and story.last_entry(CANCER, "applied") == entry,
+            log_of(again),
+        )
         run = story.propose()
         text = " ".join(log_of(run).split())
         story.expect(

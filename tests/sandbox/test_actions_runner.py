@@ -169,6 +169,27 @@ def test_run_is_recorded_and_announced(world: World) -> None:
     assert world.forge.runs == {run.id: run}
 
 
+def test_a_rerun_keeps_its_number_commit_and_workflow_file(world: World) -> None:
+    echo = 'echo "$GITHUB_RUN_ID $GITHUB_RUN_ATTEMPT $GITHUB_SHA $GITHUB_ACTOR $GITHUB_TRIGGERING_ACTOR"'
+    keep = "echo $GITHUB_RUN_ATTEMPT >> $GITHUB_STEP_SUMMARY"
+    world.workflow(job(f"- run: {echo}\n- if: github.run_attempt == 1\n  run: {keep}"))
+    old = world.push()
+    (first,) = world.runner.settle()
+    world.workflow(job("- run: echo of another file"))
+    world.push()
+    world.runner.settle()
+    again = world.runner.rerun(first.id, "ben")
+    assert [run.jobs[0].steps[0].log.split() for run in (first, again)] == [
+        [str(first.id), "1", old, "ann", "ann"],
+        [str(first.id), "2", old, "ann", "ben"],
+    ]
+    assert [run.jobs[0].summary.strip() for run in (first, again)] == ["1", ""]
+    assert (again.id, again.attempt, again.actor, again.again_by) == (first.id, 2, "ann", "ben")
+    assert world.forge.runs[first.id] == again
+    with pytest.raises(Misuse, match="no run 999"):
+        world.runner.rerun(999, "ben")
+
+
 def test_exit_code_is_shown_and_the_rest_is_skipped(world: World) -> None:
     world.workflow(
         job(

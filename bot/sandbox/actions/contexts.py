@@ -13,11 +13,18 @@ _IN_PULL_REQUEST = ("pull_request", "pull_request_target", "pull_request_review"
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One run of a workflow, under its number."""
+    """One run of a workflow, under its number; `again_by` is who made it run once more, as its `attempt`."""
 
     id: int
     start: Start
     surroundings: Surroundings
+    attempt: int = 1
+    again_by: str | None = None
+
+    @property
+    def triggering_actor(self) -> str:
+        """Who made it run this time."""
+        return self.again_by or self.start.occasion.actor
 
     def variables(self) -> dict[str, str]:
         """The GITHUB_* variables that are the same in every job and step."""
@@ -34,12 +41,12 @@ class Run:
             "GITHUB_REF_TYPE": "tag" if occasion.ref.startswith("refs/tags/") else "branch",
             "GITHUB_REPOSITORY": forge.repository,
             "GITHUB_REPOSITORY_OWNER": forge.repository.partition("/")[0],
-            "GITHUB_RUN_ATTEMPT": "1",
+            "GITHUB_RUN_ATTEMPT": str(self.attempt),
             "GITHUB_RUN_ID": str(self.id),
             "GITHUB_RUN_NUMBER": str(self.id),
             "GITHUB_SERVER_URL": forge.server_url,
             "GITHUB_SHA": occasion.sha,
-            "GITHUB_TRIGGERING_ACTOR": occasion.actor,
+            "GITHUB_TRIGGERING_ACTOR": self.triggering_actor,
             "GITHUB_WORKFLOW": self.start.workflow.name,
             "GITHUB_WORKFLOW_REF": f"{forge.repository}/{self.start.workflow.path}@{occasion.ref}",
             "GITHUB_WORKFLOW_SHA": occasion.files_at,

@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, Protocol
 
+from bot.errors import Misuse
 from bot.sandbox.actions import shell
 from bot.sandbox.actions.contexts import Run
 from bot.sandbox.actions.job import Finished, run_job
@@ -21,6 +22,7 @@ from bot.sandbox.actions.unsupported import EndlessEvents
 from bot.sandbox.forge import Event, JobRun, WorkflowRun
 
 MOST_RUNS = 200
+_SUMMARIES = "*-summary.md"
 _SUMMARY = re.compile(r"(?P<job>.+)-(?P<step>\d+)-summary\.md")
 
 
@@ -59,6 +61,7 @@ class Runner:
         self._forge = forge
         self._most_runs = most_runs
         self._stopped = threading.Event()
+        self._runs: dict[int, Run] = {}
         self._repository = Repository(forge.git_directory)
         self._surroundings = Surroundings(
             forge=forge,
@@ -110,13 +113,29 @@ class Runner:
         sha = newest(self._repository, ref)
         return self._run(dispatched(Event(event, payload, sha, ref, actor), self._repository))
 
+    def rerun(self, run_id: int, actor: str) -> WorkflowRun:
+        """Do a run once more, as the button "Re-run all jobs" does: number, event, commit and workflow file stay.
+
+        `actor` is who presses it. Raises Misuse where there was no such run.
+        """
+        run = self._runs.get(run_id)
+        if run is None:
+            raise Misuse(f"There was no run {run_id}.", fix="Name the `id` of a run that this runner did.")
+        for summary in self._directory_of(run).glob(_SUMMARIES):
+            summary.unlink()
+        return self._do(replace(run, attempt=run.attempt + 1, again_by=actor))
+
     def _refuse_endless(self, runs: list[WorkflowRun], start: Start) -> None:
         if len(runs) >= self._most_runs:
             message = f"{len(runs)} runs have kept starting runs; the next one would be {start.workflow.path}."
             raise EndlessEvents(message, fix="Narrow the `on:` of the workflows that start each other.")
 
     def _run(self, start: Start) -> WorkflowRun:
-        run = Run(self._forge.next_run_id(), start, self._surroundings)
+        return self._do(Run(self._forge.next_run_id(), start, self._surroundings))
+
+    def _do(self, run: Run) -> WorkflowRun:
+        self._runs[run.id] = run
+        start = run.start
         record = _record(run, self._surroundings.now(), status="in_progress", conclusion=None, jobs=())
         self._forge.record_run(record)
         finished: dict[str, Finished] = {}
@@ -130,10 +149,13 @@ class Runner:
 
     def _summary(self, run: Run, job_id: str) -> str:
         """What the steps of a job put in their summaries, in the order of the steps."""
-        files = (self._surroundings.directory / str(run.id)).glob("*-summary.md")
+        files = self._directory_of(run).glob(_SUMMARIES)
         found = [(match, file) for file in files if (match := _SUMMARY.fullmatch(file.name)) and match["job"] == job_id]
         found.sort(key=lambda each: int(each[0]["step"]))
         return "\n\n".join(file.read_text(encoding="utf-8") for _, file in found)
+
+    def _directory_of(self, run: Run) -> Path:
+        return self._surroundings.directory / str(run.id)
 
     def _announce(self, run: WorkflowRun, start: Start) -> None:
         payload = {
@@ -180,6 +202,8 @@ def _record(
         pull_numbers=occasion.pull_numbers,
         actor=occasion.actor,
         created_at=created_at,
+        attempt=run.attempt,
+        again_by=run.again_by,
     )
 
 
@@ -200,8 +224,9 @@ def _finished_json(run: WorkflowRun, start: Start) -> dict[str, Any]:
         "conclusion": run.conclusion,
         "head_sha": run.head_sha,
         "head_branch": run.head_branch,
-        "run_attempt": 1,
+        "run_attempt": run.attempt,
         "actor": {"login": run.actor},
+        "triggering_actor": {"login": run.again_by or run.actor},
         "pull_requests": _pull_requests(start),
     }
 

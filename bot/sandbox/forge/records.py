@@ -49,7 +49,10 @@ class JobRun:
 
 @dataclass(frozen=True)
 class WorkflowRun:
-    """One run of a workflow file (`path` from the repository's root); `conclusion` is None until it completed."""
+    """One run of a workflow file (`path` from the repository's root); `conclusion` is None until it completed.
+
+    `actor` caused the event; `again_by` is who made it run once more, as its `attempt`.
+    """
 
     id: int
     name: str
@@ -63,6 +66,8 @@ class WorkflowRun:
     pull_numbers: tuple[int, ...]
     actor: str
     created_at: datetime
+    attempt: int = 1
+    again_by: str | None = None
 
 
 @dataclass(slots=True)
