@@ -29,15 +29,16 @@ from bot.adapters.mlflow_registry import MlflowRegistry, MlflowRegistryWriter
 from bot.cli import cli
 from bot.commands.apply import apply
 from bot.commands.occasion import Occasion, Ports
+from bot.commands.propose import Request, propose_models
 from bot.commands.recording import COMMENT_MARKER, Telling
 from bot.core.audit import Draft, Entry, record, stamp
 from bot.core.chain import chained, read_chain
-from bot.core.results import ApplyResult
+from bot.core.results import ApplyResult, Opened
 from bot.core.state import Identity, RegistryState
 from bot.sandbox.forge import Forge
 from bot.views.markdown import apply_comment
 from tests.adapters.git_repository import Repository
-from tests.commands.scene import APPROVALS
+from tests.commands.scene import APPROVALS, WORDING
 from tests.conftest import commit_to_main
 from tests.contract.openapi import Contract
 from tests.fakes.http_relay import Answered, Asked, HttpRelay
@@ -51,10 +52,13 @@ _FAST: Final = Pace(between_requests=None, between_writes=None, backoff=0)
 _names = itertools.count(1)
 
 
-def model_file(name: str, version: int) -> str:
+PROMOTION: Final = "promotion:\n  slot: Production\n  criteria:\n    - {metric: auc, goal: maximize, min_gain: 1%}\n"
+
+
+def model_file(name: str, version: int, promotion: str = "") -> str:
     return (
         f"schema_version: 1\nname: {name}\nstages:\n  Production: {version}\n"
-        f"aliases:\n  champion: {{follows: Production}}\n{STEADY}"
+        f"aliases:\n  champion: {{follows: Production}}\n{STEADY}{promotion}"
     )
 
 
@@ -70,13 +74,22 @@ class Mlflow:
         assert answer.ok, answer.text
         return answer.json()
 
-    def register(self, name: str, versions: int) -> None:
-        """A model with version 1 in Production, and the alias `champion` on it."""
+    def register(self, name: str, versions: int, *, measured: bool) -> None:
+        """A model with version 1 in Production, and the alias `champion` on it. `measured`: each has a better run."""
         self.post("registered-models/create", name=name)
-        for _ in range(versions):
-            self.post("model-versions/create", name=name, source="s3://bucket/model")
+        for number in range(versions):
+            run = {"run_id": self._run(auc=0.7 + number / 10)} if measured else {}
+            self.post("model-versions/create", name=name, source="s3://bucket/model", **run)
         self.move(name, 1)
         self.post("registered-models/alias", name=name, alias="champion", version="1")
+
+    def _run(self, auc: float) -> str:
+        run_id: str = self.post("runs/create", experiment_id="0")["run"]["info"]["run_id"]
+        self.post("runs/log-metric", run_id=run_id, key="auc", value=auc, timestamp=0)
+        data = {"name": "holdout", "digest": "d1", "source_type": "local", "source": "holdout.csv"}
+        tags = [{"key": "mlflow.data.context", "value": "evaluation"}]
+        self.post("runs/log-inputs", run_id=run_id, datasets=[{"dataset": data, "tags": tags}])
+        return run_id
 
     def move(self, name: str, version: int, *, archive: bool = True) -> None:
         body = {"name": name, "version": str(version), "stage": "Production", "archive_existing_versions": archive}
@@ -118,11 +131,22 @@ class Trap:
 
 
 class Ground:
-    """Used as a context manager. `models` are this ground's own: other grounds share the MLflow server."""
+    """Used as a context manager. `models` are this ground's own: other grounds share the MLflow server.
+
+    `promotion` ends each model's file; where there is one, every version has a run, and nothing is promoted without
+    evidence.
+    """
 
     def __init__(
-        self, mlflow_url: str, folder: Path, contract: Contract | None = None, models: int = 5, versions: int = 3
+        self,
+        mlflow_url: str,
+        folder: Path,
+        contract: Contract | None = None,
+        models: int = 5,
+        versions: int = 3,
+        promotion: str = "",
     ) -> None:
+        self._promotion = promotion
         self._open = ExitStack()
         self._folder = folder
         self.mlflow = Mlflow(mlflow_url)
@@ -159,14 +183,14 @@ class Ground:
             self.forge.add_user(login, permission="write")
         self.forge.add_app("stagewright")
         for model in self.models:
-            self.mlflow.register(model, versions)
+            self.mlflow.register(model, versions, measured=bool(self._promotion))
         self._registry = MlflowRegistry.connect(self.mlflow.url)
         now = datetime.now(UTC)
         genesis = Draft(event="genesis", time=stamp(now), reason=f"the audit log of {self.forge.repository}")
         begun = chained((genesis, *self._adopted(now)), None, f"{now:%Y-%m}")
-        files = {f"models/{model}.yaml": model_file(model, 1) for model in self.models}
+        files = {f"models/{model}.yaml": model_file(model, 1, self._promotion) for model in self.models}
         files |= {
-            "policies/approvals.yaml": POLICY,
+            "policies/approvals.yaml": APPROVALS if self._promotion else POLICY,
             "policies/promotion.yaml": "schema_version: 1\n",
             "policies/audit.yaml": f"schema_version: 1\ngenesis: {begun.links[0].digest}\n",
         }
@@ -208,7 +232,12 @@ class Ground:
         """A pull request that wants these versions in Production: opened by alice, approved by two, and merged."""
         main = self.api("alice", "GET", "/git/ref/heads/main")["object"]["sha"]
         entries = [
-            {"path": f"models/{model}.yaml", "mode": "100644", "type": "blob", "content": model_file(model, version)}
+            {
+                "path": f"models/{model}.yaml",
+                "mode": "100644",
+                "type": "blob",
+                "content": model_file(model, version, self._promotion),
+            }
             for model, version in versions.items()
         ]
         tree = self.api("alice", "POST", "/git/trees", {"base_tree": main, "tree": entries})["sha"]
@@ -218,11 +247,26 @@ class Ground:
         self.api("alice", "POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": sha})
         wanted = {"title": "Edit", "body": "Why not", "head": branch, "base": "main"}
         number: int = self.api("alice", "POST", "/pulls", wanted)["number"]
+        return self._approve_and_merge(number)
+
+    def _approve_and_merge(self, number: int) -> int:
         for login in ("bob", "carol"):
             self.api(login, "POST", f"/pulls/{number}/reviews", {"event": "APPROVE", "body": "Yes"})
         self.api("dave", "PUT", f"/pulls/{number}/merge", {})
         self.pulls.append(number)
         return number
+
+    def merge_proposals(self) -> None:
+        """What the bot proposes with its evidence, on alice's request: approved by two, and merged."""
+        ports, request = (
+            self.ports(),
+            Request((), again=False, dry_run=False, requesters=("alice",), now=datetime.now(UTC)),
+        )
+        found = propose_models(ports.tree, ports.registry, ports.log, ports.pulls, request, WORDING)
+        for outcome in found.outcomes:
+            assert isinstance(outcome, Opened), outcome
+            assert outcome.pull
+            self._approve_and_merge(outcome.pull.number)
 
     def merge_both(self) -> None:
         """The change of all five models that the tests are about, by two pull requests."""
@@ -385,7 +429,8 @@ def check_done(ground: Ground) -> None:
     assert {entry.pull_request for entry in entries if entry.event == "applied"} == {*ground.pulls}
     for number in ground.pulls:
         (comment,) = ground.comments(number)
-        assert comment.count("applied") >= 4, comment
+        slots = [entry for entry in entries if entry.event == "applied" and entry.pull_request == number]
+        assert comment.count("applied") >= len(slots) > 0, comment
     verified = ground.says("audit", "verify")
     assert verified.exit_code == 0, verified.output
     assert ground.changed() == {f"{model} {slot}" for model in ground.models for slot in SLOTS}

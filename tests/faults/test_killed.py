@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Final
 
 import pytest
 
-from tests.faults.ground import Ground, Point, check_done, check_nothing_is_claimed_that_did_not_happen
+from bot.sandbox.mlflow_server import MlflowServer
+from tests.contract.openapi import Contract
+from tests.faults.ground import PROMOTION, Ground, Point, check_done, check_nothing_is_claimed_that_did_not_happen
 
 pytestmark = pytest.mark.mlflow
 
@@ -42,7 +45,15 @@ POINTS: Final = {
 }
 
 
-@pytest.mark.parametrize("name", POINTS)
+WITH_EVIDENCE: Final = (
+    "after the log moved to the intents",
+    "between a stage and the alias that follows it",
+    "after the last alias",
+)
+"""Here the change is five promotions of the bot, whose evidence has to hold in the next run too."""
+
+
+@pytest.mark.parametrize("name", [name for name in POINTS if name not in WITH_EVIDENCE])
 def test_killed_at_any_boundary_the_next_run_completes(ground: Ground, name: str) -> None:
     ground.merge_both()
     ground.killed_at(POINTS[name])
@@ -50,3 +61,17 @@ def test_killed_at_any_boundary_the_next_run_completes(ground: Ground, name: str
     assert not ground.apply().refused
     check_done(ground)
     assert ground.apply().entries == (), "run twice, the second does nothing"
+
+
+@pytest.mark.parametrize("name", WITH_EVIDENCE)
+def test_a_promotion_with_evidence_is_completed_too(
+    mlflow_server: MlflowServer, tmp_path: Path, contract: Contract, name: str
+) -> None:
+    with Ground(mlflow_server.url, tmp_path, contract, models=5, versions=2, promotion=PROMOTION) as ground:
+        ground.merge_proposals()
+        ground.killed_at(POINTS[name])
+        check_nothing_is_claimed_that_did_not_happen(ground)
+        assert not ground.apply().refused
+        check_done(ground)
+        mandates = [entry.mandate for entry in ground.entries() if entry.event == "applied"]
+        assert len({mandate and mandate.evidence for mandate in mandates} - {None}) == len(ground.models)
