@@ -25,11 +25,11 @@ class Span:
     until: datetime
 
 
-NO_REGISTRY: Final = "when training runs began: MLFLOW_TRACKING_URI is not set, so that MLflow was not asked"
-NO_GITHUB: Final = (
-    "declined proposals, and how long going back took: GITHUB_TOKEN or GITHUB_REPOSITORY is not set, so that GitHub"
-    " was not asked"
+NO_REGISTRY: Final = (
+    "when training runs began, so that lead times count from the registration of the version:"
+    " MLFLOW_TRACKING_URI is not set"
 )
+NO_GITHUB: Final = "declined proposals, and how long going back took: GITHUB_TOKEN or GITHUB_REPOSITORY is not set"
 
 
 def delivery_report(
@@ -47,7 +47,7 @@ def delivery_report(
     done = deliveries(periods_of(entries), facts)
     facts = replace(
         facts,
-        started=_started(registry, done) if registry else {},
+        started=_started(registry, done) if registry else None,
         opened=_opened(pulls, done, progress) if pulls else {},
         declined=tuple(_declined(pulls, entries, span)) if pulls else None,
         unknown=(*([] if registry else [NO_REGISTRY]), *([] if pulls else [NO_GITHUB])),

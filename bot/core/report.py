@@ -64,14 +64,15 @@ class Declined:
 
 @dataclass(frozen=True, slots=True)
 class ReportFacts:
-    """What the log does not say. `started`: when training runs began, by run id, as far as the registry knows it.
+    """What the log does not say. `started`: when training runs began, by run id, as far as the registry knows it;
+    None where it was not asked.
 
     `opened`: when pull requests were opened, by number. `declined` is None where GitHub was not asked.
     """
 
     since: datetime
     until: datetime
-    started: Mapping[str, datetime] = field(default_factory=dict)
+    started: Mapping[str, datetime] | None = field(default_factory=dict)
     opened: Mapping[int, datetime] = field(default_factory=dict)
     declined: tuple[Declined, ...] | None = None
     unknown: tuple[str, ...] = ()
@@ -234,7 +235,8 @@ class _Counted:
 def lead_times(done: Iterable[Delivery], facts: ReportFacts) -> list[timedelta | None]:
     """Rule 2; None where clocks disagree so much that it would be negative."""
     promoted = [(one.after, one.at) for one in done if one.kind == "promotion" and one.after]
-    began = [(facts.started.get(after.run_id or "", moment(after.created_at)), at) for after, at in promoted]
+    started = facts.started or {}
+    began = [(started.get(after.run_id or "", moment(after.created_at)), at) for after, at in promoted]
     return [at - start if start < at else None for start, at in began]
 
 
@@ -266,8 +268,9 @@ def _approvals(done: Iterable[Delivery]) -> tuple[tuple[str, int], ...]:
 
 def _unknown(done: Sequence[Delivery], facts: ReportFacts) -> Iterator[str]:
     promoted = [one for one in done if one.kind == "promotion" and one.after]
-    registered = sum(one.after is not None and (one.after.run_id or "") not in facts.started for one in promoted)
-    if registered:
+    started = facts.started or {}
+    registered = sum(one.after is not None and (one.after.run_id or "") not in started for one in promoted)
+    if registered and facts.started is not None:
         yield (
             f"when the training of {registered:,} of {len(promoted):,} promoted versions began:"
             " their lead time counts from their registration"

@@ -18,6 +18,8 @@ _GAP: Final = "  "
 _NARROWEST: Final = 6
 _LONGEST: Final = 2_000
 _COMMAND: Final = re.compile(r"`[^`]{1,70}`")
+_BETWEEN: Final = re.compile(r"(?<= )|(?<=[_/])|(?<=[a-z]-)(?=[a-z])")
+"""Where a cell may be broken: after a space, and within a name."""
 _KEPT_SPACE: Final = "\N{NO-BREAK SPACE}"
 
 
@@ -55,7 +57,15 @@ def columns(header: Sequence[str], rows: Sequence[Sequence[str]], indent: str = 
 def aligned(rows: Sequence[Sequence[str]], indent: str = "") -> Iterator[list[str]]:
     """The lines of each row of a table without a header."""
     cells = [[exact(cell) for cell in row] for row in rows]
-    widths = _fitted([max(map(width, column)) for column in zip(*cells, strict=True)], WIDTH - len(indent))
+    by_column = list(zip(*cells, strict=True))
+    words = [max(width(word.rstrip()) for cell in column for word in _BETWEEN.split(cell)) for column in by_column]
+    wanted = [max(map(width, column)) for column in by_column]
+    fitted = _fitted(wanted, words, WIDTH - len(indent))
+    needed = [
+        max(width(piece) for cell in column for piece in _pieces(cell, limit))
+        for column, limit in zip(by_column, fitted, strict=True)
+    ]
+    widths = _spread(needed, wanted, sum(fitted) - sum(needed))
     for row in cells:
         yield list(_row(row, widths, indent))
 
@@ -71,12 +81,29 @@ def _columns_of(character: str) -> int:
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
-def _fitted(widths: list[int], room: int) -> list[int]:
-    """The widest columns give way until the row fits, or until all are as narrow as they may be."""
+def _fitted(widths: Sequence[int], words: Sequence[int], room: int) -> list[int]:
+    """The widest columns give way until the row fits, or until all are as narrow as they may be.
+
+    No column gets narrower than its longest word (`words`) while another one may.
+    """
     fitted = list(widths)
-    while sum(fitted) + len(_GAP) * (len(fitted) - 1) > room and max(fitted) > _NARROWEST:
-        fitted[fitted.index(max(fitted))] -= 1
+    for least in ([max(word, _NARROWEST) for word in words], [_NARROWEST] * len(words)):
+        while sum(fitted) + len(_GAP) * (len(fitted) - 1) > room:
+            spare = [now if now > narrowest else 0 for now, narrowest in zip(fitted, least, strict=True)]
+            if not any(spare):
+                break
+            fitted[spare.index(max(spare))] -= 1
     return fitted
+
+
+def _spread(needed: Sequence[int], wanted: Sequence[int], spare: int) -> list[int]:
+    """What columns do not need after all goes to those that lack most."""
+    found = list(needed)
+    for column in sorted(range(len(found)), key=lambda number: needed[number] - wanted[number]):
+        more = min(spare, wanted[column] - found[column])
+        found[column] += more
+        spare -= more
+    return found
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], indent: str) -> Iterator[str]:
@@ -88,15 +115,18 @@ def _row(cells: Sequence[str], widths: Sequence[int], indent: str) -> Iterator[s
 
 
 def _pieces(cell: str, limit: int) -> Iterator[str]:
-    """A cell in lines of at most `limit` columns, broken at a space where there is one in the second half."""
-    rest = cell
-    while width(rest) > limit:
-        end = _longest_prefix(rest, limit)
-        space = rest.rfind(" ", end // 2, end + 1)
-        end = space if space > 0 else end
-        yield rest[:end].rstrip()
-        rest = rest[end:].lstrip()
-    yield rest
+    """A cell in lines of at most `limit` columns; a word is broken only where it is longer than that."""
+    line = ""
+    for word in _BETWEEN.split(cell):
+        if line and width(line + word.rstrip()) > limit:
+            yield line.rstrip()
+            line = ""
+        while width(word.rstrip()) > limit:
+            end = _longest_prefix(word, limit)
+            yield word[:end]
+            word = word[end:]
+        line += word
+    yield line.rstrip()
 
 
 def _longest_prefix(text: str, limit: int) -> int:

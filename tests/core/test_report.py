@@ -66,6 +66,12 @@ def test_and_from_the_registration_where_that_is_not_known() -> None:
     assert found.unknown[0].startswith("when the training of 1 of 2 promoted versions began")
 
 
+def test_where_no_registry_was_asked_that_is_not_told_of_each_version() -> None:
+    found = told(FOUND, promoted(4, 6), started=None)
+    assert found.total.lead == Spread(1, timedelta(days=5), timedelta(days=5), 0)
+    assert found.unknown == ()
+
+
 def test_a_clock_that_makes_it_negative_is_told_and_not_counted() -> None:
     found = told(FOUND, promoted(4, 6), started={"run4": day(7)})
     assert found.total.lead is None

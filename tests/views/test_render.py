@@ -206,6 +206,17 @@ def test_a_table_fits_80_columns_whatever_a_cell_holds(cell: str) -> None:
     assert letters.count("x") in (0, 300), "a cell of up to 100 characters is wrapped, not cut"
 
 
+def test_a_table_breaks_no_date_and_no_part_of_a_name_while_there_is_room() -> None:
+    rows = [("breast_cancer_classifier", "found 2026-11-28 20:26", "x" * 30), ("digit-classifier", "2026-11-28", "y")]
+    found = [line.split() for line in columns(("Model", "Since", "C"), rows, " " * 7)]
+    assert found == [
+        ["Model", "Since", "C"],
+        ["breast_cancer_", "found", "2026-11-28", "x" * 30],
+        ["classifier", "20:26"],
+        ["digit-classifier", "2026-11-28", "y"],
+    ]
+
+
 def test_wide_characters_keep_columns_in_line() -> None:
     assert list(columns(("A", "B"), [("日本", "1"), ("ab", "2")])) == ["A     B", "日本  1", "ab    2"]
 
