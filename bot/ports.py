@@ -9,7 +9,7 @@ from typing import Final, Literal, Protocol, TypeAlias, TypeVar
 
 from bot.core.details import Details, Questions
 from bot.core.log import LogContent, LogSegment, LogTip
-from bot.core.pulls import Issue, NewPull, PullCommit, PullRequest, Review, Team, TreeCommit
+from bot.core.pulls import Issue, NewestPulls, NewPull, PullCommit, PullRequest, Review, Team, TreeCommit
 from bot.core.state import (
     Artifacts,
     Capabilities,
@@ -168,6 +168,10 @@ class PullRequests(PullRequestReader, Protocol):
 
     def closed_since(self, branch_prefix: str, moment: datetime) -> Sequence[PullRequest]:
         """Closed pull requests, merged or not, from such branches, of which anything changed since a moment."""
+        ...
+
+    def newest(self, branch_prefix: str) -> NewestPulls:
+        """What one request tells of pull requests, in any state, from branches that begin with the prefix."""
         ...
 
     def last_of_branch(self, branch: str) -> PullRequest | None:

@@ -5,11 +5,10 @@ that grow by no more than the names of the segments.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -29,37 +28,12 @@ from tests.commands.scene import comment_of, run_of
 from tests.core.builders import CHAMPION, PRODUCTION, applied, draft, identity, registered
 from tests.core.builders import registry as registry_state
 from tests.fakes.registry import FakeRegistry
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+from tests.fakes.wire import Wire
 
 _MOVES = 13
 _SHORT, _LONG = 2, 24
 _A_NAME = 250
 """Bytes that one more segment takes in the list of the branch's files."""
-
-
-@dataclass
-class Wire:
-    """What the API was asked for, with the bytes of requests and answers; what has a SHA or a number in it, as one."""
-
-    requests: Counter[str] = field(default_factory=Counter)
-    bytes: int = 0
-
-    def wrap(self, application: WSGIApplication) -> WSGIApplication:
-        def counted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-            content = b"".join(application(environ, start_response))
-            path = str(environ["PATH_INFO"])
-            if path.startswith("/api/"):
-                self.requests[f"{environ['REQUEST_METHOD']} {_without_names(path)}"] += 1
-                self.bytes += len(content) + int(environ.get("CONTENT_LENGTH") or 0)
-            return [content]
-
-        return counted
-
-
-def _without_names(path: str) -> str:
-    return "/".join("*" if part.isdigit() or len(part) == 40 else part for part in path.split("/"))
 
 
 class Years(Field):

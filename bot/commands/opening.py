@@ -15,7 +15,26 @@ SUPERSEDED = "superseded"
 """On a pull request that the bot closed in favour of another: nobody declined it."""
 
 
-def free_branch(pulls: PullRequests, branch: str) -> tuple[str, PullRequest | None]:
+class Proposals:
+    """The pull requests from branches under a root, read by one request as long as that tells of all.
+
+    Where a repository has more pull requests than that, the open ones are one more, and each branch that is not among
+    the newest is asked for by itself.
+    """
+
+    def __init__(self, pulls: PullRequests, root: str) -> None:
+        self._pulls = pulls
+        self._newest = pulls.newest(root)
+        of_newest = [pull for pull in self._newest.pulls if pull.state == "open"]
+        self.open: Sequence[PullRequest] = of_newest if self._newest.are_all else pulls.open_proposals(root)
+
+    def last_of_branch(self, branch: str) -> PullRequest | None:
+        """The newest one, in any state, from a branch."""
+        found = next((pull for pull in self._newest.pulls if pull.head_ref == branch), None)
+        return found if found or self._newest.are_all else self._pulls.last_of_branch(branch)
+
+
+def free_branch(pulls: Proposals | PullRequests, branch: str) -> tuple[str, PullRequest | None]:
     """A branch that had no pull request yet, and the newest pull request of this content, if there was one.
 
     A branch is named after the pull request before it, so all that were ever opened for this content are found.

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 from bot.commands.comparing import Scan
 from bot.commands.judging import Judge
-from bot.commands.opening import LABEL, SUPERSEDED, commit_message, edited_file, free_branch, has_content
+from bot.commands.opening import LABEL, SUPERSEDED, Proposals, commit_message, edited_file, free_branch, has_content
 from bot.commands.scanning import EVERYTHING, Sight, Sources, Watching, look
 from bot.core.approval import EVIDENCE_TRAILER
 from bot.core.merging import MergingFacts, ProposalCase, merging, picture_path
@@ -90,8 +90,8 @@ def _opened(
     proposals = sum(isinstance(outcome, Proposal) for outcome in found.outcomes)
     if not proposals:
         return ProposeResult(tuple(_nothing(found.outcomes)), request.dry_run, sight.coverage)
-    open_now = pulls.open_proposals(f"{BRANCH_ROOT}/")
-    room = _room(sight, request.watching.shard, open_now)
+    known = Proposals(pulls, f"{BRANCH_ROOT}/")
+    room = _room(sight, request.watching.shard, known.open)
     judge = Judge(pulls, tree, found.recorded.seen_versions)
     outcomes: list[Opened | Skipped | NothingToPropose] = []
     with progress.task("Opening pull requests", proposals) as advance:
@@ -99,7 +99,7 @@ def _opened(
             if isinstance(outcome, NothingToPropose):
                 outcomes.append(outcome)
                 continue
-            done = _one(outcome, found, pulls, judge, open_now, base, request, wording, has_room=room > 0)
+            done = _one(outcome, found, pulls, judge, known, base, request, wording, has_room=room > 0)
             outcomes.append(done)
             room -= isinstance(done, Opened) and not done.replaces
             advance(1)
@@ -131,14 +131,14 @@ def _one(
     found: Scan,
     pulls: PullRequests,
     judge: Judge,
-    open_now: Collection[PullRequest],
+    known: Proposals,
     base: str,
     request: Request,
     wording: Wording,
     *,
     has_room: bool,
 ) -> Opened | Skipped:
-    for_slot = [pull for pull in open_now if pull.head_ref.startswith(branch_prefix(proposal.model, proposal.slot))]
+    for_slot = [pull for pull in known.open if pull.head_ref.startswith(branch_prefix(proposal.model, proposal.slot))]
     same = next((pull for pull in for_slot if has_content(pull, proposal.branch)), None)
     others = (pull for pull in for_slot if pull is not same)
     replaced = tuple(pull for pull in others if not judge.evaluate_open(pull, request.now).approved)
@@ -147,7 +147,7 @@ def _one(
         return Skipped(proposal, "open", same)
     if len(replaced) < len(for_slot):
         return Skipped(proposal, "open", next(pull for pull in for_slot if pull not in replaced))
-    branch, last = free_branch(pulls, proposal.branch)
+    branch, last = free_branch(known, proposal.branch)
     if last and last.merged_at is None and SUPERSEDED not in last.labels and not request.again:
         return Skipped(proposal, "declined", last)
     if not has_room and not replaced:

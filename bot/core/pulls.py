@@ -36,6 +36,17 @@ class PullRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class NewestPulls:
+    """The newest pull requests from some branches, in any state, the newest first; `are_all`: there are no others.
+
+    Who merged one is not told: `merged_by` is None in all of them.
+    """
+
+    pulls: tuple[PullRequest, ...]
+    are_all: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Issue:
     """One issue that the bot opened. `body` is what follows the bot's marker."""
 

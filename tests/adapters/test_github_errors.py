@@ -319,6 +319,17 @@ class TestPeople:
         last = pulls.last_of_branch("topic")
         assert last is not None
         assert last.number == 1
+        newest = pulls.newest("topic")
+        assert ([pull.number for pull in newest.pulls], newest.are_all) == ([1], True)
+
+    def test_the_newest_are_one_page_and_it_is_told_whether_there_are_more(
+        self, mock: responses.RequestsMock, pulls: GitHubPullRequests
+    ) -> None:
+        link = {"Link": f'<{API}:443/repositories/1/pulls?page=2>; rel="next"'}
+        mock.get(f"{ROOT}/pulls", json=[PULL], headers=link)
+        newest = pulls.newest("topic")
+        assert ([pull.number for pull in newest.pulls], newest.are_all) == ([1], False)
+        assert "state=all" in str(mock.calls[0].request.url)
 
 
 class TestAuditLog:

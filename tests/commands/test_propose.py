@@ -235,6 +235,17 @@ class TestNothingTwice:
             assert (declined.why, declined.pull and declined.pull.number) == ("declined", opened.pull.number)
         assert len({new.branch for new in scene.pulls.opened}) == 3
 
+    @pytest.mark.parametrize("page", [1, 2])
+    def test_what_was_declined_long_ago_is_remembered(self, page: int) -> None:
+        """Where a repository has more pull requests than one list tells of."""
+        scene = Scene()
+        declined, opened = scene.proposed("demand"), scene.proposed("wine")
+        scene.pulls.close(declined.number)
+        scene.pulls.open_by("alice", "edit", {"README.md": "x"})
+        scene.pulls.page = page
+        assert whys(scene.propose()) == ["declined", "open"]
+        assert opened.state == "open"
+
     def test_declined_after_an_earlier_one_was_merged(self) -> None:
         scene = Scene()
         scene.adopted()

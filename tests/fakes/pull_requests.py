@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from bot.core.pulls import NewPull, PullCommit, PullRequest, Review, Team
+from bot.core.pulls import NewestPulls, NewPull, PullCommit, PullRequest, Review, Team
 from tests.fakes.tree import FakeTree
 
 BOT = "stagewright[bot]"
@@ -35,6 +35,7 @@ class FakePullRequests:
 
     `members` are those of the teams that the token may read, `asked_teams` the teams that were asked for.
     `before_write` is called with the name of each writing method before it does anything, and may raise.
+    `page`: so many pull requests a list tells of at once.
     What people do (`open_by`, `review`, `merge`, `close`) is done at once and is not recorded.
     """
 
@@ -48,6 +49,7 @@ class FakePullRequests:
         self.statuses: list[Status] = []
         self.comments: dict[int, dict[str, str]] = defaultdict(dict)
         self.asked_for_people = 0
+        self.page = 100
         self.before_write: Callable[[str], None] | None = None
         self._reviews: dict[int, list[Review]] = defaultdict(list)
         self._retargeted: dict[int, datetime] = {}
@@ -84,6 +86,14 @@ class FakePullRequests:
             for pull in self.pulls.values()
             if pull.closed_at and pull.closed_at >= moment and pull.head_ref.startswith(branch_prefix)
         ]
+
+    def newest(self, branch_prefix: str) -> NewestPulls:
+        """The last `page` of all."""
+        found = sorted(self.pulls.values(), key=lambda pull: pull.number, reverse=True)
+        shown = tuple(
+            replace(pull, merged_by=None) for pull in found[: self.page] if pull.head_ref.startswith(branch_prefix)
+        )
+        return NewestPulls(shown, len(found) <= self.page)
 
     def last_of_branch(self, branch: str) -> PullRequest | None:
         return max(

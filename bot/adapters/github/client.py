@@ -148,6 +148,14 @@ class GitHubClient:
                 self._see_repository()
                 raise self._absent(call, names) from error
 
+    def first_page(
+        self, call: Call, answer: type[_Answer], parameters: Mapping[str, str]
+    ) -> tuple[list[_Answer], bool]:
+        """The first page of a list, 100 elements at most, and whether it is all of it."""
+        with errors_of(call, self.repository):
+            headers, data = self._send(call, _path(call, {}), parameters={"per_page": _PAGE, **parameters})
+            return [answer.model_validate(element) for element in _listed(data)], _next_page(headers) is None
+
     def pages_while(
         self, call: Call, answer: type[_Answer], wanted: Callable[[_Answer], bool], parameters: Mapping[str, str]
     ) -> list[_Answer]:
@@ -209,9 +217,7 @@ class GitHubClient:
         asked: Mapping[str, Any] = {"per_page": _PAGE, **parameters}
         while path is not None:
             headers, data = self._send(call, path, parameters=asked)
-            if not isinstance(data, list):
-                raise TypeError(f"expected a list, got {type(data).__name__}")
-            yield from data
+            yield from _listed(data)
             path, asked = _next_page(headers), {}
 
     def _absent(self, call: Call, names: Mapping[str, str | int]) -> ForgeUnavailable:
@@ -267,6 +273,12 @@ def _check_settings(token: str, repository: str, api_url: str) -> None:
 
 def _path(call: Call, names: Mapping[str, str | int]) -> str:
     return call.path.format_map({name: quote(str(value), safe="/") for name, value in names.items()})
+
+
+def _listed(data: Any) -> list[Mapping[str, Any]]:
+    if not isinstance(data, list):
+        raise TypeError(f"expected a list, got {type(data).__name__}")
+    return data
 
 
 def _next_page(headers: Mapping[str, Any]) -> str | None:

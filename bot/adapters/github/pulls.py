@@ -11,7 +11,7 @@ from typing import Literal
 
 from bot.adapters.github import answers, calls
 from bot.adapters.github.client import Declined, GitHubClient, Pace, refuse
-from bot.core.pulls import NewPull, PullCommit, PullRequest, Review, Team
+from bot.core.pulls import NewestPulls, NewPull, PullCommit, PullRequest, Review, Team
 from bot.errors import ForgeUnavailable, TooMuchToRead
 
 _log = logging.getLogger(__name__)
@@ -66,6 +66,15 @@ class GitHubPullRequests:
         order = {"state": "closed", "sort": "updated", "direction": "desc"}
         listed = self._client.pages_while(calls.LIST_PULLS, answers.Pull, lambda pull: pull.updated_at >= moment, order)
         return [pull.value() for pull in listed if pull.is_from_here and pull.head.ref.startswith(branch_prefix)]
+
+    def newest(self, branch_prefix: str) -> NewestPulls:
+        """The first page of all pull requests; those of forks and of other branches are left out afterwards."""
+        order = {"state": "all", "sort": "created", "direction": "desc"}
+        listed, are_all = self._client.first_page(calls.LIST_PULLS, answers.Pull, order)
+        return NewestPulls(
+            tuple(pull.value() for pull in listed if pull.is_from_here and pull.head.ref.startswith(branch_prefix)),
+            are_all,
+        )
 
     def last_of_branch(self, branch: str) -> PullRequest | None:
         """The newest pull request from a branch of this repository, in any state."""
