@@ -33,7 +33,7 @@ METRICS: Final = ("val_rmse", "latency_p95_ms", *(f"metric_{number}" for number 
 PARAMS: Final = tuple(f"param_{number}" for number in range(10))
 EXPERIMENTS: Final = 20
 _ALL_RUNS_UP_TO: Final = 1_000
-_BETTER_IN: Final = 250
+BETTER_IN: Final = 250
 _WITH_FILES: Final = 1_000
 
 Inserted: TypeAlias = tuple[str, str, Iterable[Sequence[object]]]
@@ -134,7 +134,7 @@ def _run(size: Size, model: int, version: int) -> tuple[object, ...]:
 
 
 def _metrics(size: Size, model: int, version: int) -> Iterator[tuple[object, ...]]:
-    is_better = version == size.versions and model % _BETTER_IN == 0
+    is_better = version == size.versions and model % BETTER_IN == 0
     at = made_at(size, model, version)
     for key in METRICS:
         yield False, run_of(model, version), key, 0.5 if is_better and key == "val_rmse" else 1.0, at, 0

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks.row import Row
-from benchmarks.rows import files, growth, log, registry, startup
+from benchmarks.rows import files, growth, log, registry, startup, watermark
 
-ROWS: Final[tuple[Row, ...]] = (*registry.ROWS, *files.ROWS, *log.ROWS, *startup.ROWS, *growth.ROWS)
+ROWS: Final[tuple[Row, ...]] = (
+    *registry.ROWS,
+    *watermark.ROWS,
+    *files.ROWS,
+    *log.ROWS,
+    *startup.ROWS,
+    *growth.ROWS,
+)
 """In the order of the table."""
