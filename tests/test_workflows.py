@@ -49,7 +49,8 @@ EVENTS = {
 class Expected:
     """What a job may do: `token` are the permissions of its GITHUB_TOKEN, `app` those of the App's (None: no App).
 
-    A job that runs no command of ours is made of `actions` alone.
+    A job that runs no command of ours is made of `actions` alone. `around`: the actions right before and after the
+    commands.
     """
 
     environment: str | None = None
@@ -59,6 +60,7 @@ class Expected:
     app: Mapping[str, str] | None = None
     commands: Sequence[str] = ()
     actions: Sequence[str] = ()
+    around: tuple[Sequence[str], Sequence[str]] = ((), ())
 
 
 READS_TEAMS = {"members": f"${{{{ vars.{READ_TEAMS} == 'true' && 'read' || '' }}}}"}
@@ -115,6 +117,7 @@ JOBS = {
         CLIENT | REGISTRY | TEAMS,
         app=WRITES | {"issues": "write"},
         commands=["stagewright propose"],
+        around=(["actions/cache/restore"], ["actions/cache/save"]),
     ),
     ("review-signal", "signal"): Expected(token={}, commands=["echo"]),
     ("rollback", "rollback"): Expected(
@@ -228,8 +231,8 @@ def test_what_writes_takes_the_newest_merged_state_and_one_at_a_time(name: str, 
 
 
 def said_to_the_command(name: str, inputs: dict[str, Value]) -> list[str]:
-    """The words that the last step gives to `stagewright`, with bash itself and in its place a function."""
-    step = job_of(name).steps[-1]
+    """The words that the last script gives to `stagewright`, with bash itself and in its place a function."""
+    step = [step for step in job_of(name).steps if step.run is not None][-1]
     assert step.run is not None
     scope = Scope({"inputs": inputs, "vars": {}, "secrets": {}, "steps": {}})
     environment = {key: value.render(scope) for key, value in step.env.items()}
@@ -252,9 +255,25 @@ def test_force_and_taking_over_reach_apply_only_when_somebody_asks() -> None:
 
 
 def test_propose_hands_over_its_inputs() -> None:
-    everything = said_to_the_command("propose", {"models": "a,b c", "again": True})
-    assert everything == ["propose", "--again", "--", "a", "b c"]
-    assert said_to_the_command("propose", {}) == ["propose", "--"]
+    everything = said_to_the_command("propose", {"models": "a,b c", "again": True, "full": True})
+    watermark = ["--watermark", ".watermark/propose.json"]
+    assert everything == ["propose", *watermark, "--full", "--again", "--", "a", "b c"]
+    assert said_to_the_command("propose", {}) == ["propose", *watermark, "--"]
+
+
+def test_the_watermark_is_kept_under_a_key_of_its_own_and_found_by_what_all_keys_begin_with() -> None:
+    steps = job_of("propose").steps
+    (restore,) = (step for step in steps if step.uses == "actions/cache/restore")
+    (save,) = (step for step in steps if step.uses == "actions/cache/save")
+    for name in ("path", "key"):
+        assert restore.inputs[name].text == save.inputs[name].text
+    assert restore.inputs["path"].text == ".watermark/propose.json"
+    assert restore.inputs["key"].text.startswith(restore.inputs["restore-keys"].text)
+    assert {"github.run_id", "github.run_attempt"} == set(re.findall(r"github\.\w+", save.inputs["key"].text))
+    cases: tuple[tuple[dict[str, Value], bool], ...] = (({}, True), ({"models": ""}, True), ({"models": "a"}, False))
+    for inputs, runs in cases:
+        scope = Scope({"inputs": inputs})
+        assert bool(evaluate(save.condition, scope)) is runs
 
 
 def test_rollback_hands_over_its_inputs_and_nothing_that_is_typed_is_an_option() -> None:
@@ -412,8 +431,9 @@ def test_checkout_set_up_and_one_command(name: str, key: str) -> None:
         before = list(expected.actions)
     else:
         assert checkout_of(name, key).inputs["persist-credentials"].text == "false"
-    assert [step.uses for step in steps] == [*before, *[None] * len(expected.commands)]
-    for step, command in zip(steps[len(before) :], expected.commands, strict=True):
+    before, after = [*before, *expected.around[0]], expected.around[1]
+    assert [step.uses for step in steps] == [*before, *[None] * len(expected.commands), *after]
+    for step, command in zip([step for step in steps if step.uses is None], expected.commands, strict=True):
         assert step.run is not None
         assert command in step.run.text
         assert len(re.findall(r"\bstagewright\b", step.run.text)) == command.count("stagewright")

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import requests
@@ -38,6 +38,12 @@ print("CALL " + json.dumps({
     "token": os.environ.get("GITHUB_TOKEN"),
 }))
 sys.exit(int(pathlib.Path("exit-code").read_text()))
+"""
+KEEPS = """\
+kept = pathlib.Path(".watermark/propose.json")
+print("FOUND " + (kept.read_text() if kept.exists() else "nothing"))
+kept.parent.mkdir(exist_ok=True)
+kept.write_text(f"{int((kept.read_text() if kept.exists() else '0').split()[0]) + 1} runs")
 """
 
 
@@ -150,13 +156,43 @@ def test_propose_by_hand_and_on_schedule(world: World) -> None:
         "propose.yml", "workflow_dispatch", {"models": "my model,other", "again": "true"}, actor="ann"
     )
     call = called(run)
-    assert call["arguments"] == ["propose", "--again", "--", "my model", "other"]
+    watermark = ["--watermark", ".watermark/propose.json"]
+    assert call["arguments"] == ["propose", *watermark, "--again", "--", "my model", "other"]
     assert call["reversed_user"] == "redaer"
     assert call["registry"] == "http://mlflow.example"
     assert (call["password"], call["token"]) == ("***", "***")
     scheduled = world.runner.trigger("propose.yml", "schedule")
-    assert called(scheduled)["arguments"] == ["propose", "--"]
+    assert called(scheduled)["arguments"] == ["propose", *watermark, "--"]
     assert scheduled.conclusion == "success"
+    full = world.runner.trigger("propose.yml", "workflow_dispatch", {"full": "true"}, actor="ann")
+    assert called(full)["arguments"] == ["propose", *watermark, "--full", "--"]
+
+
+def test_a_run_of_propose_recalls_what_the_one_before_kept(world: World) -> None:
+    world.write("bot/__main__.py", PROGRAM.replace("sys.exit(", KEEPS + "sys.exit("))
+    world.push("main")
+    world.runner.settle()
+
+    def recalled(*, models: str = "") -> tuple[str, list[str]]:
+        """What the program found, and what the steps around it say."""
+        inputs = {"models": models} if models else {}
+        event: Literal["workflow_dispatch", "schedule"] = "workflow_dispatch" if models else "schedule"
+        run = world.runner.trigger("propose.yml", event, inputs)
+        logs = [step.log for job in run.jobs for step in job.steps]
+        (found,) = [line for log in logs for line in log.splitlines() if line.startswith("FOUND ")]
+        return found.removeprefix("FOUND "), [log.strip() for log in logs if log.startswith(("Cache", "##[warning]"))]
+
+    found, (said, kept) = recalled()
+    assert (found, said.startswith("Cache not found"), kept.startswith("Cache saved")) == ("nothing", True, True)
+    found, (said, kept) = recalled()
+    assert (found, kept.startswith("Cache saved")) == ("1 runs", True)
+    assert recalled(models="one") == ("2 runs", [kept.replace("Cache saved with", "Cache restored from")])
+    assert recalled()[0] == "2 runs"
+    world.write("exit-code", "3")
+    world.push("main")
+    world.runner.settle()
+    assert recalled()[0] == "3 runs"
+    assert recalled()[0] == "3 runs", "a run that failed kept nothing"
 
 
 def test_approvals_are_evaluated_on_the_default_branch(world: World) -> None:

@@ -146,7 +146,7 @@ def world(tmp_path: Path) -> Iterator[World]:
     made = World(forge, runner, tree, tmp_path / "runs")
     made.git("remote", "add", "origin", str(forge.git_directory))
     yield made
-    assert not [path for path in (tmp_path / "runs").glob("*/*") if path.is_dir()], "a job left its directory"
+    assert not [path for path in (tmp_path / "runs").glob("[0-9]*/*") if path.is_dir()], "a job left its directory"
 
 
 def job(steps: str, more: str = "", on: str = "push") -> str:
@@ -554,6 +554,42 @@ def test_what_cannot_be_attested_fails(world: World, step: str, why: str) -> Non
     world.workflow(job(step))
     (done,) = world.steps()
     assert (done.exit_code, why in done.log) == (1, True)
+
+
+CACHE = "55cc8345863c7cc4c66a329aec7e433d2d1c52a9"
+
+
+@pytest.mark.parametrize(
+    ("step", "exit_code", "says"),
+    [
+        ("save@{}\n  with: {{path: absent, key: k}}", 0, "##[warning]Path(s) specified in the action for caching"),
+        ("save@{}\n  with: {{path: '', key: k}}", 1, "Input required and not supplied: path"),
+        ("restore@{}\n  with: {{path: p, key: ''}}", 1, "Input required and not supplied: key"),
+        ("restore@{}\n  with: {{path: ../p, key: k}}", 1, "The sandbox keeps one file or folder of the workspace"),
+        ("restore@{}\n  with: {{path: 'p*', key: k}}", 1, "The sandbox keeps one file or folder of the workspace"),
+        ("restore@{}\n  with: {{path: p, key: 'k,l'}}", 1, "Key Validation Error"),
+        ("restore@{}\n  with: {{path: p, key: k, restore-keys: 'l'}}", 0, "Cache not found for input keys: k, l"),
+    ],
+)
+def test_what_the_cache_says(world: World, step: str, exit_code: int, says: str) -> None:
+    world.workflow(job("- uses: actions/cache/" + step.format(CACHE)))
+    (done,) = world.steps()
+    assert (done.exit_code, says in done.log) == (exit_code, True)
+
+
+def test_a_key_of_the_cache_is_written_once_and_its_outputs_tell_which_was_found(world: World) -> None:
+    world.workflow(
+        job(
+            f"- uses: actions/cache/restore@{CACHE}\n  id: cache\n  with: {{path: p, key: k-2, restore-keys: k-}}\n"
+            "- run: echo ${{ steps.cache.outputs.cache-hit }} ${{ steps.cache.outputs.cache-matched-key }}; date > p\n"
+            f"- uses: actions/cache/save@{CACHE}\n  with: {{path: p, key: k-1}}\n"
+        )
+    )
+    _, _, saved = world.steps()
+    assert saved.log == "Cache saved with key: k-1\n"
+    restored, told, again = world.steps()
+    assert (restored.log, told.log) == ("Cache restored from key: k-1\n", "false k-1\n")
+    assert again.log == "##[warning]Unable to reserve cache with key k-1, it exists already\n"
 
 
 def is_alive(process: str) -> bool:

@@ -114,12 +114,16 @@ CHECKOUT = "actions/checkout"
 APP_TOKEN = "actions/create-github-app-token"
 PYTHON = "actions/setup-python"
 ATTEST = "actions/attest"
+CACHE_RESTORE = "actions/cache/restore"
+CACHE_SAVE = "actions/cache/save"
 APP_PERMISSIONS = PERMISSIONS | {"members", "metadata", "administration", "workflows"}
 ACTION_INPUTS = {
     CHECKOUT: frozenset({"ref", "fetch-depth", "persist-credentials", "token"}),
     APP_TOKEN: frozenset({"client-id", "private-key", *(f"permission-{name}" for name in APP_PERMISSIONS)}),
     PYTHON: frozenset({"python-version"}),
     ATTEST: frozenset({"subject-name", "subject-digest", "predicate-type", "predicate"}),
+    CACHE_RESTORE: frozenset({"path", "key", "restore-keys"}),
+    CACHE_SAVE: frozenset({"path", "key"}),
     SETUP: frozenset({"lock"}),
 }
 EVENTS = frozenset({*FILTERS, "schedule", "workflow_dispatch"})

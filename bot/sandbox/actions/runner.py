@@ -41,7 +41,8 @@ class Runner:
 
     `secrets` are the repository's, `environments` name -> the secrets of an environment, which only jobs that name it
     see, and only on the default branch. Runs are serial, so `concurrency` has nothing to do. Every completed run is
-    recorded at the forge and announced as a `workflow_run` event. Job summaries stay in `directory/<run id>/`.
+    recorded at the forge and announced as a `workflow_run` event. Job summaries stay in `directory/<run id>/`,
+    and what the cache keeps in `directory/caches/`.
     """
 
     def __init__(

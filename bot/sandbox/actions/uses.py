@@ -1,4 +1,4 @@
-"""The actions that the runner stands in for: checkout, the App's token, Python, and this repository's own set-up.
+"""The actions that the runner stands in for: checkout, the App's token, Python, the cache, and our own set-up.
 
 Each does what the original does to the workspace, the environment and the outputs; what cannot be had in the sandbox
 (a download of Python, an App's registration) is replaced by its local counterpart.
@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Literal
 
 from bot.sandbox.actions import shell
+from bot.sandbox.actions.caches import Caches
 from bot.sandbox.actions.masking import Mask
-from bot.sandbox.actions.reader import APP_TOKEN, ATTEST, CHECKOUT, PYTHON, SETUP
+from bot.sandbox.actions.reader import APP_TOKEN, ATTEST, CACHE_RESTORE, CACHE_SAVE, CHECKOUT, PYTHON, SETUP
 from bot.sandbox.actions.repository import git_environment
 from bot.sandbox.actions.surroundings import Surroundings
 
@@ -232,10 +233,50 @@ def _attest(place: Place, inputs: Mapping[str, str]) -> Result:  # noqa: ARG001 
     return Result(log=f"{json.dumps(statement)}\nThe sandbox cannot sign this; GitHub does.\n")
 
 
+def _restore(place: Place, inputs: Mapping[str, str]) -> Result:
+    """Never fails for want of an entry, as the original does not."""
+    path, key = inputs.get("path", "").strip(), inputs.get("key", "")
+    if problem := _problem_of_cache(path, key):
+        return Result().fail(problem)
+    prefixes = [line.strip() for line in inputs.get("restore-keys", "").splitlines() if line.strip()]
+    refs = tuple(dict.fromkeys((place.ref, place.surroundings.default_ref)))
+    found = _caches(place).restore(refs, path, key, prefixes, place.workspace / path)
+    if found is None:
+        return Result(log=f"Cache not found for input keys: {', '.join([key, *prefixes])}\n")
+    outputs = {"cache-hit": str(found == key).lower(), "cache-primary-key": key, "cache-matched-key": found}
+    return Result(log=f"Cache restored from key: {found}\n", outputs=outputs)
+
+
+def _save(place: Place, inputs: Mapping[str, str]) -> Result:
+    """Only warns of what it cannot keep, as the original does."""
+    path, key = inputs.get("path", "").strip(), inputs.get("key", "")
+    if problem := _problem_of_cache(path, key):
+        return Result().fail(problem)
+    if not (place.workspace / path).exists():
+        return Result(log="##[warning]Path(s) specified in the action for caching do(es) not exist\n")
+    if not _caches(place).save(place.ref, path, key, place.workspace / path):
+        return Result(log=f"##[warning]Unable to reserve cache with key {key}, it exists already\n")
+    return Result(log=f"Cache saved with key: {key}\n")
+
+
+def _caches(place: Place) -> Caches:
+    return Caches(place.surroundings.directory / "caches")
+
+
+def _problem_of_cache(path: str, key: str) -> str | None:
+    if not (path and key):
+        return f"Input required and not supplied: {'key' if path else 'path'}"
+    if "\n" in path or path.startswith(("/", "~")) or ".." in path or set(path) & set("*?["):
+        return f"The sandbox keeps one file or folder of the workspace, not {path!r}."
+    return "Key Validation Error: it cannot contain commas" if "," in key else None
+
+
 _ACTIONS: dict[str, Callable[[Place, Mapping[str, str]], Result]] = {
     CHECKOUT: _checkout,
     APP_TOKEN: _app_token,
     PYTHON: _python,
     ATTEST: _attest,
+    CACHE_RESTORE: _restore,
+    CACHE_SAVE: _save,
     SETUP: _setup,
 }
