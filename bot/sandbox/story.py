@@ -260,6 +260,12 @@ def propose(story: Story) -> None:
             story.open_proposals() == story.pulls and "already open" in log_of(again).lower(),
             log_of(again),
         )
+        story.expect(
+            "it looks only at what may have changed since the first, by the watermark that the cache kept",
+            "there is no watermark" in " ".join(log_of(run).split())
+            and "whose answer may have changed since" in " ".join(log_of(again).split()),
+            log_of(again),
+        )
 
 
 def hand_over(story: Story) -> None:

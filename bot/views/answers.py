@@ -92,8 +92,8 @@ def coverage_text(result: ProposeResult) -> str:
     if found.since is None:
         why = f", since {found.sweep}" if found.sweep else ""
         return f"{shard} at all of {counted(found.models, 'model')}{why}.{left}"
-    others = f"the others are as they were on {found.since:%Y-%m-%d at %H:%M} UTC"
-    return f"{shard} at {found.looked_at:,} of {counted(found.models, 'model')}; {others}.{left}"
+    part = f"{shard} at the {found.looked_at:,} of {counted(found.models, 'model')} whose answer may have changed"
+    return f"{part} since {found.since:%Y-%m-%d at %H:%M} UTC.{left}"
 
 
 def next_step(evaluation: Evaluation) -> str:

@@ -138,7 +138,7 @@ def test_a_long_list_in_a_summary_says_how_many_more_there_are() -> None:
         (ProposeResult((), dry_run=False), "0 opened, 0 not opened, nothing to propose for 0 models."),
         (
             ProposeResult((), dry_run=False, coverage=Coverage(9_997, 3, None, samples.NOON, None)),
-            "Looked at 3 of 9,997 models; the others are as they were on 2026-11-03 at 12:00 UTC.",
+            "Looked at the 3 of 9,997 models whose answer may have changed since 2026-11-03 at 12:00 UTC.",
         ),
         (
             ProposeResult((), dry_run=True, coverage=Coverage(1, 1, "a full sweep was asked for", None, "2/5")),
