@@ -188,6 +188,17 @@ class TestDrift:
         scene.registry.change(TransitionStage(model, version, "Production", archive_existing=True))
         return SceneConnections(scene)
 
+    def test_a_shard_is_looked_at_and_nothing_else_done(self, scene: Scene) -> None:
+        clean = run(SceneConnections(scene), "drift", "--shard", "1/2")
+        assert (clean.exit_code, "of shard 1/2." in " ".join(clean.output.split())) == (0, True)
+        for wish in ("--adopt", "--revert"):
+            refused = run(SceneConnections(scene), "drift", wish, "--shard", "1/2")
+            assert isinstance(refused.exception, Misuse)
+            assert "are about all models" in str(refused.exception)
+        for command in ("drift", "propose"):
+            wrong = run(SceneConnections(scene), command, "--shard", "3/2")
+            assert (wrong.exit_code, "'3/2' is no shard: expected I/N" in wrong.output) == (2, True)
+
     def test_without_drift_it_exits_0_and_with_drift_1(self, scene: Scene) -> None:
         clean = run(SceneConnections(scene), "drift")
         assert (clean.exit_code, "The registry is what Git says." in clean.output) == (0, True)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from bot.cli.completing import models
 from bot.cli.session import Session
+from bot.cli.sharding import as_shard
 from bot.errors import Misuse
+
+if TYPE_CHECKING:
+    from bot.core.sharding import Shard
 
 
 @click.command(
@@ -53,8 +59,11 @@ def apply(session: Session, model: tuple[str, ...], *, dry_run: bool, force: boo
 @click.option("--post", is_flag=True, help="Keep one issue up to date: open, edit or close it.")
 @click.option("--dry-run", is_flag=True, help="Print what --adopt, --revert and --post would do; do nothing.")
 @click.option("--force", is_flag=True, help="With --revert: allow an unusually large change. Logged with your name.")
+@click.option("--shard", metavar="I/N", callback=as_shard, help="Only the I-th of N parts of the models, e.g. 2/5.")
 @click.pass_obj
-def drift(session: Session, *, adopt: bool, revert: bool, post: bool, dry_run: bool, force: bool) -> None:
+def drift(
+    session: Session, shard: Shard | None, *, adopt: bool, revert: bool, post: bool, dry_run: bool, force: bool
+) -> None:
     """Find what somebody moved in the registry outside of Git, what is lost there, and what Git does not manage.
 
     Exits 1 when there is drift; with --adopt or --revert, when some of it is left.
@@ -62,6 +71,7 @@ def drift(session: Session, *, adopt: bool, revert: bool, post: bool, dry_run: b
     from bot.commands import drift as command
     from bot.commands.occasion import Occasion, Ports
     from bot.commands.recording import Telling
+    from bot.core.sharding import WHOLE
     from bot.views.drift import adoption_body, adoption_title, issue_body
     from bot.views.markdown import apply_comment
 
@@ -69,11 +79,13 @@ def drift(session: Session, *, adopt: bool, revert: bool, post: bool, dry_run: b
         raise Misuse("--adopt and --revert are opposite ways out.", fix="Choose one.")
     if force and not revert:
         raise Misuse("--force goes with --revert.", fix="Leave it out, or add --revert.")
+    if shard and (adopt or revert):
+        raise Misuse("--shard only looks: --adopt and --revert are about all models.", fix="Leave --shard out.")
     links = session.connections
     occasion = Occasion(links.actor, links.run_url, links.now, links.wait)
     repository = links.repository_if_known
     registry = links.registry_writer if revert and not dry_run else links.registry
-    found = command.look(links.tree, registry, links.log, links.now(), repository)
+    found = command.look(links.tree, registry, links.log, links.now(), repository, shard or WHOLE)
     result = command.result_of(found)
     if adopt:
         wording = command.AdoptionWording(adoption_title, adoption_body)

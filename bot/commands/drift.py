@@ -7,6 +7,8 @@
 3. `--revert` is an apply that puts bases back and does nothing else; see `core/plan` rule 11.
 4. `--post` keeps one issue: opened for a new spell of drift, edited when its body would read otherwise, closed when
    the registry is clean and was looked at wholly. An issue that was closed stays so: each spell of drift has its own.
+   Each shard keeps an issue of its own, so that none closes what another one found.
+5. A shard looks at its part of the models, of those without a file too. Which files there are it reads off Git.
 """
 
 from __future__ import annotations
@@ -29,7 +31,10 @@ from bot.core.approval.staffing import teams_of_policy
 from bot.core.drift import DriftFacts, DriftReport, assigned, drift
 from bot.core.pulls import Issue, NewPull, PullRequest
 from bot.core.results import Adopted, ApplyResult, DriftResult, PlanResult, Posted
+from bot.core.sharding import WHOLE, Shard
+from bot.core.spec import MODELS_FOLDER, model_of_file
 from bot.core.state import Artifacts, Identity, ModelVersion, RegisteredModel, RegistryState, Run
+from bot.documents import model_files
 from bot.errors import CouldNotTell, InvalidDocuments, RegistryForbidden
 from bot.ports import AuditLog, Issues, PullRequests, Registry, Tree
 
@@ -49,6 +54,7 @@ class Found:
 
     situation: Situation
     report: DriftReport
+    shard: Shard = WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,10 +65,15 @@ class AdoptionWording:
     body: Callable[[Adopting, str], str]
 
 
-def look(tree: Tree, registry: Registry, log: AuditLog, now: datetime, repository: str | None) -> Found:
+def look(
+    tree: Tree, registry: Registry, log: AuditLog, now: datetime, repository: str | None, shard: Shard = WHOLE
+) -> Found:
     """Find the drift of the newest default branch. Raises CouldNotTell when its documents cannot be read."""
     survey = _Survey(registry)
-    found = situation(_desired(tree), registry, log, now, repository, survey.state)
+    base = tree.default_branch_head()
+    paths = model_files(tree.list(base, MODELS_FOLDER)) if shard != WHOLE else []
+    desired = _desired(tree, base, None if shard == WHOLE else frozenset(filter(shard.covers_file, paths)))
+    found = situation(desired, registry, log, now, repository, survey.state, None if shard == WHOLE else shard)
     versions = {one: version for one, (_, version) in assigned(found.desired.specs, found.actual).items()}
     facts = DriftFacts(
         specs=found.desired.specs,
@@ -72,8 +83,10 @@ def look(tree: Tree, registry: Registry, log: AuditLog, now: datetime, repositor
         runs=_runs(registry, versions),
         artifacts=_artifacts(registry, tuple(versions.values())),
         repository=repository,
+        shard=shard,
+        others=frozenset(filter(None, (model_of_file(path) for path in paths if not shard.covers_file(path)))),
     )
-    return Found(found, drift(facts))
+    return Found(found, drift(facts), shard)
 
 
 @dataclass(slots=True)
@@ -88,10 +101,10 @@ class _Survey:
         return state
 
 
-def _desired(tree: Tree) -> Desired:
+def _desired(tree: Tree, commit: str, only: Collection[str] | None) -> Desired:
     """Broken documents say nothing of drift, so they are no "no"."""
     try:
-        return read_desired(tree, tree.default_branch_head())
+        return read_desired(tree, commit, only)
     except InvalidDocuments as error:
         raise CouldNotTell(
             f"The default branch says nothing that could be compared:\n{error}", fix="Run `stagewright validate`."
@@ -113,7 +126,8 @@ def _artifacts(registry: Registry, versions: Sequence[ModelVersion]) -> dict[Ide
 
 def result_of(found: Found) -> DriftResult:
     """What was found, and nothing done about it."""
-    return DriftResult(found.situation.registry, str(found.situation.desired.commit), found.report)
+    shard = None if found.shard == WHOLE else str(found.shard)
+    return DriftResult(found.situation.registry, str(found.situation.desired.commit), found.report, shard=shard)
 
 
 def adopt(
@@ -229,13 +243,22 @@ def preview_revert(
 
 def post(issues: Issues, result: DriftResult, body: Callable[[DriftResult], str], *, dry_run: bool) -> DriftResult:
     """Keep the one issue (rule 4). Of several that are open the oldest is kept, and the others are closed."""
-    ours = issues.open_ours(ISSUE_MARKER, ISSUE_LABEL)
+    marker = _marker(result)
+    ours = issues.open_ours(marker, ISSUE_LABEL)
     kept = ours[0] if ours else None
     if not dry_run:
         for extra in ours[1:]:
-            issues.close_issue(extra, ISSUE_MARKER, f"There is one issue about drift: #{ours[0].number}.")
+            issues.close_issue(extra, marker, f"There is one issue about drift: #{ours[0].number}.")
     posted = _posted(issues, kept, result, body, dry_run=dry_run)
     return replace(result, posted=posted, dry_run=result.dry_run or dry_run)
+
+
+def _marker(result: DriftResult) -> str:
+    return f"<!-- stagewright:drift {result.shard} -->" if result.shard else ISSUE_MARKER
+
+
+def _title(result: DriftResult) -> str:
+    return f"{ISSUE_TITLE}, shard {result.shard}" if result.shard else ISSUE_TITLE
 
 
 def _posted(
@@ -245,12 +268,12 @@ def _posted(
         if kept and not result.report.is_whole:
             return Posted("unchanged", kept)
         if kept and not dry_run:
-            issues.close_issue(kept, ISSUE_MARKER, CLEAN)
+            issues.close_issue(kept, _marker(result), CLEAN)
         return Posted("closed" if kept else "nothing to tell", kept)
-    text = body(result)
+    text, title, marker = body(result), _title(result), _marker(result)
     if kept is None:
-        made = None if dry_run else issues.open_issue(ISSUE_MARKER, ISSUE_LABEL, ISSUE_TITLE, text)
+        made = None if dry_run else issues.open_issue(marker, ISSUE_LABEL, title, text)
         return Posted("opened", made)
-    if (kept.title, kept.body) == (ISSUE_TITLE, text):
+    if (kept.title, kept.body) == (title, text):
         return Posted("unchanged", kept)
-    return Posted("edited", kept if dry_run else issues.edit_issue(kept, ISSUE_MARKER, ISSUE_TITLE, text))
+    return Posted("edited", kept if dry_run else issues.edit_issue(kept, marker, title, text))

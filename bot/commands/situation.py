@@ -14,6 +14,7 @@ from bot.core.extent import Extent
 from bot.core.log import LogContent, LogSegment, LogTip
 from bot.core.plan import Item, Plan, Refusal, Settled, plan, settle
 from bot.core.recorded import Recorded, fold
+from bot.core.sharding import Shard
 from bot.core.spec import desired_state
 from bot.core.state import RegistryState, section_of
 from bot.errors import LogUnavailable
@@ -70,7 +71,7 @@ def situation(
     now: datetime,
     repository: str | None,
     read: Callable[[Collection[str]], RegistryState] | None = None,
-    extent: Extent | None = None,
+    extent: Extent | Shard | None = None,
 ) -> Situation:
     """Gather what a plan rests on. Raises LogUnavailable when the registry remembers more of the log than there is.
 

@@ -28,6 +28,7 @@ from bot.core.checks import shown
 from bot.core.losses import Belongings, first_loss
 from bot.core.ownership import other_owner, ways_out
 from bot.core.recorded import Recorded
+from bot.core.sharding import WHOLE, Shard
 from bot.core.spec import ModelSpec, desired_state, file_of_model, followed_stages
 from bot.core.state import (
     Artifacts,
@@ -113,7 +114,8 @@ class DriftFacts:
     `actual` holds the managed models with all their versions; `listed` every model of the registry, as
     `Registry.models` answers them. `recorded` is what the log says, with interrupted intents settled. `runs` are those
     of the assigned versions, None when they could not be read; `artifacts` what could be told of their files.
-    `repository` is the one whose models these are, None where it is not known.
+    `repository` is the one whose models these are, None where it is not known. With a `shard`, `specs` and `recorded`
+    are about its models, and `others` are those of other shards that have a file.
     """
 
     specs: Mapping[str, ModelSpec]
@@ -123,6 +125,8 @@ class DriftFacts:
     runs: Mapping[str, Run] | None
     artifacts: Mapping[Identity, Artifacts]
     repository: str | None = None
+    shard: Shard = WHOLE
+    others: frozenset[str] = frozenset()
 
 
 def drift(facts: DriftFacts) -> DriftReport:
@@ -163,7 +167,7 @@ class _Look:
 
     def __init__(self, facts: DriftFacts) -> None:
         self.specs, self.actual, self.listed = facts.specs, facts.actual, facts.listed
-        self.repository = facts.repository
+        self.repository, self.shard, self.others = facts.repository, facts.shard, facts.others
         self.recorded, self.bases, self.seen = facts.recorded, facts.recorded.bases, facts.recorded.seen
         self.desired, self.follows = desired_state(facts.specs), followed_stages(facts.specs)
         self.intended = facts.recorded.intents
@@ -177,7 +181,8 @@ class _Look:
     def _is_renamed(self, name: str, other: RegisteredModel) -> bool:
         """Whether a model of another name has a version that was left in a slot of this one."""
         left = {replace(base, model=other.name) for key, base in self.bases.items() if key[0] == name and base}
-        return other.name not in self.specs and any(one.identity in left for one in other.versions.values())
+        is_managed = other.name in self.specs or other.name in self.others
+        return not is_managed and any(one.identity in left for one in other.versions.values())
 
     def of_slot(self, key: SlotKey) -> Drift | Pending | None:
         """Rules 2 to 6 and 9; None when Git, the log and the registry agree."""
@@ -196,7 +201,7 @@ class _Look:
         for model in self.listed:
             holding = tuple(version.identity for version in model.holding("Production"))
             known = model.name in self.specs or self.recorded.slot((model.name, "Production")).periods
-            if holding and not known and not other_owner(model, self.repository):
+            if holding and not known and self.shard.covers(model.name) and not other_owner(model, self.repository):
                 yield Drift(
                     (model.name, "Production"),
                     "unmanaged-production",

@@ -319,7 +319,8 @@ class Posted:
 class DriftResult:
     """What drifted; after a revert, what is left. `reverted` is None where nothing could be put back.
 
-    With `dry_run`, `reverted` is the plan that a revert would follow.
+    With `dry_run`, `reverted` is the plan that a revert would follow. `shard`: only this part of the models was looked
+    at, None for all.
     """
 
     registry: str
@@ -330,6 +331,7 @@ class DriftResult:
     reverted: ApplyResult | PlanResult | None = None
     posted: Posted | None = None
     dry_run: bool = False
+    shard: str | None = None
 
     @property
     def remains(self) -> bool:

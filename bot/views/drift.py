@@ -23,7 +23,7 @@ PENDING: Final = "Not drift, but pending; the next apply does it, or says why no
 
 def headline(result: DriftResult) -> str:
     """How much drift there is, in one clause."""
-    managed = words.counted(result.report.slots, "managed slot")
+    managed = words.counted(result.report.slots, "managed slot") + (f" of shard {result.shard}" if result.shard else "")
     if not result.report.found:
         return f"no drift in {managed}"
     left = " left" if isinstance(result.reverted, ApplyResult) else ""

@@ -14,9 +14,11 @@ from bot.commands.occasion import Ports
 from bot.commands.recording import Telling
 from bot.core.plan import Change
 from bot.core.results import ApplyResult, DriftResult, PlanResult
+from bot.core.sharding import WHOLE, Shard
 from bot.core.state import Artifacts, Run, SetAlias, TransitionStage
 from bot.errors import CouldNotTell, ForgeUnavailable, RegistryForbidden, RegistryUnavailable
 from tests.commands.scene import (
+    WINE,
     ReadOnlyLog,
     ReadOnlyPullRequests,
     ReadOnlyRegistry,
@@ -55,9 +57,9 @@ def move(scene: Scene, model: str, version: int, stage: str = "Production", *, a
     scene.registry.change(TransitionStage(model, version, stage, archive))
 
 
-def look(scene: Scene) -> command.Found:
+def look(scene: Scene, shard: Shard = WHOLE) -> command.Found:
     registry, log = ReadOnlyRegistry(scene.registry), ReadOnlyLog(scene.log)
-    return command.look(scene.tree, registry, log, scene.now(), "acme/models")
+    return command.look(scene.tree, registry, log, scene.now(), "acme/models", shard)
 
 
 def codes(found: command.Found) -> list[tuple[str, str, str]]:
@@ -83,6 +85,21 @@ class TestLooking:
             ("wine", "Production", "artifacts-missing"),
             ("wine", "champion", "alias-disagrees"),
         ]
+
+    @pytest.mark.parametrize("count", [1, 2, 3, 7])
+    def test_shards_find_together_what_one_look_finds(self, scene: Scene, count: int) -> None:
+        move(scene, "demand", 4, archive=False)
+        scene.registry.change(SetAlias("wine", "champion", 2))
+        scene.registry.lost[identity_of("wine", 1)] = Artifacts("missing", "nothing there")
+        for number in range(9):
+            scene.registry.add(model_of(f"stray{number}", {7: "Production"}, {}))
+        scene.tree.commit({"models/lost.yaml": WINE.replace("wine", "lost")})
+        whole = look(scene).report
+        parts = [look(scene, Shard(index, count)).report for index in range(1, count + 1)]
+        assert {one.key: one for part in parts for one in part.found} == {one.key: one for one in whole.found}
+        assert sum(len(part.found) for part in parts) == len(whole.found)
+        assert {one.key for part in parts for one in part.pending} == {one.key for one in whole.pending}
+        assert sum(part.slots for part in parts) == whole.slots
 
     def test_a_merged_change_that_is_not_applied_yet_is_pending(self, scene: Scene) -> None:
         scene.promoted("wine")
@@ -451,8 +468,8 @@ def issues() -> FakeIssues:
     return FakeIssues()
 
 
-def post(scene: Scene, issues: FakeIssues, *, dry_run: bool = False) -> DriftResult:
-    return command.post(issues, command.result_of(look(scene)), body, dry_run=dry_run)
+def post(scene: Scene, issues: FakeIssues, *, dry_run: bool = False, shard: Shard = WHOLE) -> DriftResult:
+    return command.post(issues, command.result_of(look(scene, shard)), body, dry_run=dry_run)
 
 
 def what(result: DriftResult) -> str:
@@ -461,6 +478,19 @@ def what(result: DriftResult) -> str:
 
 
 class TestPosting:
+    def test_each_shard_keeps_an_issue_of_its_own(self, scene: Scene, issues: FakeIssues) -> None:
+        shards = [Shard(1, 2), Shard(2, 2)]
+        assert [shard.covers("demand") for shard in shards] == [False, True]
+        scene.registry.change(SetAlias("wine", "champion", 2))
+        move(scene, "demand", 4)
+        both = {shard: scene_issues for shard in shards if (scene_issues := post(scene, issues, shard=shard).posted)}
+        assert {one.what for one in both.values()} == {"opened"}
+        titles = sorted(one.issue.title for one in both.values() if one.issue)
+        assert titles == [f"{command.ISSUE_TITLE}, shard 1/2", f"{command.ISSUE_TITLE}, shard 2/2"]
+        assert [what(post(scene, issues, shard=shard)) for shard in shards] == ["unchanged", "unchanged"]
+        move(scene, "demand", 5)
+        assert [what(post(scene, issues, shard=shard)) for shard in shards] == ["unchanged", "closed"]
+
     def test_the_issue_is_opened_edited_left_alone_and_closed(self, scene: Scene, issues: FakeIssues) -> None:
         assert what(post(scene, issues)) == "nothing to tell"
         move(scene, "demand", 4)

@@ -14,6 +14,7 @@ from bot.core.adoption import Adopting, AdoptionFacts, Follower, adopting, edits
 from bot.core.audit import Draft
 from bot.core.drift import Drift, DriftFacts, DriftReport, Pending, assigned, drift
 from bot.core.plan import Change, InSync, Refusal, plan, reverting, settle, writes
+from bot.core.sharding import Shard
 from bot.core.spec import ModelSpec, desired_state
 from bot.core.state import (
     Artifacts,
@@ -114,6 +115,8 @@ def test_a_model_that_was_renamed_is_found_by_what_was_left_in_its_slots() -> No
     stranger = replace(stranger, versions={3: replace(version(3), identity=identity(3, "stranger", "another"))})
     missing = found(registry(), listed=[stranger]).found[0]
     assert "renamed" not in missing.sentence
+    missing = found(registry(), listed=[new], others=frozenset({"churn2"})).found[0]
+    assert "renamed" not in missing.sentence, "another shard has a file for it"
 
 
 # Rule 2
@@ -353,6 +356,14 @@ def test_an_unmanaged_model_with_a_version_in_production() -> None:
     (one,) = report.found
     assert (one.key, one.code) == (("it's new", "Production"), "unmanaged-production")
     assert """`stagewright import 'it'"'"'s new'`""" in one.way_out
+
+
+def test_an_unmanaged_model_is_told_by_its_shard_alone() -> None:
+    stray = registered({2: "Production"}, model="stray")
+    told = [
+        found(holding({3: "Production"}, {"champion": 3}), listed=[stray], shard=Shard(n, 3)).found for n in (1, 2, 3)
+    ]
+    assert sorted(map(len, told)) == [0, 0, 1]
 
 
 def test_a_model_of_another_repository_and_one_that_was_unmanaged_by_approval_are_left_in_peace() -> None:
