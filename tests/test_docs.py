@@ -16,12 +16,14 @@ from typing import Any, Literal, get_args
 import click
 import pytest
 from pydantic import BaseModel
+from ruamel.yaml import YAML
 
 from bot.cli import cli
 from bot.core import approval_policy, spec
 from bot.core.approval import weakening
 from bot.core.drift import Code
 from bot.core.guards import GUARDS
+from bot.core.sharding import shard_of
 from bot.documents import parse_approval_policy, parse_audit_anchor, parse_model, parse_promotion_policy
 from bot.sandbox.actions.expressions import Scope, evaluate
 from bot.sandbox.actions.reader import read_workflow
@@ -291,6 +293,45 @@ def _given(paths: list[str], positions: dict[str, int], keyword: str = "") -> se
             found.update(_texts(call.args[place]))
         found.update(text for each in call.keywords if each.arg == keyword for text in _texts(each.value))
     return found
+
+
+def _propose_job(text: str) -> dict[str, Any]:
+    job: dict[str, Any] = YAML(typ="safe", pure=True).load(text)["jobs"]["propose"]
+    return job
+
+
+def _said(script: str, environment: dict[str, str]) -> list[str]:
+    """The words that a script gives to `stagewright`, with bash itself and in its place a function."""
+    command = ["bash", "-euc", f'stagewright() {{ printf "%s\\n" "$@"; }}\n{script}']
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout.splitlines()
+
+
+def test_the_matrix_of_propose_looks_at_each_model_once_with_a_watermark_per_shard() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(jobs:\n.*?)```", page, re.DOTALL)
+    shards = []
+    for number in _propose_job(block)["strategy"]["matrix"]["shard"]:
+        recall, propose, keep = _propose_job(block.replace("${{ matrix.shard }}", str(number)))["steps"]
+        assert recall["with"]["key"].startswith(recall["with"]["restore-keys"])
+        assert (f"-{number}-of-4-" in recall["with"]["restore-keys"], keep["with"]["key"]) == (
+            True,
+            recall["with"]["key"],
+        )
+        shard = propose["env"]["SHARD"]
+        said = _said(propose["run"], {"SHARD": shard, "MODELS": "", "FULL": "--full", "AGAIN": ""})
+        assert said == ["propose", "--shard", shard, "--watermark", recall["with"]["path"], "--full", "--"]
+        shards.append(shard_of(shard))
+    assert all(sum(one.covers(f"model{number}") for one in shards if one) == 1 for number in range(50))
+
+
+def test_the_steps_of_the_matrix_are_those_of_the_workflow() -> None:
+    page = (ROOT / "docs" / "performance.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```yaml\n(jobs:\n.*?)```", page, re.DOTALL)
+    workflow = (ROOT / ".github" / "workflows" / "propose.yml").read_text(encoding="utf-8")
+    real = {step["name"]: step for step in _propose_job(workflow)["steps"]}
+    for step in _propose_job(block)["steps"]:
+        assert step.get("uses") == real[step["name"]].get("uses")
+        assert step.get("with", {}).get("path") == real[step["name"]].get("with", {}).get("path")
 
 
 def test_every_refusal_of_apply_is_listed_and_no_other() -> None:
