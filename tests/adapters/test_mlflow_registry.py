@@ -384,6 +384,7 @@ def test_unity_catalog_is_read_one_by_one_with_tags_and_aliases(
     assert catalog.state([name, "main.default.missing"]) == registry.state([name])
     assert catalog.runs([run_id, "0" * 32]) == registry.runs([run_id])
     assert name in [model.name for model in catalog.models()]
+    assert catalog.changes(0) is None
 
 
 def test_fifty_models_take_three_requests_or_fewer(client: MlflowClient, relay: HttpRelay) -> None:
@@ -415,8 +416,10 @@ def test_runs_with_their_metrics_params_tags_and_datasets(
     assert math.isnan(run.metrics["nan"])
     assert (run.params, run.tags["mlflow.source.git.commit"]) == ({"depth": "3"}, "abc")
     assert [(d.name, d.digest, d.context) for d in run.datasets] == [("holdout", "d1", "test")]
-    assert (run.experiment_id, run.deleted) == (experiment, False)
+    assert (run.experiment_id, run.deleted, run.running) == (experiment, False, True)
     assert run.started_at > 0
+    client.set_terminated(run_id, "FAILED")
+    assert not registry.runs([run_id])[run_id].running
 
 
 @pytest.mark.parametrize(
