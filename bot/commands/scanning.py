@@ -171,7 +171,8 @@ def _watched(
     log = tip.head if tip else None
     asked = _due(sources, known, reason_to_sweep(known, setting, now, asked=watching.full), files, log, now)
     found = _scanned(sources, asked.paths, now)
-    kept = {path: one for path, one in known.models.items() if path in files.keys() - asked.paths} if known else {}
+    left_out = files.keys() - asked.paths
+    kept = {path: known.models[path] for path in left_out} if known else {}
     watermark = None
     if asked.changes:
         watermark = Watermark(
@@ -181,7 +182,7 @@ def _watched(
             scanned_at=milliseconds(now),
             swept_at=milliseconds(now) if asked.sweep or not known else known.swept_at,
             log=log,
-            models={**kept, **_remembered(sources, found, files, now)},
+            models=kept | _remembered(sources, found, files, now),
         )
     coverage = Coverage(
         models=len(files),
@@ -225,7 +226,7 @@ def _due(
     return _Due(due(known, seen, now), None, changes)
 
 
-def _remembered(sources: Sources, found: Scan, files: Mapping[str, str], now: datetime) -> Mapping[str, Remembered]:
+def _remembered(sources: Sources, found: Scan, files: Mapping[str, str], now: datetime) -> dict[str, Remembered]:
     """What the outcomes of a scan rested on, by the paths of the models' files."""
     held = digests_of_held(found.recorded)
     kept = {}

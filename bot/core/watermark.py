@@ -160,7 +160,7 @@ def reason_to_sweep(known: Watermark | None, setting: Setting, now: datetime, *,
         return "there is no watermark that can be read"
     if known.setting != setting:
         return f"the watermark is from {_other(known.setting, setting)}"
-    if milliseconds(now) < known.scanned_at:
+    if milliseconds(now) < max(known.scanned_at, known.swept_at):
         return "the watermark is from the future"
     if milliseconds(now) - known.swept_at >= SWEEP_EVERY.total_seconds() * 1000:
         return "the last full sweep is a day old"

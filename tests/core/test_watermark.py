@@ -191,6 +191,7 @@ def test_changes_are_asked_for_from_an_hour_before_the_last_scan_or_from_the_new
         ({"now": at(23.9)}, None),
         ({"now": at(24)}, "the last full sweep is a day old"),
         ({"now": at(-0.1)}, "the watermark is from the future"),
+        ({"known": watermark(swept_at=milliseconds(at(99)))}, "the watermark is from the future"),
     ],
 )
 def test_why_everything_is_due(changes: Mapping[str, Any], expected: str | None) -> None:
