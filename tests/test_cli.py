@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from bot.adapters.actions_output import ActionsOutput
+from bot.adapters.watermark_file import WatermarkFile
 from bot.cli import cli
 from bot.cli.ending import guarded
 from bot.cli.session import Session
@@ -18,7 +19,7 @@ from bot.core.ownership import OWNER_TAG
 from bot.core.results import Opened
 from bot.core.state import Artifacts, TransitionStage
 from bot.errors import Misuse, Refused, RegistryUnavailable
-from bot.ports import SILENT
+from bot.ports import SILENT, WatermarkStore
 from tests.commands.scene import NOON, RUN_URL, ReadOnlyPullRequests, Scene, identity_of, model_of
 from tests.fakes.issues import FakeIssues
 from tests.fakes.registry import FakeRegistry, ModelTag
@@ -36,6 +37,7 @@ class SceneConnections:
     progress = SILENT
     repository_if_known = "acme/models"
     requesters = ("alice",)
+    repository_page = "https://github.com/acme/models"
 
     def __init__(self, scene: Scene, event: dict[str, Any] | None = None) -> None:
         self._event = event or {}
@@ -48,6 +50,9 @@ class SceneConnections:
 
     def event(self) -> dict[str, Any]:
         return self._event
+
+    def watermark(self, path: Path) -> WatermarkStore:
+        return WatermarkFile(path)
 
     def masked(self, text: str) -> str:
         return text
@@ -179,6 +184,19 @@ class TestReport:
     def test_a_span_that_is_none(self, scene: Scene, span: list[str]) -> None:
         said = run(SceneConnections(scene), "report", *span)
         assert isinstance(said.exception, Misuse)
+
+
+class TestPropose:
+    def test_with_a_watermark_the_next_run_looks_at_less(self, tmp_path: Path) -> None:
+        links, file = SceneConnections(Scene()), str(tmp_path / "watermark.json")
+        dry = run(links, "propose", "--dry-run", "--watermark", file)
+        assert (dry.exit_code, Path(file).exists()) == (0, False)
+        first = " ".join(run(links, "propose", "--watermark", file).output.split())
+        assert "Looked at all of 2 models, since there is no watermark that can be read." in first
+        again = " ".join(run(links, "propose", "--watermark", file).output.split())
+        assert "Looked at the 2 of 2 models whose answer may have changed since 2026-11-20 at 12:00 UTC." in again
+        whole = " ".join(run(links, "propose", "--watermark", file, "--full").output.split())
+        assert "Looked at all of 2 models, since a full sweep was asked for." in whole
 
 
 class TestDrift:

@@ -20,7 +20,7 @@ from bot.commands.gathering import read_anchor, read_desired, read_log, recorded
 from bot.core.recorded import NOTHING, Recorded
 from bot.core.results import Coverage
 from bot.core.sharding import WHOLE, Shard
-from bot.core.spec import MODELS_FOLDER, POLICIES_FOLDER, file_of_model, model_of_file
+from bot.core.spec import MODELS_FOLDER, POLICIES_FOLDER, PROGRAM_FOLDER, file_of_model, model_of_file
 from bot.core.state import Changes, moment
 from bot.core.watermark import (
     CANNOT_BE_ASKED,
@@ -112,7 +112,7 @@ class Sources:
             repository=self.repository,
             shard=shard,
             tool=tool,
-            policies=self.tree.blobs(self.commit, POLICIES_FOLDER),
+            rules={**self.tree.blobs(self.commit, POLICIES_FOLDER), **self.tree.blobs(self.commit, PROGRAM_FOLDER)},
         )
 
 

@@ -36,6 +36,7 @@ from bot.core.strict import JsonSchema, SchemaVersion, Strict, given_key, unfit
 MODELS_FOLDER = "models"
 POLICIES_FOLDER = "policies"
 EVIDENCE_FOLDER = "evidence"
+PROGRAM_FOLDER = "bot"
 PROMOTION_POLICY = "policies/promotion.yaml"
 APPROVAL_POLICY = "policies/approvals.yaml"
 AUDIT_ANCHOR = "policies/audit.yaml"

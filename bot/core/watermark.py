@@ -16,9 +16,9 @@ A model is due, and then scanned whole, so that the verdicts of its candidates n
    lacked a number that may still be logged; a tag cannot be asked for.
 
 All models are due, which is a full sweep: without a watermark, with one of another registry, repository, shard or
-version of Stagewright, after a change of `policies/`, when the registry went back in time (a restored backup), when
-the last full sweep is a day old, and when it is asked for. What was changed in a run that had ended (a metric logged
-later, a tag, its deletion) is seen by the next full sweep.
+version of Stagewright, after a change of `policies/` or of the program, when the registry went back in time (a restored
+backup), when the last full sweep is a day old, and when it is asked for. What was changed in a run that had ended (a
+metric logged later, a tag, its deletion) is seen by the next full sweep.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Remembered(Strict):
 
 
 class Setting(Strict):
-    """What a watermark is for: with another setting it says nothing."""
+    """What a watermark is for: with another setting it says nothing. `rules` is a digest of what decides."""
 
     tool: str
     registry: str
@@ -88,7 +88,7 @@ class Setting(Strict):
     aliases: bool
     repository: str
     shard: str
-    policies: str
+    rules: str
 
 
 class Watermark(Strict):
@@ -170,8 +170,8 @@ def reason_to_sweep(known: Watermark | None, setting: Setting, now: datetime, *,
 def _other(known: Setting, setting: Setting) -> str:
     if known.tool != setting.tool:
         return "another version of Stagewright"
-    if known.policies != setting.policies:
-        return "before a change of policies/"
+    if known.rules != setting.rules:
+        return "before a change of policies/ or bot/"
     if known.shard != setting.shard:
         return "another shard"
     return "another repository" if known.repository != setting.repository else "another registry"
@@ -359,9 +359,9 @@ def setting_of(
     repository: str | None,
     shard: Shard,
     tool: str,
-    policies: Mapping[str, str],
+    rules: Mapping[str, str],
 ) -> Setting:
-    """The setting of a run; `policies` maps the paths below `policies/` to the SHAs of their blobs."""
+    """The setting of a run; `rules` maps the paths of the policies and the program to the SHAs of their blobs."""
     return Setting(
         tool=tool,
         registry=registry,
@@ -369,5 +369,5 @@ def setting_of(
         aliases=aliases,
         repository=repository or "",
         shard=str(shard),
-        policies=_digest([[path, sha] for path, sha in sorted(policies.items())]),
+        rules=_digest([[path, sha] for path, sha in sorted(rules.items())]),
     )

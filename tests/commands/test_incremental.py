@@ -387,8 +387,10 @@ def test_another_version_of_the_program_and_another_policy() -> None:
     world = World()
     world.look()
     assert world.coverage(tool="1.1").sweep == "the watermark is from another version of Stagewright"
-    world.tree.commit({"policies/promotion.yaml": POLICY + "max_open_proposals: 3\n"})
-    assert world.coverage(tool="1.1").sweep == "the watermark is from before a change of policies/"
+    for path, content in (("policies/promotion.yaml", POLICY + "max_open_proposals: 3\n"), ("bot/core/x.py", "x = 1")):
+        assert world.coverage(tool="1.1").sweep is None
+        world.tree.commit({path: content})
+        assert world.coverage(tool="1.1").sweep == "the watermark is from before a change of policies/ or bot/"
 
 
 def test_a_registry_that_went_back_in_time() -> None:

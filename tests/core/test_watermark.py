@@ -49,7 +49,7 @@ def at(hours: float) -> datetime:
 def setting(**changes: Any) -> Setting:
     known: dict[str, Any] = {
         "stages": True, "aliases": True, "repository": "acme/models", "shard": WHOLE, "tool": "1.0",
-        "policies": {"policies/promotion.yaml": "b1"},
+        "rules": {"policies/promotion.yaml": "b1"},
     }  # fmt: skip
     return setting_of("https://mlflow", **{**known, **changes})
 
@@ -184,7 +184,7 @@ def test_changes_are_asked_for_from_an_hour_before_the_last_scan_or_from_the_new
         ({"asked": True}, "a full sweep was asked for"),
         ({"known": None}, "there is no watermark that can be read"),
         ({"setting": setting(tool="1.1")}, "the watermark is from another version of Stagewright"),
-        ({"setting": setting(policies={})}, "the watermark is from before a change of policies/"),
+        ({"setting": setting(rules={})}, "the watermark is from before a change of policies/ or bot/"),
         ({"setting": setting(shard=Shard(1, 2))}, "the watermark is from another shard"),
         ({"setting": setting(repository=None)}, "the watermark is from another repository"),
         ({"setting": setting(stages=False)}, "the watermark is from another registry"),
