@@ -414,8 +414,9 @@ def item_text(item: Shown) -> SlotText:
             detail = "Git no longer manages it; the registry keeps what it holds"
             return SlotText(model, slot, version_text(item.before), "unmanage", detail)
         case Refusal():
-            move = move_text(item.before, item.after) if item.before or item.after else MISSING
-            return SlotText(model, slot, move, f"refused: {item.guard}", item.reason, item.way_out)
+            return SlotText(
+                model, slot, _refused_text(item.before, item.after), f"refused: {item.guard}", item.reason, item.way_out
+            )
 
 
 def entry_text(entry: Entry) -> SlotText:
@@ -423,10 +424,17 @@ def entry_text(entry: Entry) -> SlotText:
     model, slot = entry.key
     after, before = entry.identity_after, entry.identity_before
     move = version_text(after) if entry.event == "adopted" else move_text(before, after)
+    if entry.event == "refused":
+        move = _refused_text(before, after)
     if entry.kind == "unmanage":
         move = version_text(before)
     way_out = "Run `stagewright apply` again, or wait for its schedule." if entry.event == "failed" else ""
     return SlotText(model, slot, move, _result(entry), entry.reason or _silent(entry), way_out, entry.pull_request)
+
+
+def _refused_text(before: Identity | None, after: Identity | None) -> str:
+    """What was not moved; MISSING where the guard refused before either side was known."""
+    return move_text(before, after) if before or after else MISSING
 
 
 def _result(entry: Entry) -> str:

@@ -389,6 +389,13 @@ def test_a_refusal_comes_with_its_reason_and_its_way_out() -> None:
     assert samples.applied_links()[-1].digest in comment()
 
 
+def test_a_refusal_before_either_version_was_known_claims_no_empty_slot() -> None:
+    links = samples.links(
+        samples.draft("refused", "churn", "Production", None, None, guard="version-missing", reason="?")
+    )
+    assert "| `churn` | `Production` | – | refused: version-missing |" in apply_comment([links[-1].entry], links[-1])
+
+
 def test_a_comment_stays_within_the_budget() -> None:
     refused = samples.links(
         *(
