@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def history(session: Session, model: str | None, moment: str | None, *, everything: bool) -> None:
     """Show what was in each slot of MODEL (of all models) from when to when, and by whose approval.
 
-    Of a slot that moved often the newest periods, at least 20: how many are older is said.
+    Of a slot that moved often it shows the newest periods, at least 20, and says how many are older.
     """
     from bot.commands.history import history as command
 

@@ -17,6 +17,7 @@ from bot.core.proposal import Proposal
 from bot.core.pulls import UNMADE
 from bot.core.results import (
     CompareResult,
+    Coverage,
     HistoryResult,
     InitResult,
     ProposeResult,
@@ -83,6 +84,9 @@ RESULTS: dict[str, Callable[[], Result]] = {
     "compare-experiment-in-vain": comparison_samples.tuning_in_vain,
     "compare-experiment-empty-slot": comparison_samples.tuning_for_an_empty_slot,
     "propose": proposed,
+    "propose-some": lambda: ProposeResult(
+        (), dry_run=True, coverage=Coverage(1, 3, "a full sweep was asked for", None, "2/5")
+    ),
     "approvals": samples.approvals,
     "approvals-four-eyes": samples.four_eyes,
     "policy-explain": samples.explained,
