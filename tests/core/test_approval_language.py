@@ -196,6 +196,14 @@ class TestWhoIsAsked:
         assert (found.needed, found.joined) == (2, "all")
         assert (found.whom, found.could_approve, found.parts[0].could_approve) == ("", ("carol",), ("bob",))
 
+    def test_a_part_without_owners_counts_no_owner(self) -> None:
+        by = ruled(rule(BOTH))
+        assert not approved(by, facts("alice")), "who owns it is not of the team"
+        assert approved(by, facts("alice", "carol"))
+
+    def test_a_user_may_be_written_with_an_at_sign(self) -> None:
+        assert approved(ruled(rule({"approvals": 1, "users": ["@Alice"]})), facts("alice"))
+
     def test_users_and_teams_together_are_all_of_them(self) -> None:
         by = ruled(rule({"approvals": 1, "teams": ["@acme/risk"], "users": ["mallory"]}))
         found = asked(by, facts(author="rita", teams=RISK))
@@ -285,6 +293,7 @@ class TestDifferentPeople:
             found = facts("alice", "carol", changes=both, models=models, paths=paths)
             result = evaluate(ruled(of_owner, of_risk), found)
             assert [one.missing for one in result.rules] == [0, 1, 0], "carol owns one, and nobody of risk is left"
+            assert getattr(result.rules[0].asked, "whom", None) == "", "each owner's part says whom it is about"
 
     def test_what_nobody_can_give_is_blocked(self) -> None:
         alone = {"acme/risk": Team("acme/risk", frozenset({"bob"})), "acme/churn": Team("acme/churn")}
