@@ -18,11 +18,11 @@ from bot.core.approval import (
     RuleResult,
     Scope,
     evaluate,
-    governing,
     requester,
     requirements,
 )
-from bot.core.approval_policy import ApprovalPolicy, When
+from bot.core.approval.governing import governed
+from bot.core.approval_policy import ApprovalPolicy, ApprovalRule, When
 from bot.core.canonical import digest
 from bot.core.changes import SlotChange
 from bot.core.pulls import PullCommit, Review
@@ -175,6 +175,10 @@ def test_rule_2_the_summary_speaks_of_the_rule_that_misses_most() -> None:
     assert judged(by_hand(), strict).summary == "0 of 3 approvals for rule 'three'"
 
 
+def governed_by(given: ApprovalRule, *paths: str) -> tuple[str, ...]:
+    return tuple(one.text for one in governed(given, Scope((ROLLBACK,), paths, {})))
+
+
 @pytest.mark.parametrize(
     ("when", "governs"),
     [
@@ -195,14 +199,13 @@ def test_rule_2_the_summary_speaks_of_the_rule_that_misses_most() -> None:
 def test_rule_2_every_list_of_a_slot_rule_must_match(when: dict[str, Any], governs: bool) -> None:
     given = policy(rule("r", 1, **when)).rules[0]
     expected = ("rollback of churn Production",) if governs else ()
-    assert governing(given, (ROLLBACK,), ("models/churn.yaml",)) == expected
+    assert governed_by(given, "models/churn.yaml") == expected
 
 
 def test_rule_2_a_path_rule_governs_the_paths_that_match_and_no_slot() -> None:
     given = policy(rule("r", 1, paths=["bot/**", "Makefile"])).rules[0]
     assert When(paths=("bot/**", "Makefile")) == given.when
-    paths = ("Makefile", "bot/cli.py", "docs/x.md")
-    assert governing(given, (ROLLBACK,), paths) == ("Makefile", "bot/cli.py")
+    assert governed_by(given, "Makefile", "bot/cli.py", "docs/x.md") == ("Makefile", "bot/cli.py")
 
 
 def test_rule_2_a_path_that_no_rule_governs_is_not_approved() -> None:

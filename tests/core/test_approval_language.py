@@ -230,6 +230,8 @@ class TestWhoIsAsked:
         scope = facts().scope
         assert teams_to_read(by, scope) == ("acme/churn", "acme/risk")
         assert teams_to_read(by, scope, in_emergency=True) == ("acme/churn", "acme/risk", "acme/leads")
+        glass = ruled(break_glass={"require": {"approvals": 1, "owners": True}}, default_owners=["@acme/leads"])
+        assert teams_to_read(glass, scope, in_emergency=True) == ("acme/churn",), "the owners of what is changed"
 
 
 BOTH = {"all": [{"approvals": 1, "owners": True}, {"approvals": 1, "teams": ["@acme/risk"]}]}

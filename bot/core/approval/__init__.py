@@ -39,7 +39,7 @@ from bot.core.approval.answer import Asked, Discarded, Evaluation, Requirements,
 from bot.core.approval.commits import EVIDENCE_TRAILER, REQUESTER_TRAILER, requester
 from bot.core.approval.evaluating import EMERGENCY, evaluate, requirements
 from bot.core.approval.facts import ModelAtBase, OlderHead, PullFacts, Scope, models_at_base, team_key
-from bot.core.approval.governing import governing, teams_to_read
+from bot.core.approval.governing import teams_to_read
 from bot.core.approval.supposing import supposed
 from bot.core.approval.weakening import weakenings, weakenings_of_model
 
@@ -58,7 +58,6 @@ __all__ = [
     "RuleState",
     "Scope",
     "evaluate",
-    "governing",
     "models_at_base",
     "requester",
     "requirements",

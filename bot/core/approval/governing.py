@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from bot.core.approval.facts import NEW_MODEL, ModelAtBase, Scope, owner_key, team_key
+from bot.core.approval.facts import NEW_MODEL, Scope, owner_key, team_key
 from bot.core.approval_policy import ApprovalPolicy, ApprovalRule, Require, When
 from bot.core.changes import SlotChange
 from bot.core.globs import matches
@@ -21,18 +21,9 @@ class Governed:
     model: str | None
 
 
-def governing(
-    rule: ApprovalRule,
-    changes: Iterable[SlotChange],
-    paths: Iterable[str],
-    models: Mapping[str, ModelAtBase] | None = None,
-) -> tuple[str, ...]:
-    """What a rule governs in a pull request, in words; empty when the rule is not applicable (rule 2)."""
-    return tuple(one.text for one in governed(rule, Scope(tuple(changes), tuple(paths), {}, models or {})))
-
-
 def governed(rule: ApprovalRule, scope: Scope) -> tuple[Governed, ...]:
-    """What a rule governs in a pull request, with the models that it belongs to."""
+    """What a rule governs in a pull request, with the models that it belongs to; empty when it is not applicable
+    (rule 2)."""
     return tuple(_paths(rule.when, scope) if rule.when.paths else _changes(rule.when, scope))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot.core.approval.asking import Voters
-from bot.core.approval.facts import NEW_MODEL, Scope, owner_key, team_key
+from bot.core.approval.facts import NEW_MODEL, Scope, team_key
 from bot.core.approval.governing import Group
 from bot.core.approval_policy import ApprovalPolicy, Require
 from bot.core.checks import Path, Problem, shown
@@ -73,4 +73,4 @@ def _groups(leaf: Require, scope: Scope, policy: ApprovalPolicy) -> Iterator[tup
         return
     for model in sorted(scope.models):
         owners = scope.models.get(model, NEW_MODEL).owners or policy.default_owners
-        yield f" for {model}", Group(tuple(map(owner_key, owners)), (model,))
+        yield f" for {model}", Group(owners, (model,))
