@@ -102,7 +102,7 @@ def test_aliases_and_tags_are_no_change_and_are_asked_for(
     assert registry.versions_with("validation of it", None) == {name: both}
     assert registry.versions_with("validation of it", "passed") == {name: {1: "passed"}}
     assert registry.versions_with("validation of it", both[2]) == {name: {2: both[2]}}
-    assert registry.versions_with("validation", None) == {}
+    assert registry.versions_with("validation of", None) == {}
     assert registry.aliases([]) == {}
 
 
