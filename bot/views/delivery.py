@@ -71,9 +71,10 @@ def _spread_text(spread: Spread | None) -> str:
 
 
 def duration(length: timedelta) -> str:
-    """`45 s`, `12 min`, `7.5 h`, `2.3 d`."""
+    """`45 s`, `12 min`, `7.5 h`, `2.3 d`, `1,200 d`."""
     seconds = length.total_seconds()
     for unit, size, most in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 172_800)):
         if seconds < most:
             return f"{seconds / size:.3g} {unit}"
-    return f"{seconds / 86_400:.3g} d"
+    days = seconds / 86_400
+    return f"{days:,.0f} d" if days >= 100 else f"{days:.3g} d"

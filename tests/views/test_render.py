@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal, cast
 
@@ -36,6 +36,7 @@ from bot.core.spec import file_of_model
 from bot.core.verification import Explained
 from bot.errors import Finding
 from bot.views.as_json import as_json
+from bot.views.delivery import duration
 from bot.views.layout import columns, width, wrapped
 from bot.views.render import rendered
 from tests.views import samples
@@ -215,6 +216,14 @@ def test_a_table_breaks_no_date_and_no_part_of_a_name_while_there_is_room() -> N
         ["classifier", "20:26"],
         ["digit-classifier", "2026-11-28", "y"],
     ]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(45, "45 s"), (720, "12 min"), (27_000, "7.5 h"), (198_720, "2.3 d"), (8_640_000, "100 d"), (1.8e9, "20,833 d")],
+)
+def test_a_duration_has_no_more_digits_than_it_needs(seconds: float, said: str) -> None:
+    assert duration(timedelta(seconds=seconds)) == said
 
 
 def test_wide_characters_keep_columns_in_line() -> None:
