@@ -17,7 +17,7 @@ from bot.core.recorded import Recorded, fold
 from bot.core.sharding import Shard
 from bot.core.spec import desired_state
 from bot.core.state import RegistryState, section_of
-from bot.errors import LogUnavailable
+from bot.errors import LogMoved, LogUnavailable
 from bot.ports import AuditLog, Registry
 
 
@@ -73,7 +73,8 @@ def situation(
     read: Callable[[Collection[str]], RegistryState] | None = None,
     extent: Extent | Shard | None = None,
 ) -> Situation:
-    """Gather what a plan rests on. Raises LogUnavailable when the registry remembers more of the log than there is.
+    """Gather what a plan rests on. Raises LogUnavailable when the registry remembers more of the log than there is, and
+    LogMoved when that is because another run appended at that moment.
 
     `repository` is this one, None where it is not known. `read` reads the registry, where its `state` is not to.
     `extent`: only these models are looked at, and `desired` has no others.
@@ -128,12 +129,23 @@ def _with_place(item: Item, desired: Desired) -> Item:
     return replace(item, reason=f"{document.file}:{line}:{column}: {item.reason}")
 
 
+def _has_moved(log: AuditLog, chain: Chain) -> bool:
+    """Whether the log is another one by now, so that what the registry remembers may be of entries that came since."""
+    tip = (log.log if isinstance(log, LogAsRead) else log).tip()
+    return tip is not None and tip.head != chain.head
+
+
 def _refuse_cut_log(log: AuditLog, chain: Chain, actual: RegistryState, ours: LogName) -> Chain:
     """The chain, read back as far as the newest anchor, which a run that was cut off may have left in an old month."""
     found = anchors(actual, ours)
     last = newest(found)
     known = read_back(log, chain, last.seq) if last else chain
     problems = anchor_problems(known.lines, [one for one in found if one.seq < 0 or known.reaches(one.seq)])
+    if problems and _has_moved(log, chain):
+        raise LogMoved(
+            "Another run appended to the audit log between reading it and reading the registry.",
+            fix="Run the command again.",
+        )
     if problems:
         raise LogUnavailable(
             f"The audit log is not the one that the registry remembers: {problems[0]}.",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -12,16 +12,17 @@ from bot.commands.approvals import Asking, approvals_of_number
 from bot.commands.compare import compare_model
 from bot.commands.drift import look
 from bot.commands.exporting import export
-from bot.commands.gathering import read_anchor, read_back, read_log
+from bot.commands.gathering import read_anchor, read_back, read_desired, read_log, read_newest
 from bot.commands.history import history
 from bot.commands.plan import plan_working_tree
 from bot.commands.policy import explain
+from bot.commands.situation import LogAsRead, situation
 from bot.core.anchors import ANCHOR_TAG
 from bot.core.chain import Chain, chained, read_chain
 from bot.core.history import periods_of
 from bot.core.log import LogContent, LogSegment
 from bot.core.recorded import PERIODS
-from bot.core.state import TransitionStage
+from bot.core.state import RegistryState, TransitionStage
 from bot.errors import ForgeUnavailable, LogMoved, LogUnavailable
 from tests.commands.scene import Scene
 from tests.commands.test_rollback import Night
@@ -308,3 +309,18 @@ def test_an_export_has_the_snapshots_too(years: Years) -> None:
     assert later.startswith(
         next(one.content for one in years.log.content.segments if one.name == "2027-03.jsonl")[:200]
     )
+
+
+@pytest.mark.parametrize("as_read", [False, True])
+def test_another_apply_that_appends_between_reading_the_log_and_the_registry(years: Years, *, as_read: bool) -> None:
+    """Its anchor names an entry that was not there yet: that is no log that was cut."""
+    years.promoted("wine")
+    log = LogAsRead(years.log, read_newest(years.log)) if as_read else years.log
+
+    def read_late(models: Collection[str]) -> RegistryState:
+        assert not years.apply().refused
+        return years.registry.state(models)
+
+    desired = read_desired(years.tree, years.tree.default_branch_head())
+    with pytest.raises(LogMoved, match="Another run appended"):
+        situation(desired, years.registry, log, years.now(), "acme/models", read_late)
