@@ -91,7 +91,7 @@ def test_a_note_that_is_refused_is_told_and_fails_nothing(
     assert "Only the note on the version in MLflow is missing" in " ".join(printed(result).split())
 
 
-def test_the_note_of_a_run_that_was_cut_off_is_written_by_the_next(scene: Scene) -> None:
+def cut_off_before_its_note(scene: Scene) -> None:
     scene.promoted("demand")
 
     def killed(effect: Effect) -> None:
@@ -102,6 +102,10 @@ def test_the_note_of_a_run_that_was_cut_off_is_written_by_the_next(scene: Scene)
     with pytest.raises(KeyboardInterrupt):
         scene.apply()
     scene.registry.before_write = None
+
+
+def test_the_note_of_a_run_that_was_cut_off_is_written_by_the_next(scene: Scene) -> None:
+    cut_off_before_its_note(scene)
     result = scene.apply()
     assert result.entries == ()
     assert noted(scene).keys() == {("demand", 3), ("demand", 5)}
@@ -109,16 +113,7 @@ def test_the_note_of_a_run_that_was_cut_off_is_written_by_the_next(scene: Scene)
 
 def test_what_the_registry_lost_since_is_neither_noted_nor_named_for_deployment(scene: Scene) -> None:
     """As when MLflow is restored from a backup before the run that was cut off could tell."""
-    scene.promoted("demand")
-
-    def killed(effect: Effect) -> None:
-        if isinstance(effect, VersionTag):
-            raise KeyboardInterrupt
-
-    scene.registry.before_write = killed
-    with pytest.raises(KeyboardInterrupt):
-        scene.apply()
-    scene.registry.before_write = None
+    cut_off_before_its_note(scene)
     scene.registry.change(TransitionStage("demand", 3, "Production", archive_existing=True))
     result = scene.apply()
     assert [one["slot"] for one in result.step_outputs()["changed"]] == ["champion"]  # type: ignore[attr-defined]  # step outputs are objects

@@ -16,6 +16,9 @@ from urllib.parse import unquote_plus, urlsplit
 
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "content-encoding", "date", "server"}
 
+_LOOKS_EVERY_S = 0.02
+"""How often the server looks whether it is to stop."""
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -118,7 +121,7 @@ class HttpRelay:
         return Answered(response.status, body, response.headers.get("Content-Type", ""), links)
 
     def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        threading.Thread(target=self._server.serve_forever, args=(_LOOKS_EVERY_S,), daemon=True).start()
         return self
 
     def __exit__(

@@ -30,25 +30,22 @@ from bot.cli import cli
 from bot.commands.apply import apply
 from bot.commands.occasion import Occasion, Ports
 from bot.commands.propose import Request, propose_models
-from bot.commands.recording import COMMENT_MARKER, Telling
+from bot.commands.recording import Telling
 from bot.core.audit import Draft, Entry, record, stamp
-from bot.core.chain import chained, read_chain
 from bot.core.results import ApplyResult, Opened
 from bot.core.state import Identity, RegistryState
 from bot.sandbox.forge import Forge
 from bot.views.markdown import apply_comment
 from tests.adapters.git_repository import Repository
 from tests.commands.scene import APPROVALS, WORDING
-from tests.conftest import commit_to_main
 from tests.contract.openapi import Contract
 from tests.fakes.http_relay import Answered, Asked, HttpRelay
+from tests.site import APP, FAST, Site
 
-APP: Final = "stagewright[bot]"
 SLOTS: Final = ("Production", "champion")
 STEADY: Final = "".join(f"  steady{number}: null\n" for number in range(5))
 """Slots that are managed and empty, so that ten changes are no suspicious part of all slots."""
 POLICY: Final = APPROVALS + "promotion_without_evidence: allow\n"
-_FAST: Final = Pace(between_requests=None, between_writes=None, backoff=0)
 _names = itertools.count(1)
 
 
@@ -130,7 +127,7 @@ class Trap:
         return self.do()
 
 
-class Ground:
+class Ground(Site):
     """Used as a context manager. `models` are this ground's own: other grounds share the MLflow server.
 
     `promotion` ends each model's file; where there is one, every version has a run, and nothing is promoted without
@@ -151,13 +148,12 @@ class Ground:
         self._folder = folder
         self.mlflow = Mlflow(mlflow_url)
         wrap = contract.wrap if contract else None
-        self.forge = self._open.enter_context(Forge.start(folder / "forge", wsgi_middleware=wrap))
+        super().__init__(self._open.enter_context(Forge.start(folder / "forge", wsgi_middleware=wrap)))
         self.traps: list[Trap] = []
         self.mlflow_relay = self._open.enter_context(self._relay("mlflow", mlflow_url))
         self.forge_relay = self._open.enter_context(self._relay("forge", self.forge.server_url))
         prefix = f"g{os.getpid()}-{next(_names)}"
         self.models = tuple(f"{prefix}-{letter}" for letter in "abcde"[:models])
-        self._tokens: dict[str, str] = {}
         self.pulls: list[int] = []
         self._begin(versions)
 
@@ -179,23 +175,11 @@ class Ground:
         return HttpRelay(upstream, interfere, rewrite, keeps_host=server == "forge")
 
     def _begin(self, versions: int) -> None:
-        for login in ("alice", "bob", "carol", "dave"):
-            self.forge.add_user(login, permission="write")
-        self.forge.add_app("stagewright")
         for model in self.models:
             self.mlflow.register(model, versions, measured=bool(self._promotion))
         self._registry = MlflowRegistry.connect(self.mlflow.url)
-        now = datetime.now(UTC)
-        genesis = Draft(event="genesis", time=stamp(now), reason=f"the audit log of {self.forge.repository}")
-        begun = chained((genesis, *self._adopted(now)), None, f"{now:%Y-%m}")
         files = {f"models/{model}.yaml": model_file(model, 1, self._promotion) for model in self.models}
-        files |= {
-            "policies/approvals.yaml": APPROVALS if self._promotion else POLICY,
-            "policies/promotion.yaml": "schema_version: 1\n",
-            "policies/audit.yaml": f"schema_version: 1\ngenesis: {begun.links[0].digest}\n",
-        }
-        commit_to_main(self.forge, files, "Begin")
-        self.log.append(None, begun.segment, begun.lines, "Begin")
+        self.begin(files, APPROVALS if self._promotion else POLICY, self._adopted(datetime.now(UTC)))
         self.clone = self.cloned("clone")
 
     def _adopted(self, now: datetime) -> Iterator[Draft]:
@@ -215,46 +199,10 @@ class Ground:
 
     # what people do
 
-    def api(self, login: str, method: str, path: str, body: object = None) -> Any:
-        """One request to the forge, past the relay."""
-        token = self._tokens.get(login) or self._tokens.setdefault(login, self.forge.issue_token(login))
-        answer = requests.request(
-            method,
-            f"{self.forge.api_url}/repos/{self.forge.repository}{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=20,
-        )
-        assert answer.ok, answer.text
-        return answer.json() if answer.content else None
-
-    def merge(self, versions: Mapping[str, int]) -> int:
+    def merge(self, versions: Mapping[str, int]) -> None:
         """A pull request that wants these versions in Production: opened by alice, approved by two, and merged."""
-        main = self.api("alice", "GET", "/git/ref/heads/main")["object"]["sha"]
-        entries = [
-            {
-                "path": f"models/{model}.yaml",
-                "mode": "100644",
-                "type": "blob",
-                "content": model_file(model, version, self._promotion),
-            }
-            for model, version in versions.items()
-        ]
-        tree = self.api("alice", "POST", "/git/trees", {"base_tree": main, "tree": entries})["sha"]
-        commit = {"tree": tree, "parents": [main], "message": "Edit"}
-        sha = self.api("alice", "POST", "/git/commits", commit)["sha"]
-        branch = f"edit-{next(_names)}"
-        self.api("alice", "POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": sha})
-        wanted = {"title": "Edit", "body": "Why not", "head": branch, "base": "main"}
-        number: int = self.api("alice", "POST", "/pulls", wanted)["number"]
-        return self._approve_and_merge(number)
-
-    def _approve_and_merge(self, number: int) -> int:
-        for login in ("bob", "carol"):
-            self.api(login, "POST", f"/pulls/{number}/reviews", {"event": "APPROVE", "body": "Yes"})
-        self.api("dave", "PUT", f"/pulls/{number}/merge", {})
-        self.pulls.append(number)
-        return number
+        files = {f"models/{one}.yaml": model_file(one, version, self._promotion) for one, version in versions.items()}
+        self.pulls.append(self.merge_files(files))
 
     def merge_proposals(self) -> None:
         """What the bot proposes with its evidence, on alice's request: approved by two, and merged."""
@@ -266,7 +214,8 @@ class Ground:
         for outcome in found.outcomes:
             assert isinstance(outcome, Opened), outcome
             assert outcome.pull
-            self._approve_and_merge(outcome.pull.number)
+            self.approve_and_merge(outcome.pull.number)
+            self.pulls.append(outcome.pull.number)
 
     def merge_both(self) -> None:
         """The change of all five models that the tests are about, by two pull requests."""
@@ -277,7 +226,6 @@ class Ground:
 
     def environment(self) -> dict[str, str]:
         """As a workflow sets it; MLflow's client repeats once, at once."""
-        self._tokens.setdefault(APP, self.forge.issue_token(APP))
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self._folder),
@@ -285,7 +233,7 @@ class Ground:
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
             "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
             "MLFLOW_HTTP_REQUEST_TIMEOUT": "2",
-            "GITHUB_TOKEN": self._tokens[APP],
+            "GITHUB_TOKEN": self.token(APP),
             "GITHUB_REPOSITORY": self.forge.repository,
             "GITHUB_API_URL": self.forge.api_url.replace(self.forge.server_url, self.forge_relay.url),
             "GITHUB_ACTIONS": "true",
@@ -333,7 +281,7 @@ class Ground:
         self.traps.append(trap)
         return trap
 
-    def ports(self, clone: Path | None = None, pace: Pace = _FAST) -> Ports:
+    def ports(self, clone: Path | None = None, pace: Pace = FAST) -> Ports:
         """Adapters of their own, as another process has them."""
         environment = self.environment()
         github = environment["GITHUB_TOKEN"], self.forge.repository, environment["GITHUB_API_URL"]
@@ -363,18 +311,6 @@ class Ground:
 
     # what there is
 
-    @property
-    def log(self) -> GitHubAuditLog:
-        token = self._tokens.setdefault(APP, self.forge.issue_token(APP))
-        return GitHubAuditLog(token, self.forge.repository, self.forge.api_url, pace=_FAST)
-
-    def entries(self) -> tuple[Entry, ...]:
-        content = self.log.read()
-        assert content
-        chain = read_chain(content, None)
-        assert chain.problems == ()
-        return chain.entries
-
     def state(self) -> RegistryState:
         return self._registry.state(self.models)
 
@@ -395,11 +331,6 @@ class Ground:
         by_process = self.outputs()["changed"] if file.exists() and file.read_text() else []
         in_process: list[Any] = [one for told in getattr(self, "told", []) for one in told.step_outputs()["changed"]]
         return {f"{one['model']} {one['slot']}" for one in [*by_process, *in_process] if one["version"] == 2}
-
-    def comments(self, number: int) -> list[str]:
-        """What the bot wrote below a pull request about applying it."""
-        found = self.api("alice", "GET", f"/issues/{number}/comments?per_page=100")
-        return [one["body"] for one in found if one["body"].startswith(COMMENT_MARKER)]
 
 
 def is_true(entry: Entry, state: RegistryState) -> bool:

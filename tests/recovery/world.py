@@ -12,29 +12,22 @@ import subprocess
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Self
 
 import requests
 from click.testing import CliRunner
 
-from bot.adapters.github import GitHubAuditLog, Pace
 from bot.cli import cli
 from bot.cli.ending import guarded
-from bot.commands.recording import COMMENT_MARKER
-from bot.core.audit import Draft, Entry, stamp
-from bot.core.chain import chained, read_chain
 from bot.sandbox.forge import Forge
 from bot.sandbox.mlflow_server import MlflowServer
 from tests.adapters.git_repository import Repository
 from tests.commands.scene import APPROVALS
-from tests.conftest import commit_to_main
 from tests.contract.openapi import Contract
+from tests.site import APP, Site
 
-APP: Final = "stagewright[bot]"
-_FAST: Final = Pace(between_requests=None, between_writes=None, backoff=0)
 _names = itertools.count(1)
 
 
@@ -131,7 +124,7 @@ class Registry:
         return self.folder / "mlflow.db"
 
 
-class World:
+class World(Site):
     """One repository with the people alice, bob, carol and dave; its log has begun. Used as a context manager."""
 
     def __init__(
@@ -143,21 +136,8 @@ class World:
         repository: str = "acme/models",
     ) -> None:
         self.registry, self._folder = registry, folder
-        self.forge = Forge.start(folder / "forge", repository=repository, wsgi_middleware=contract.wrap)
-        for login in ("alice", "bob", "carol", "dave"):
-            self.forge.add_user(login, permission="write")
-        self.forge.add_app("stagewright")
-        self._tokens = {login: self.forge.issue_token(login) for login in ("alice", "bob", "carol", "dave", APP)}
-        now = datetime.now(UTC)
-        genesis = Draft(event="genesis", time=stamp(now), reason=f"the audit log of {repository}")
-        begun = chained((genesis,), None, f"{now:%Y-%m}")
-        policies = {
-            "policies/approvals.yaml": f"{APPROVALS}promotion_without_evidence: allow\n",
-            "policies/promotion.yaml": "schema_version: 1\n",
-            "policies/audit.yaml": f"schema_version: 1\ngenesis: {begun.links[0].digest}\n",
-        }
-        commit_to_main(self.forge, {**files, **policies}, "Begin")
-        self.log.append(None, begun.segment, begun.lines, "Begin")
+        super().__init__(Forge.start(folder / "forge", repository=repository, wsgi_middleware=contract.wrap))
+        self.begin(files, f"{APPROVALS}promotion_without_evidence: allow\n")
         self.clone = Repository(folder / "clone")
         self.clone.git("remote", "add", "origin", str(self.forge.git_directory))
 
@@ -176,7 +156,7 @@ class World:
         environment = {
             "HOME": str(self._folder),
             "MLFLOW_TRACKING_URI": self.registry.server.url,
-            "GITHUB_TOKEN": self._tokens[APP],
+            "GITHUB_TOKEN": self.token(APP),
             "GITHUB_REPOSITORY": self.forge.repository,
             "GITHUB_API_URL": self.forge.api_url,
             "GITHUB_ACTIONS": "",
@@ -193,32 +173,6 @@ class World:
         assert said.exit_code == exit_code, said.output
         return said.output
 
-    def merge(self, files: Mapping[str, str | None]) -> int:
-        """A pull request of alice with these files (None: deleted), approved by two and merged; its number."""
-        main = self.api("alice", "GET", "/git/ref/heads/main")["object"]["sha"]
-        tree = self.api("alice", "POST", "/git/trees", {"base_tree": main, "tree": [*map(_tree_entry, files.items())]})
-        commit = {"tree": tree["sha"], "parents": [main], "message": "Edit"}
-        sha = self.api("alice", "POST", "/git/commits", commit)["sha"]
-        branch = f"edit-{next(_names)}"
-        self.api("alice", "POST", "/git/refs", {"ref": f"refs/heads/{branch}", "sha": sha})
-        wanted = {"title": "Edit", "body": "Why not", "head": branch, "base": "main"}
-        number: int = self.api("alice", "POST", "/pulls", wanted)["number"]
-        for login in ("bob", "carol"):
-            self.api(login, "POST", f"/pulls/{number}/reviews", {"event": "APPROVE", "body": "Yes"})
-        self.api("dave", "PUT", f"/pulls/{number}/merge", {})
-        return number
-
-    def api(self, login: str, method: str, path: str, body: object = None) -> Any:
-        answer = requests.request(
-            method,
-            f"{self.forge.api_url}/repos/{self.forge.repository}{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {self._tokens[login]}"},
-            timeout=20,
-        )
-        assert answer.ok, answer.text
-        return answer.json() if answer.content else None
-
     def branch(self, name: str) -> str:
         """The commit of a branch, as a clone that fetched it would know it."""
         return self.clone.git("ls-remote", "origin", f"refs/heads/{name}").split()[0]
@@ -230,20 +184,8 @@ class World:
 
     def comment(self, number: int) -> str:
         """What apply wrote below a pull request, without Markdown's signs."""
-        found = self.api("alice", "GET", f"/issues/{number}/comments?per_page=100")
-        (body,) = [one["body"] for one in found if one["body"].startswith(COMMENT_MARKER)]
+        (body,) = self.comments(number)
         return " ".join(body.replace("`", "").replace("\\", "").split())
-
-    @property
-    def log(self) -> GitHubAuditLog:
-        return GitHubAuditLog(self._tokens[APP], self.forge.repository, self.forge.api_url, pace=_FAST)
-
-    def entries(self) -> tuple[Entry, ...]:
-        content = self.log.read()
-        assert content
-        chain = read_chain(content, None)
-        assert chain.problems == ()
-        return chain.entries
 
     def told(self) -> list[str]:
         """Each entry but the genesis in short."""
@@ -251,9 +193,3 @@ class World:
             f"{one.event} {one.model} {one.slot} {one.after.version if one.after else None} {one.kind}"
             for one in self.entries()[1:]
         ]
-
-
-def _tree_entry(file: tuple[str, str | None]) -> dict[str, str | None]:
-    path, text = file
-    entry: dict[str, str | None] = {"path": path, "mode": "100644", "type": "blob"}
-    return {**entry, "sha": None} if text is None else {**entry, "content": text}
