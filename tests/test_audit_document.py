@@ -125,7 +125,7 @@ TAMPERED: dict[str, tuple[Callable[[], Log], str]] = {
     ),
     "a month removed": (lambda: {name: WHOLE[name] for name in (OCTOBER, DECEMBER)}, "2026-12.jsonl line 1 is entry 5"),
     "a snapshot changed": (
-        lambda: {**WHOLE, DECEMBER: WHOLE[DECEMBER].replace(b'"managed":true', b'"managed":null', 1)},
+        lambda: {**WHOLE, DECEMBER: WHOLE[DECEMBER].replace(b'"began":', b'"begun":', 1)},
         "2026-12.jsonl line 2 was chained to other content",
     ),
     "cut in the middle of a line": (lambda: {**WHOLE, DECEMBER: WHOLE[DECEMBER][:-9]}, "cut within its last line"),

@@ -70,7 +70,7 @@ def read() -> Slots:
 
 def slot_of(slot: dict[str, Any], versions: list[Any], part: dict[str, Any]) -> dict[str, Any]:
     return {
-        "managed": slot.get("managed", False),
+        "began": slot.get("began"),
         "base": at(versions, slot.get("base")),
         "earlier": slot.get("earlier", 0),
         "periods": [period_of(one, versions, part) for one in slot.get("periods", [])],
@@ -113,13 +113,13 @@ def test_it_has_the_digest_of_the_genesis_and_what_belongs_to_no_slot() -> None:
 
 def test_it_has_every_slot_that_the_log_ever_spoke_of_and_what_it_holds() -> None:
     v3 = {"version": 3, "run_id": "run3", "created_at": 1003}
-    assert {key: (slot["managed"], slot["base"]) for key, slot in read().items()} == {
-        PRODUCTION: (True, v3),
-        CHAMPION: (True, v3),
-        STAGING: (False, None),
-        ("old", "Production"): (False, None),
-        ("empty", "Production"): (True, None),
-        ("solo", "Production"): (True, {"version": 1, "run_id": "run1", "created_at": 1001}),
+    assert {key: (slot["began"], slot["base"]) for key, slot in read().items()} == {
+        PRODUCTION: (1, v3),
+        CHAMPION: (2, v3),
+        STAGING: (None, None),
+        ("old", "Production"): (None, None),
+        ("empty", "Production"): (10, None),
+        ("solo", "Production"): (11, {"version": 1, "run_id": "run1", "created_at": 1001}),
     }
 
 

@@ -66,17 +66,23 @@ def refusal(draft: Draft) -> StandingRefusal:
 class SlotRecord:
     """One slot.
 
-    `base` counts where the slot `is_managed`. `periods` are the newest ones, oldest first, and `earlier` counts those
-    that were dropped (rule 4). `intents` are open (rule 3), oldest first.
+    `began` is the `seq` of the entry with which Git began to manage it, None where it does not: then `base` does not
+    count. `periods` are the newest ones, oldest first, and `earlier` counts those that were dropped (rule 4). `intents`
+    are open (rule 3), oldest first.
     """
 
     base: Identity | None = None
-    is_managed: bool = False
+    began: int | None = None
     periods: tuple[Period, ...] = ()
     earlier: int = 0
     departures: Mapping[Identity, Departure] = field(default_factory=dict)
     intents: tuple[Entry, ...] = ()
     refused: StandingRefusal | None = None
+
+    @property
+    def is_managed(self) -> bool:
+        """Whether Git manages it."""
+        return self.began is not None
 
     @property
     def current(self) -> Period | None:
@@ -85,13 +91,8 @@ class SlotRecord:
 
     @property
     def lately(self) -> tuple[Period, ...]:
-        """The periods since Git manages the slot, oldest first (rule 6): each begins when the one before it ends."""
-        found: list[Period] = []
-        for period in reversed(self.periods if self.is_managed else ()):
-            if found and period.until != found[-1].since:
-                break
-            found.append(period)
-        return tuple(reversed(found))
+        """The periods since Git manages the slot, oldest first (rule 6)."""
+        return () if self.began is None else tuple(one for one in self.periods if one.entry >= self.began)
 
 
 _UNKNOWN: Final = SlotRecord()
@@ -216,10 +217,11 @@ def _leave_other_stages(slots: dict[SlotKey, SlotRecord], entry: Entry) -> None:
 def _entered(slot: SlotRecord, entry: Entry) -> SlotRecord:
     periods = followed_by(slot.periods, entry)
     dropped = max(0, len(periods) - PERIODS)
+    began = entry.seq if slot.began is None else slot.began
     return replace(
         slot,
         base=None if entry.kind == "unmanage" else entry.identity_after,
-        is_managed=entry.kind != "unmanage",
+        began=None if entry.kind == "unmanage" else began,
         periods=periods[dropped:],
         earlier=slot.earlier + dropped,
         departures=_departures(slot, entry),

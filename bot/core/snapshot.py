@@ -60,7 +60,7 @@ class SlotLine(Strict):
     """One slot, as `bot.core.recorded.SlotRecord` has it. `base` is a place in the model's list of identities."""
 
     slot: str
-    managed: bool = False
+    began: int | None = None
     base: int | None = None
     periods: tuple[PeriodLine, ...] = ()
     earlier: int = 0
@@ -196,7 +196,7 @@ def _slot(name: str, known: SlotRecord, identities: _Table[Identity], proofs: _P
     refused = known.refused
     return SlotLine(
         slot=name,
-        managed=known.is_managed,
+        began=known.began,
         periods=tuple(_period(period, identities, proofs) for period in known.periods),
         base=identities.place(known.base),
         earlier=known.earlier,
@@ -245,7 +245,7 @@ def _restored(line: SlotLine, key: SlotKey, identities: Sequence[Identity], part
     refused = line.refused
     return SlotRecord(
         base=_at(identities, line.base),
-        is_managed=line.managed,
+        began=line.began,
         periods=tuple(_restored_period(period, key, identities, part) for period in line.periods),
         earlier=line.earlier,
         departures={

@@ -696,7 +696,7 @@ def test_the_policies_that_judged_are_the_newest_and_not_many() -> None:
 def test_a_slot_that_is_managed_again_begins_anew() -> None:
     before = (adopted(after=V3, time="2026-11-01T12:00:00Z"), applied(before=V3, after=V4, time="2026-11-02T12:00:00Z"))
     unmanaged = (*before, applied(before=V4, kind="unmanage", time="2026-11-03T12:00:00Z"))
-    again = (*unmanaged, adopted(after=V5, time="2026-11-04T12:00:00Z"))
+    again = (*unmanaged, adopted(after=V5, time="2026-11-03T12:00:00Z"))  # in the same second
     assert fold(entries(*before)).seen == {PRODUCTION: {V3, V4}}
     assert fold(entries(*unmanaged)).seen == {}
     assert fold(entries(*again)).seen == {PRODUCTION: {V5}}

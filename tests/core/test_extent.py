@@ -19,7 +19,7 @@ def test_2_else_the_models_whose_files_change() -> None:
 
 
 def test_the_log_is_cut_to_the_same_models() -> None:
-    one, other = SlotRecord(is_managed=True), SlotRecord()
+    one, other = SlotRecord(began=1), SlotRecord()
     recorded = Recorded({("a", "Production"): one, ("b", "Production"): other}, "c0ffee", ("p",), {7: 1})
     assert recorded.bases.keys() == {("a", "Production")}
     assert recorded.within(lambda model: model == "b") == Recorded(
