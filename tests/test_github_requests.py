@@ -11,12 +11,14 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.readers.pygithub import client
+from benchmarks.readers.pygithub import propose as obvious
 from bot.commands.approvals import approvals_of_number
 from bot.commands.propose import Request, propose_models
 from bot.core.results import Opened, ProposeResult
 from bot.core.state import RegistryState
 from bot.sandbox.forge import Forge
-from tests.attacks.field import BACK, Field
+from tests.attacks.field import APP, BACK, Field
 from tests.commands.scene import DEMAND, WORDING, model_of, run_of
 from tests.conftest import commit_to_main
 from tests.fakes.registry import FakeRegistry
@@ -68,6 +70,18 @@ def test_proposals_share_what_they_read_and_write_five_requests_each(tmp_path: P
         wire.requests.clear()
         assert not any(isinstance(outcome, Opened) for outcome in winners.propose().outcomes)
         assert wire.requests == Counter([LIST])
+
+
+def test_the_obvious_sequence_takes_eight_requests_for_each_proposal(tmp_path: Path) -> None:
+    """With which the benchmark compares ours."""
+    with counted(tmp_path) as (field, wire):
+        winners = Winners(field, 2)
+        repository = client(field.forge.issue_token(APP), field.forge.api_url).get_repo(field.forge.repository)
+        wire.requests.clear()
+        for name in winners.names:
+            obvious(repository, name)
+        assert wire.requests.total() == 8 * len(winners.names)
+        assert len(field.pulls().open_proposals("obvious/")) == len(winners.names)
 
 
 @pytest.mark.parametrize(("approvers", "read", "posted"), [((), 4, 8), (("bob", "carol"), 5, 13)])

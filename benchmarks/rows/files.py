@@ -1,13 +1,14 @@
-"""What the number of files costs: all of them where all are read, and nothing where three change."""
+"""What the number of files costs: all of them where all are read, and little where three change."""
 
 from __future__ import annotations
 
 import json
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from benchmarks.bench import PYTHON, STAGEWRIGHT, Bench, Workspace
 from benchmarks.data import Size, name_of
@@ -18,10 +19,10 @@ from benchmarks.rows.registry import OURS, ours
 
 LOADER: Final = "PyYAML's C loader"
 _READERS: Final = Path(__file__).parent.parent / "readers"
-_BRANCH: Final = "edit"
 _TOUCHED: Final = 3
 _MANY: Final = 10_000
 _FLAT_MB: Final = 60
+_PYDANTIC: Final = Contender('python -c "import pydantic"', (PYTHON, "-c", "import pydantic"), _READERS)
 
 
 def _validate(models: int, bench: Bench) -> Sequence[Contender]:
@@ -32,24 +33,76 @@ def _validate(models: int, bench: Bench) -> Sequence[Contender]:
 
 def _plan_of_a_pull_request(models: int, bench: Bench) -> Sequence[Contender]:
     size = bench.size(models, 3)
-    number = _opened(bench.workspace(size), size)
+    number = _opened(bench.workspace(size), size, "plan")
     return (ours(bench, size, bench.mlflow(size).url, "plan", "--pull", str(number), exits=frozenset({0, 1})),)
 
 
-def _opened(workspace: Workspace, size: Size) -> int:
+def _approvals(models: int, bench: Bench) -> Sequence[Contender]:
+    size = bench.size(models, 3)
+    workspace = bench.workspace(size)
+    command = (STAGEWRIGHT, "approvals", str(_opened(workspace, size, "approvals")))
+    return Contender(OURS, command, workspace.clone, workspace.environment, frozenset({0, 1})), _PYDANTIC
+
+
+def _apply(models: int, bench: Bench) -> Sequence[Contender]:
+    """Nobody approved what is merged, so that all is read and refused, in each turn."""
+    size = bench.size(models, 3)
+    workspace = bench.workspace(size)
+    bench.kept(_merged(workspace, _opened(workspace, size, "apply")))
+    return (ours(bench, size, bench.mlflow(size).url, "apply", "--dry-run", exits=frozenset({0, 1})),)
+
+
+@contextmanager
+def _merged(workspace: Workspace, number: int) -> Iterator[None]:
+    """While the row is measured."""
+    repository = workspace.forge.git_directory
+    before = git(repository, "rev-parse", "refs/heads/main").strip()
+    _asked(workspace, "PUT", f"pulls/{number}/merge", {})
+    try:
+        yield
+    finally:
+        git(repository, "update-ref", "refs/heads/main", before)
+
+
+def _opened(workspace: Workspace, size: Size, branch: str) -> int:
     """A pull request of ann's that moves three models to their newest version."""
     forge = workspace.forge
-    git(forge.git_directory, "update-ref", f"refs/heads/{_BRANCH}", "refs/heads/main")
+    git(forge.git_directory, "update-ref", f"refs/heads/{branch}", "refs/heads/main")
     touched = [name_of(model) for model in range(_TOUCHED)]
     files = {f"models/{name}.yaml": model_file(name, size.versions).encode() for name in touched}
-    write_commit(forge.git_directory, _BRANCH, files, "Move three models")
+    write_commit(forge.git_directory, branch, files, "Move three models")
+    pull = {"title": "Move three models", "head": branch, "base": "main"}
+    return int(_asked(workspace, "POST", "pulls", pull)["number"])
+
+
+def _asked(workspace: Workspace, method: str, path: str, body: Mapping[str, str]) -> Any:
+    """What the forge answers ann."""
+    forge = workspace.forge
     asked = urllib.request.Request(
-        f"{forge.api_url}/repos/{forge.repository}/pulls",
-        json.dumps({"title": "Move three models", "head": _BRANCH, "base": "main"}).encode(),
+        f"{forge.api_url}/repos/{forge.repository}/{path}",
+        json.dumps(body).encode(),
         {"Authorization": f"Bearer {forge.issue_token('ann')}", "Content-Type": "application/json"},
+        method=method,
     )
     with urllib.request.urlopen(asked) as answer:
-        return int(json.load(answer)["number"])
+        return json.load(answer)
+
+
+def _of_three(models: int) -> Iterator[Row]:
+    """Of a change of three among so many."""
+    few = Claim("at most 5 requests to MLflow", lambda found: found[OURS].mlflow, 5)
+    yield Row(
+        f"pull-{models}",
+        f"`plan --pull`, {_TOUCHED} of {models:,} models",
+        partial(_plan_of_a_pull_request, models),
+        (few, Claim("at most 5 requests to GitHub", lambda found: found[OURS].github, 5)),
+    )
+    yield Row(
+        f"apply-{models}",
+        f"`apply --dry-run`, {_TOUCHED} of {models:,} models merged",
+        partial(_apply, models),
+        (few,),
+    )
 
 
 ROWS: Final = (
@@ -65,16 +118,11 @@ ROWS: Final = (
         )
         for models in (1_000, _MANY)
     ),
-    *(
-        Row(
-            f"pull-{models}",
-            f"`plan --pull`, {_TOUCHED} of {models:,} models",
-            partial(_plan_of_a_pull_request, models),
-            (
-                Claim("at most 5 requests to MLflow", lambda found: found[OURS].mlflow, 5),
-                Claim("at most 5 requests to GitHub", lambda found: found[OURS].github, 5),
-            ),
-        )
-        for models in (100, _MANY)
+    *(row for models in (100, _MANY) for row in _of_three(models)),
+    Row(
+        "approvals",
+        "`approvals`, a pull request of 3 models",
+        partial(_approvals, 100),
+        (Claim("at most 6 requests to GitHub", lambda found: found[OURS].github, 6),),
     ),
 )

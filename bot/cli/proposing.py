@@ -55,7 +55,9 @@ def propose(
     watching = Watching(shard or WHOLE, store, full, __version__)
     request = Request(models, again, dry_run, links.requesters, links.now(), links.repository_page, watching)
     wording = Wording(proposal_title, proposal_body, picture)
-    session.show(propose_models(links.tree, links.registry, links.log, pulls, request, wording, links.progress), 0)
+    session.show(
+        propose_models(links.tree, links.registry, links.log_by_git, pulls, request, wording, links.progress), 0
+    )
 
 
 @click.command(
