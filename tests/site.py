@@ -7,14 +7,13 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
-import requests
-
 from bot.adapters.github import GitHubAuditLog, Pace
 from bot.commands.recording import COMMENT_MARKER
 from bot.core.audit import Draft, Entry, stamp
 from bot.core.chain import chained, read_chain
 from bot.sandbox.forge import Forge
 from tests.conftest import commit_to_main
+from tests.sandbox.forge_client import ask
 
 APP: Final = "stagewright[bot]"
 FAST: Final = Pace(between_requests=None, between_writes=None, backoff=0)
@@ -49,15 +48,7 @@ class Site:
 
     def api(self, login: str, method: str, path: str, body: object = None) -> Any:
         """One request to the forge as a person, past every relay. Fails where the forge says no."""
-        answer = requests.request(
-            method,
-            f"{self.forge.api_url}/repos/{self.forge.repository}{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {self.token(login)}"},
-            timeout=20,
-        )
-        assert answer.ok, answer.text
-        return answer.json() if answer.content else None
+        return ask(self.forge, self.token(login), method, path, body)
 
     def merge_files(self, files: Mapping[str, str | None]) -> int:
         """A pull request of alice with these files (None: deleted), approved by two and merged; its number."""

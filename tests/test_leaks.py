@@ -31,6 +31,7 @@ from tests.adapters.git_repository import Repository
 from tests.commands.scene import APPROVALS
 from tests.conftest import commit_to_main
 from tests.fakes.http_relay import Answered, Asked, HttpRelay
+from tests.sandbox.forge_client import ask
 
 pytestmark = pytest.mark.mlflow
 
@@ -56,15 +57,7 @@ class Place:
     pull: int = 0
 
     def api(self, login: str, method: str, path: str, body: object = None) -> Any:
-        answer = requests.request(
-            method,
-            f"{self.forge.api_url}/repos/{self.forge.repository}{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {self.forge.issue_token(login)}"},
-            timeout=20,
-        )
-        assert answer.ok, answer.text
-        return answer.json()
+        return ask(self.forge, self.forge.issue_token(login), method, path, body)
 
     def environment(self, **changed: str) -> dict[str, str]:
         return {

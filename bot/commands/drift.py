@@ -190,7 +190,7 @@ def _new_pull(
     title = wording.title(wanted)
     desired = found.situation.desired
     return NewPull(
-        branch=free_branch(pulls, wanted.branch)[0],
+        branch=free_branch(pulls.last_of_branch, wanted.branch)[0],
         base="main",
         base_sha=str(desired.commit),
         message=commit_message(title, requesters),

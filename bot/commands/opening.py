@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from bot.core.approval import REQUESTER_TRAILER
 from bot.core.pulls import PullRequest
@@ -34,13 +34,13 @@ class Proposals:
         return found if found or self._newest.are_all else self._pulls.last_of_branch(branch)
 
 
-def free_branch(pulls: Proposals | PullRequests, branch: str) -> tuple[str, PullRequest | None]:
+def free_branch(last_of_branch: Callable[[str], PullRequest | None], branch: str) -> tuple[str, PullRequest | None]:
     """A branch that had no pull request yet, and the newest pull request of this content, if there was one.
 
     A branch is named after the pull request before it, so all that were ever opened for this content are found.
     """
     free, last = branch, None
-    while found := pulls.last_of_branch(free):
+    while found := last_of_branch(free):
         free, last = f"{branch}-after-{found.number}", found
     return free, last
 

@@ -147,7 +147,7 @@ def _one(
         return Skipped(proposal, "open", same)
     if len(replaced) < len(for_slot):
         return Skipped(proposal, "open", next(pull for pull in for_slot if pull not in replaced))
-    branch, last = free_branch(known, proposal.branch)
+    branch, last = free_branch(known.last_of_branch, proposal.branch)
     if last and last.merged_at is None and SUPERSEDED not in last.labels and not request.again:
         return Skipped(proposal, "declined", last)
     if not has_room and not replaced:

@@ -148,7 +148,7 @@ def _new_pull(
     rollback, wish = case.rollback, case.wish
     document = desired.repository.models[rollback.model]
     title = wording.title(rollback)
-    branch, _ = free_branch(pulls, rollback.branch)
+    branch, _ = free_branch(pulls.last_of_branch, rollback.branch)
     return NewPull(
         branch=branch,
         base="main",

@@ -207,7 +207,7 @@ def _due(
     """Rule 1."""
     if known is None or sweep:
         changes = sources.registry.changes(_FAR_AHEAD)
-        return _Due(files.keys(), sweep if changes else sweep or CANNOT_SAY, changes)
+        return _Due(files.keys(), sweep, changes)
     changes = sources.registry.changes(known.since)
     if changes is None or changes.newest < known.newest:
         return _Due(files.keys(), WENT_BACK if changes else CANNOT_SAY, changes)

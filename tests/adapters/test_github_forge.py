@@ -26,6 +26,7 @@ from bot.sandbox.forge import Forge
 from tests.adapters.git_repository import Repository
 from tests.contract.openapi import Contract
 from tests.fakes.progress import RecordedProgress
+from tests.sandbox import forge_client
 
 APP = "stagewright[bot]"
 FAST = Pace(between_requests=None, between_writes=None, backoff=0)
@@ -43,15 +44,7 @@ def log_of(forge: Forge, login: str = APP) -> GitHubAuditLog:
 
 def ask(forge: Forge, login: str, method: str, path: str, body: object = None) -> Any:
     """What a person does through the API, without the adapters."""
-    answer = requests.request(
-        method,
-        f"{forge.api_url}/repos/{forge.repository}{path}",
-        json=body,
-        headers={"Authorization": f"Bearer {forge.issue_token(login)}"},
-        timeout=10,
-    )
-    assert answer.ok, answer.text
-    return answer.json() if answer.content else None
+    return forge_client.ask(forge, forge.issue_token(login), method, path, body)
 
 
 def review(forge: Forge, login: str, number: int, event: str = "APPROVE", **more: str) -> Any:
@@ -583,6 +576,18 @@ class TestAuditLog:
         with pytest.raises(LogMoved, match="first"):
             other.append(begun.head, SEGMENT, [b"other"], "m")
         assert other.tip() == appended
+
+    def test_a_lost_race_reads_no_further_back_than_the_race(
+        self, forge: Forge, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("bot.adapters.github.audit_log._ANCESTORS_READ", 2)
+        one, other = log_of(forge), log_of(forge)
+        head = one.append(None, SEGMENT, [b"0"], "m").head
+        for number in range(3):
+            head = one.append(head, SEGMENT, [b"%d" % number], "m").head
+        one.append(head, SEGMENT, [b"first"], "m")
+        with pytest.raises(LogMoved, match="first"):
+            other.append(head, SEGMENT, [b"second"], "m")
 
     @pytest.mark.parametrize(("times", "arrives"), [(1, True), (1, False), (2, False)])
     def test_a_lost_answer_is_resolved(self, forge: Forge, arrives: bool, times: int) -> None:

@@ -15,7 +15,6 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 import pytest
-import requests
 
 from bot.adapters.audit_log import GitAuditLog
 from bot.adapters.git_tree import GitTree
@@ -35,6 +34,7 @@ from bot.sandbox.forge.records import Level
 from tests.adapters.git_repository import Repository
 from tests.conftest import commit_to_main
 from tests.core.builders import CHAMPION, GENESIS, PRODUCTION, adopted, applied, evidence, identity
+from tests.sandbox.forge_client import ask
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 APP: Final = "stagewright[bot]"
@@ -106,15 +106,7 @@ class Field:
         """One request as a person, or as the App. Fails where the forge says no."""
         token = self._tokens.setdefault(login, "") or self.forge.issue_token(login)
         self._tokens[login] = token
-        answer = requests.request(
-            method,
-            f"{self.forge.api_url}/repos/{self.forge.repository}{path}",
-            json=body,
-            headers={"Authorization": f"Bearer {token}"},
-            timeout=10,
-        )
-        assert answer.ok, answer.text
-        return answer.json() if answer.content else None
+        return ask(self.forge, token, method, path, body)
 
     @property
     def main(self) -> str:
