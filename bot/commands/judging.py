@@ -200,14 +200,14 @@ class Judge:
 
     def _older_head(self, sha: str, head: str, tip: str) -> OlderHead:
         if not self._only_base_merges(sha, head, tip):
-            return OlderHead(sha, only_base_merges=False)
+            return OlderHead(only_base_merges=False)
         before = self.tree.merge_base(tip, sha)
         looked = self._looked_at(_Range(before, sha, before))
         try:
             policy = self.policy(before)
         except PolicyUnreadable:
             policy = None
-        return OlderHead(sha, True, policy, looked.changes, looked.paths, looked.models, looked.evidence)  # noqa: FBT003
+        return OlderHead(True, policy, looked.changes, looked.paths, looked.models, looked.evidence)  # noqa: FBT003
 
     def _only_base_merges(self, sha: str, head: str, tip: str) -> bool:
         for commit in self.tree.line(head, _MOST_MERGES):

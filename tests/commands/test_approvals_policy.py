@@ -180,7 +180,7 @@ class TestWeakening:
         scene.pulls.open_by("alice", "weaker", weaker)
         (text,) = judged(scene, 12).weakens
         less = "the role read instead of write; of anybody with the role"
-        assert text == f"{OWNED}:7:14: Less strict: the rule 'risky' asks for less: {less}. [policy-weakened]"
+        assert text == f"{OWNED}:7:14: The rule 'risky' asks for less: {less}. [policy-weakened]"
 
     def test_of_a_broken_policy_nothing_is_said(self) -> None:
         scene = scene_with()

@@ -569,7 +569,7 @@ def test_an_approval_that_would_survive_a_push(different: dict[str, Any]) -> Non
     """Where approvals survive merges of the base branch, everything that was judged has to be the same."""
     surviving = policy(approvals_survive="base_merges")
     found = facts(reviews=(review("alice"), review("bob", commit_id=OTHER)))
-    same = OlderHead(OTHER, True, surviving, found.changes, found.paths, found.models, found.evidence)
+    same = OlderHead(True, surviving, found.changes, found.paths, found.models, found.evidence)
     control = replace(found, older={OTHER: same})
     attacked(control, replace(found, older={OTHER: replace(same, **different)}), surviving)
 

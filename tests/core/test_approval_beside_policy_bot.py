@@ -35,7 +35,7 @@ def after(minutes: int) -> datetime:
 def pushed(by: ApprovalPolicy, *, only_base_merges: bool) -> PullFacts:
     """alice approved an older head; since then the base branch was merged, by git alone or with a hand's help."""
     found = by_hand(reviews=(review("alice", commit_id=OLD),))
-    older = OlderHead(OLD, only_base_merges, by, found.changes, found.paths, found.models, found.evidence)
+    older = OlderHead(only_base_merges, by, found.changes, found.paths, found.models, found.evidence)
     return replace(found, older={OLD: older})
 
 

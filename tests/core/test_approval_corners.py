@@ -12,6 +12,7 @@ import pytest
 
 from bot.core.approval import (
     Discarded,
+    Evaluation,
     ModelAtBase,
     OlderHead,
     evaluate,
@@ -71,7 +72,7 @@ def test_what_if_somebody_pushes_once_more() -> None:
     """An approval that survived so far does not survive what nobody knows."""
     surviving = policy(approvals_survive="base_merges")
     found = facts(reviews=(review("alice"), review("bob", commit_id=OTHER)))
-    older = OlderHead(OTHER, True, surviving, found.changes, found.paths, found.models, found.evidence)
+    older = OlderHead(True, surviving, found.changes, found.paths, found.models, found.evidence)
     found = replace(found, older={OTHER: older})
     assert evaluate(surviving, supposed(found)).approved
     assert not evaluate(surviving, supposed(found, push=True)).approved
@@ -176,30 +177,30 @@ def test_each_weakening_stands_at_its_place_and_all_of_them_are_told() -> None:
         **lenient,
     )
     assert {(found.path, found.message) for found in weakenings(before, after)} == {
-        (("bot",), "Less strict: 'mallory' is trusted as the bot, and was not before."),
+        (("bot",), "'mallory' is trusted as the bot, and was not before."),
         (
             ("other_apps",),
-            "Less strict: what 'github-actions[bot]', 'ci[bot]' writes may be approved, and could not before.",
+            "What 'github-actions[bot]', 'ci[bot]' writes may be approved, and could not before.",
         ),
-        (("promotion_without_evidence",), "Less strict: a promotion needs no evidence."),
-        (("allow_contributors",), "Less strict: contributors to the branch may approve it."),
-        (("unsigned_commits",), "Less strict: commits need no signature."),
-        (("approvals_survive",), "Less strict: approvals survive a merge of the base branch."),
-        (("default_owners",), "Less strict: 'ana', 'ben' may approve as owner of models that name none."),
-        (("freeze",), "Less strict: the freeze 'noon' is gone or another one."),
-        (("break_glass", "require"), "Less strict: breaking the glass asks for less: 1 instead of 2 approvals."),
-        (("rules",), "Less strict: the rule 'gone' is gone."),
-        (("rules",), "Less strict: the rule 'gone too' is gone."),
+        (("promotion_without_evidence",), "A promotion needs no evidence."),
+        (("allow_contributors",), "Contributors to the branch may approve it."),
+        (("unsigned_commits",), "Commits need no signature."),
+        (("approvals_survive",), "Approvals survive a merge of the base branch."),
+        (("default_owners",), "'ana', 'ben' may approve as owner of models that name none."),
+        (("freeze",), "The freeze 'noon' is gone or another one."),
+        (("break_glass", "require"), "Breaking the glass asks for less: 1 instead of 2 approvals."),
+        (("rules",), "The rule 'gone' is gone."),
+        (("rules",), "The rule 'gone too' is gone."),
         (
             ("rules", 2, "when"),
-            "Less strict: the rule 'narrower' does not govern all that it governed: not 'Production'.",
+            "The rule 'narrower' does not govern all that it governed: not 'Production'.",
         ),
-        (("rules", 0, "require"), "Less strict: the rule 'milder' asks for less: 1 instead of 2 approvals."),
-        (("rules", 0), "Less strict: the rule 'milder' does not ask for different people."),
-        (("rules", 0, "min_open_hours"), "Less strict: the rule 'milder' waits 0 h, not 24 h."),
+        (("rules", 0, "require"), "The rule 'milder' asks for less: 1 instead of 2 approvals."),
+        (("rules", 0), "The rule 'milder' does not ask for different people."),
+        (("rules", 0, "min_open_hours"), "The rule 'milder' waits 0 h, not 24 h."),
         (
             ("rules", 3, "when"),
-            "Less strict: the rule 'new' governs what no rule governed, which nobody could approve.",
+            "The rule 'new' governs what no rule governed, which nobody could approve.",
         ),
     }
     assert all(found.severity == "warning" for found in weakenings(before, after))
@@ -209,15 +210,15 @@ def test_a_glass_to_break_that_is_new_is_told_at_its_place() -> None:
     (found,) = weakenings(policy(), policy(break_glass=GLASS))
     assert (found.path, found.message) == (
         ("break_glass",),
-        "Less strict: the rules can be passed by in an emergency.",
+        "The rules can be passed by in an emergency.",
     )
 
 
 def test_what_a_model_weakens_stands_at_its_place() -> None:
     before, after = spec(risk="high", owners=["@ana"]), spec(risk="low", owners=["@ben", "@cho"])
     assert [(found.path, found.message) for found in weakenings_of_model(before, after)] == [
-        (("risk",), "Less strict: the risk is low, and was high."),
-        (("owners",), "Less strict: '@ben', '@cho' may approve as owner, and could not before."),
+        (("risk",), "The risk is low, and was high."),
+        (("owners",), "'@ben', '@cho' may approve as owner, and could not before."),
     ]
 
 
@@ -230,11 +231,15 @@ REHEARSED: Mapping[str, Any] = {
 
 
 def rehearsed_verdict(by: ApprovalPolicy, **test: Any) -> bool:
+    return rehearsal(by, **test).approved
+
+
+def rehearsal(by: ApprovalPolicy, **test: Any) -> Evaluation:
     """What is said of a pull request that rolls churn back, as a file of tests describes it."""
     change = {"model": "churn", "slot": "Production", "kind": "rollback"}
     usual = {"name": "x", "author": "mallory", "changes": [change], "expect": {"verdict": "approved"}}
     file = PolicyTests.model_validate_json(json.dumps({**REHEARSED, "tests": [{**usual, **test}]}))
-    return rehearsed(by, file, file.tests[0]).approved
+    return rehearsed(by, file, file.tests[0])
 
 
 def test_a_rehearsal_knows_owners_risk_and_bots() -> None:
@@ -261,6 +266,15 @@ def test_a_rehearsed_push_of_a_person_is_not_signed() -> None:
     approval = [{"by": "ana", "does": "approve"}]
     assert not rehearsed_verdict(signed, steps=approval)
     assert rehearsed_verdict(signed, author=None, steps=approval)
+    assert rehearsed_verdict(signed, author=None, steps=[{"by": signed.bot, "does": "push"}, *approval])
+    again = rehearsal(signed, author=None, steps=[{"by": "mallory", "does": "push"}, *approval])
+    assert "commit 0000000 has no signature" in again.blockers[-1]
+
+
+def test_whoever_asked_for_a_rehearsed_change_does_not_approve_it_alone_or_with_others() -> None:
+    both = [{"by": "ana", "does": "approve"}, {"by": "ben", "does": "approve"}]
+    assert rehearsed_verdict(policy(ONE_FOR_THE_REST), author=None, asked_by=["ana"], steps=both)
+    assert not rehearsed_verdict(policy(ONE_FOR_THE_REST), author=None, asked_by=["ana", "ben"], steps=both)
 
 
 def test_a_team_that_owns_by_the_policy_is_read_in_an_emergency() -> None:

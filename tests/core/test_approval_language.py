@@ -341,7 +341,7 @@ class TestApprovalsOfAnOlderHead:
 
     def older(self, **changes: Any) -> PullFacts:
         found = facts(reviews=(review("alice", commit_id=OLD),))
-        usual = OlderHead(OLD, True, self.BY, found.changes, found.paths, found.models, found.evidence)
+        usual = OlderHead(True, self.BY, found.changes, found.paths, found.models, found.evidence)
         return replace(found, older={OLD: replace(usual, **changes)})
 
     def test_survive_a_merge_of_the_base_branch_where_the_policy_says_so(self) -> None:

@@ -249,24 +249,24 @@ def messages(before: Sequence[Any], after: Sequence[Any], old: Any = None, new: 
         policy(*before, ONE_FOR_THE_REST, **(old or {})), policy(*after, ONE_FOR_THE_REST, **(new or {}))
     )
     assert all(problem.code == "policy-weakened" and problem.severity == "warning" for problem in found)
-    return [problem.message.removeprefix("Less strict: ").removesuffix(".") for problem in found]
+    return [problem.message.removesuffix(".") for problem in found]
 
 
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        (rule(), rule(require={"approvals": 1}), "the rule 'production' asks for less: 1 instead of 2 approvals"),
+        (rule(), rule(require={"approvals": 1}), "The rule 'production' asks for less: 1 instead of 2 approvals"),
         (rule(), rule(require={"approvals": 3}), None),
         (
             rule(),
             rule(require={"approvals": 2, "permission": "read"}),
-            "the rule 'production' asks for less: the role read instead of write",
+            "The rule 'production' asks for less: the role read instead of write",
         ),
         (rule(), rule(require={"approvals": 2, "users": ["ana"]}), None),
         (
             rule(require={"approvals": 1, "users": ["ana"]}),
             rule(require={"approvals": 1, "users": ["ana", "ben"]}),
-            "the rule 'production' asks for less: also of 'ben'",
+            "The rule 'production' asks for less: also of 'ben'",
         ),
         (
             rule(require={"approvals": 1, "teams": ["@a/b"]}),
@@ -305,10 +305,10 @@ def messages(before: Sequence[Any], after: Sequence[Any], old: Any = None, new: 
         (rule(when={"paths": ["a/**", "b/**"]}), rule(when={"paths": ["a/**"]}), "that it governed: not 'b/**'"),
         (rule(when={"paths": ["a/**"]}), rule(when={"paths": ["**"]}), None),
         (rule(), rule("other"), None),
-        (rule(), rule("other", require={"approvals": 1}), "the rule 'production' is gone"),
-        (rule(distinct=True), rule(), "the rule 'production' does not ask for different people"),
+        (rule(), rule("other", require={"approvals": 1}), "The rule 'production' is gone"),
+        (rule(distinct=True), rule(), "The rule 'production' does not ask for different people"),
         (rule(), rule(distinct=True), None),
-        (rule(min_open_hours=24), rule(min_open_hours=1), "the rule 'production' waits 1 h, not 24 h"),
+        (rule(min_open_hours=24), rule(min_open_hours=1), "The rule 'production' waits 1 h, not 24 h"),
         (rule(require=PAIR), rule(require={"approvals": 1, "users": ["ana"]}), "asks for less"),
         (rule(require={"approvals": 1, "users": ["ana", "ben"]}), rule(require=PAIR), None),
         (rule(require={"any": PAIR["all"]}), rule(require={"approvals": 1, "users": ["ben"]}), None),
@@ -342,22 +342,22 @@ def test_a_rule_that_asks_for_less_or_governs_less_is_named(before: Any, after: 
     ("before", "after", "said"),
     [
         ({}, {"bot": "mallory"}, "'mallory' is trusted as the bot, and was not before"),
-        ({}, {"promotion_without_evidence": "allow"}, "a promotion needs no evidence"),
-        ({}, {"allow_contributors": True}, "contributors to the branch may approve it"),
-        ({}, {"approvals_survive": "base_merges"}, "approvals survive a merge of the base branch"),
-        ({"unsigned_commits": "forbid"}, {}, "commits need no signature"),
+        ({}, {"promotion_without_evidence": "allow"}, "A promotion needs no evidence"),
+        ({}, {"allow_contributors": True}, "Contributors to the branch may approve it"),
+        ({}, {"approvals_survive": "base_merges"}, "Approvals survive a merge of the base branch"),
+        ({"unsigned_commits": "forbid"}, {}, "Commits need no signature"),
         ({}, {"default_owners": ["ana"]}, "'ana' may approve as owner of models that name none"),
         ({"default_owners": ["ana"]}, {}, None),
-        ({"freeze": [WEEKEND]}, {}, "the freeze 'weekend' is gone or another one"),
-        ({"freeze": [WEEKEND]}, {"freeze": [{**WEEKEND, "slots": ["Production"]}]}, "the freeze 'weekend'"),
+        ({"freeze": [WEEKEND]}, {}, "The freeze 'weekend' is gone or another one"),
+        ({"freeze": [WEEKEND]}, {"freeze": [{**WEEKEND, "slots": ["Production"]}]}, "The freeze 'weekend'"),
         ({"freeze": [WEEKEND]}, {"freeze": [{**WEEKEND, "name": "rest"}]}, None),
         ({"freeze": [{**WEEKEND, "slots": ["Production"]}]}, {"freeze": [{**WEEKEND, "slots": ["production"]}]}, None),
         ({"freeze": [{**WEEKEND, "slots": ["Production"]}]}, {"freeze": [WEEKEND]}, None),
-        ({"freeze": [WEEKEND]}, {"freeze": [{**WEEKEND, "zone": "Asia/Tokyo"}]}, "the freeze 'weekend'"),
+        ({"freeze": [WEEKEND]}, {"freeze": [{**WEEKEND, "zone": "Asia/Tokyo"}]}, "The freeze 'weekend'"),
         ({}, {"freeze": [WEEKEND]}, None),
-        ({}, GLASS, "the rules can be passed by in an emergency"),
+        ({}, GLASS, "The rules can be passed by in an emergency"),
         (GLASS, {}, None),
-        (GLASS, {"break_glass": {"require": {"approvals": 1, "users": ["ana"]}}}, "breaking the glass asks for less"),
+        (GLASS, {"break_glass": {"require": {"approvals": 1, "users": ["ana"]}}}, "Breaking the glass asks for less"),
         ({"break_glass": {"require": PAIR}}, {"break_glass": {"require": {"all": PAIR["all"][::-1]}}}, None),
         (
             {"break_glass": {"require": {"any": [PAIR, CHO]}}},
@@ -392,14 +392,14 @@ def test_of_two_rules_of_one_name_the_better_one_counts() -> None:
     assert messages([rule()], twice) == []
     strict = rule(min_open_hours=24)
     both_weaker = [rule(require={"approvals": 1}), rule(min_open_hours=1)]
-    assert messages([strict], both_weaker) == ["the rule 'production' waits 1 h, not 24 h"]
+    assert messages([strict], both_weaker) == ["The rule 'production' waits 1 h, not 24 h"]
 
 
 @pytest.mark.parametrize(
     ("before", "after", "said"),
     [
-        ({"risk": "high"}, {"risk": "medium"}, "the risk is medium, and was high"),
-        ({}, {"risk": "high"}, "the risk is high, and was none, which falls under the rules of every risk"),
+        ({"risk": "high"}, {"risk": "medium"}, "The risk is medium, and was high"),
+        ({}, {"risk": "high"}, "The risk is high, and was none, which falls under the rules of every risk"),
         ({"risk": "low"}, {"risk": "high"}, None),
         ({"risk": "high"}, {}, None),
         ({"owners": ["@ana"]}, {"owners": ["@Ana", "@ben"]}, "'@ben' may approve as owner, and could not before"),
@@ -408,7 +408,7 @@ def test_of_two_rules_of_one_name_the_better_one_counts() -> None:
 )
 def test_a_model_with_a_lower_risk_or_new_owners_is_named(before: Any, after: Any, said: str | None) -> None:
     found = [problem.message for problem in weakenings_of_model(spec(**before), spec(**after))]
-    assert found == ([f"Less strict: {said}."] if said else [])
+    assert found == ([f"{said}."] if said else [])
 
 
 def test_what_the_pull_request_weakens_stands_in_the_answer() -> None:

@@ -349,7 +349,7 @@ OWNED = {"demand": ModelAtBase(("@bob",), "high")}
 def four_eyes() -> ApprovalsResult:
     """What a policy with all that there is says: of one supposed, one in an emergency, and one past the rules."""
     known: dict[str, Any] = {"policy": FOUR_EYES, "models": OWNED, "teams": {RISK: Team(RISK, frozenset({"carol"}))}}
-    weakens = ("policies/approvals.yaml:4:3: Less strict: a promotion needs no evidence. [policy-weakened]",)
+    weakens = ("policies/approvals.yaml:4:3: A promotion needs no evidence. [policy-weakened]",)
     waiting = evaluation_of((review("bob"),), weakens=weakens, pull=pull_of(12, labels=("break-glass",)), **known)
     reason = replace(review("carol"), body="Break-Glass: it returns NaN")
     broken = evaluation_of((reason, review("bob")), pull=pull_of(13, labels=("break-glass",)), **known)

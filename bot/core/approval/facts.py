@@ -51,7 +51,6 @@ class OlderHead:
     The rest is what an evaluation of that head would have looked at.
     """
 
-    sha: str
     only_base_merges: bool
     policy: ApprovalPolicy | None = None
     changes: tuple[SlotChange, ...] = ()

@@ -94,8 +94,9 @@ def _why(evaluation: Evaluation) -> Iterator[str]:
 
 @dataclass(slots=True)
 class _Course:
-    """What the steps of a test lead to."""
+    """What the steps of a test lead to. `bot` is whose commits are verified."""
 
+    bot: str
     head: str
     commits: list[PullCommit]
     reviews: list[Review]
@@ -106,7 +107,7 @@ class _Course:
             self.only_merged = {sha: so_far and step.does == "merge base" for sha, so_far in self.only_merged.items()}
             self.only_merged[self.head] = step.does == "merge base"
             self.head = _sha(len(self.commits) + 1)
-            self.commits.append(_commit(self.head, step.by, at, "More"))
+            self.commits.append(_commit(self.head, step.by, self.bot, "More"))
         else:
             is_bot = step.by.endswith("[bot]")
             self.reviews.append(Review(step.by, is_bot, _STATES[step.does], self.head, at, step.says))
@@ -116,8 +117,8 @@ def _sha(number: int) -> str:
     return f"{number:040x}"
 
 
-def _commit(sha: str, login: str, at: datetime, message: str) -> PullCommit:
-    return PullCommit(sha, author=login, committer=login, verified=False, message=message, committed_at=at)
+def _commit(sha: str, login: str, bot: str, message: str) -> PullCommit:
+    return PullCommit(sha, login, login, verified=login == bot, message=message, committed_at=None)
 
 
 def _facts(policy: ApprovalPolicy, tests: PolicyTests, test: PolicyTest) -> PullFacts:
@@ -125,8 +126,8 @@ def _facts(policy: ApprovalPolicy, tests: PolicyTests, test: PolicyTest) -> Pull
     author = test.author or policy.bot
     trailers = "\n".join(f"{REQUESTER_TRAILER}: {login}" for login in test.asked_by)
     opened = test.opened or at - _OPEN_FOR
-    first = replace(_commit(_sha(1), author, opened, f"Change\n\n{trailers}"), verified=author == policy.bot)
-    course = _Course(first.sha, [first], [], {})
+    first = _commit(_sha(1), author, policy.bot, f"Change\n\n{trailers}")
+    course = _Course(policy.bot, first.sha, [first], [], {})
     for step in test.steps:
         course.take(step, at)
     changes = tuple(SlotChange(one.model, one.slot, None, None, one.kind) for one in test.changes)
@@ -148,7 +149,7 @@ def _facts(policy: ApprovalPolicy, tests: PolicyTests, test: PolicyTest) -> Pull
     )
     wanted = teams_to_read(policy, facts.scope, in_emergency=True)
     teams = {key: Team(key, frozenset(named.get(key, ()))) for key in wanted}
-    older = {sha: OlderHead(sha, only, policy, changes, paths, models) for sha, only in course.only_merged.items()}
+    older = {sha: OlderHead(only, policy, changes, paths, models) for sha, only in course.only_merged.items()}
     return replace(facts, teams=teams, older=older)
 
 

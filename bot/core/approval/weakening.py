@@ -48,7 +48,7 @@ def weakenings_of_model(before: ModelSpec, after: ModelSpec) -> tuple[Problem, .
     risks = [_RISKS.index(spec.risk) if spec.risk else len(_RISKS) for spec in (before, after)]
     if risks[1] < risks[0]:
         was = before.risk or "none, which falls under the rules of every risk"
-        found.append(_problem(("risk",), f"the risk is {after.risk}, and was {was}"))
+        found.append(_problem(("risk",), f"The risk is {after.risk}, and was {was}"))
     new = _beyond(after.owners, before.owners)
     if new:
         found.append(_problem(("owners",), f"{', '.join(map(shown, new))} may approve as owner, and could not before"))
@@ -56,7 +56,7 @@ def weakenings_of_model(before: ModelSpec, after: ModelSpec) -> tuple[Problem, .
 
 
 def _problem(path: Path, what: str) -> Problem:
-    return Problem(path, CODE, f"Less strict: {what}.", "", "warning")
+    return Problem(path, CODE, f"{what}.", "", "warning")
 
 
 def _beyond(after: Sequence[str], before: Sequence[str]) -> tuple[str, ...]:
@@ -69,16 +69,16 @@ def _options(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]
         yield _problem(("bot",), f"{shown(after.bot)} is trusted as the bot, and was not before")
     if new := _beyond(after.other_apps, before.other_apps):
         yield _problem(
-            ("other_apps",), f"what {', '.join(map(shown, new))} writes may be approved, and could not before"
+            ("other_apps",), f"What {', '.join(map(shown, new))} writes may be approved, and could not before"
         )
     if (before.promotion_without_evidence, after.promotion_without_evidence) == ("forbid", "allow"):
-        yield _problem(("promotion_without_evidence",), "a promotion needs no evidence")
+        yield _problem(("promotion_without_evidence",), "A promotion needs no evidence")
     if after.allow_contributors and not before.allow_contributors:
-        yield _problem(("allow_contributors",), "contributors to the branch may approve it")
+        yield _problem(("allow_contributors",), "Contributors to the branch may approve it")
     if (before.unsigned_commits, after.unsigned_commits) == ("forbid", "allow"):
-        yield _problem(("unsigned_commits",), "commits need no signature")
+        yield _problem(("unsigned_commits",), "Commits need no signature")
     if (before.approvals_survive, after.approvals_survive) == ("nothing", "base_merges"):
-        yield _problem(("approvals_survive",), "approvals survive a merge of the base branch")
+        yield _problem(("approvals_survive",), "Approvals survive a merge of the base branch")
     if new := _beyond(after.default_owners, before.default_owners):
         named = ", ".join(map(shown, new))
         yield _problem(("default_owners",), f"{named} may approve as owner of models that name none")
@@ -87,7 +87,7 @@ def _options(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]
 def _freezes(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
     for freeze in before.freeze:
         if not any(_holds_as_much(other, freeze) for other in after.freeze):
-            yield _problem(("freeze",), f"the freeze {shown(freeze.name)} is gone or another one")
+            yield _problem(("freeze",), f"The freeze {shown(freeze.name)} is gone or another one")
 
 
 def _holds_as_much(after: Freeze, before: Freeze) -> bool:
@@ -99,10 +99,10 @@ def _glass(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
     if after.break_glass is None:
         return
     if before.break_glass is None:
-        yield _problem(("break_glass",), "the rules can be passed by in an emergency")
+        yield _problem(("break_glass",), "The rules can be passed by in an emergency")
     elif not _is_as_strict(after.break_glass.require, before.break_glass.require, distinct=False):
         what = _in_what(after.break_glass.require, before.break_glass.require)
-        yield _problem(("break_glass", "require"), f"breaking the glass asks for {what}")
+        yield _problem(("break_glass", "require"), f"Breaking the glass asks for {what}")
 
 
 def _rules(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
@@ -112,10 +112,10 @@ def _rules(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
             continue
         named = [index for index, other in enumerate(after.rules) if other.name == rule.name]
         if not named:
-            yield _problem(("rules",), f"the rule {shown(rule.name)} is gone")
+            yield _problem(("rules",), f"The rule {shown(rule.name)} is gone")
         elif not any(_governs_as_much(after.rules[index].when, rule.when) for index in named):
             path, less = ("rules", named[0], "when"), "; ".join(_ungoverned(after.rules[named[0]].when, rule.when))
-            yield _problem(path, f"the rule {shown(rule.name)} does not govern all that it governed: {less}")
+            yield _problem(path, f"The rule {shown(rule.name)} does not govern all that it governed: {less}")
         else:
             yield from _asks_for_less(named, rule, after)
     yield from _newly_governed(before, after)
@@ -136,12 +136,12 @@ def _asks_for_less(named: Sequence[int], rule: ApprovalRule, after: ApprovalPoli
 def _less(index: int, rule: ApprovalRule, was: ApprovalRule) -> Iterator[Problem]:
     if not _is_as_strict(rule.require, was.require, distinct=was.distinct):
         what = _in_what(rule.require, was.require)
-        yield _problem(("rules", index, "require"), f"the rule {shown(rule.name)} asks for {what}")
+        yield _problem(("rules", index, "require"), f"The rule {shown(rule.name)} asks for {what}")
     if was.distinct and not rule.distinct:
-        yield _problem(("rules", index), f"the rule {shown(rule.name)} does not ask for different people")
+        yield _problem(("rules", index), f"The rule {shown(rule.name)} does not ask for different people")
     if rule.min_open_hours < was.min_open_hours:
         path = ("rules", index, "min_open_hours")
-        yield _problem(path, f"the rule {shown(rule.name)} waits {rule.min_open_hours} h, not {was.min_open_hours} h")
+        yield _problem(path, f"The rule {shown(rule.name)} waits {rule.min_open_hours} h, not {was.min_open_hours} h")
 
 
 def _newly_governed(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[Problem]:
@@ -149,7 +149,7 @@ def _newly_governed(before: ApprovalPolicy, after: ApprovalPolicy) -> Iterator[P
         return
     for index, rule in enumerate(after.rules):
         if not any(_governs_as_much(other.when, rule.when) for other in before.rules):
-            what = f"the rule {shown(rule.name)} governs what no rule governed, which nobody could approve"
+            what = f"The rule {shown(rule.name)} governs what no rule governed, which nobody could approve"
             yield _problem(("rules", index, "when"), what)
 
 
