@@ -34,7 +34,7 @@ class Voters:
 
     def may(self, login: str, leaf: Require, group: Group) -> bool:
         """Whether a person has the role that a requirement asks for, and is one of those whom it names (rule 4)."""
-        role = self.roles.get(same(login), "none")
+        role = self.roles.get(same(login))
         has_role = role in LEVELS and LEVELS.index(role) >= LEVELS.index(leaf.permission)
         return has_role and (leaf.is_open or same(login) in self._named(leaf, group))
 
@@ -74,7 +74,7 @@ class Governing:
     def of(cls, rule: ApprovalRule, scope: Scope, policy: ApprovalPolicy) -> Governing:
         """What a rule governs in a scope; it may be nothing."""
         found = governed(rule, scope)
-        return cls(rule, found, groups(rule.require, found, scope, policy))
+        return cls(rule, found, groups(rule.require, (one.model for one in found), scope, policy))
 
     def trees(self, voters: Voters, placed: Sequence[Mapping[int, Placed] | None]) -> Iterator[Asked]:
         """What the rule asks for, per group of owners; `placed` as `different_people` tells it for the rule."""

@@ -44,10 +44,10 @@ def bot_trailers(policy: ApprovalPolicy, facts: PullFacts, name: str) -> Iterato
 
     Who asked is believed of every commit in the bot's name that is verified: that can only rule people out.
     """
-    is_trusted = _in_bots_name if name == REQUESTER_TRAILER else _made_by_bot
     pattern = re.compile(rf"^{name}:[ \t]*(\S.*?)\s*$", re.MULTILINE)
     for commit in facts.commits:
-        if is_trusted(policy, facts, commit):
+        is_trusted = name == REQUESTER_TRAILER or _made_by_bot(policy, facts, commit)
+        if is_trusted and _in_bots_name(policy, commit):
             yield from pattern.findall(re.split(r"\n\s*\n", commit.message.strip())[-1])
 
 
@@ -59,7 +59,7 @@ _OPENED_WITHIN: Final = timedelta(seconds=10)
 """By how much GitHub's clocks may differ between a commit and the pull request that is opened for it."""
 
 
-def _in_bots_name(policy: ApprovalPolicy, _: PullFacts, commit: PullCommit) -> bool:
+def _in_bots_name(policy: ApprovalPolicy, commit: PullCommit) -> bool:
     bot = same(policy.bot)
     author, committer = same(commit.author or ""), same(commit.committer or "")
     return commit.verified and author == bot and committer in (bot, _GITHUB_ITSELF)
@@ -71,7 +71,7 @@ def _made_by_bot(policy: ApprovalPolicy, facts: PullFacts, commit: PullCommit) -
     It is committed by GitHub. So one that GitHub committed is the bot's only on the bot's own pull request, which is
     never pushed to: it was there when the pull request was opened.
     """
-    if not _in_bots_name(policy, facts, commit):
+    if not _in_bots_name(policy, commit):
         return False
     if same(commit.committer or "") == same(policy.bot):
         return True

@@ -48,20 +48,21 @@ def evaluate(policy: ApprovalPolicy, facts: PullFacts) -> Evaluation:
     soft = tuple(frozen(policy, facts.changes, moment_of(facts)))
     plainly = not hard and not soft and all(rule.holds for rule in rules)
     covered = all(result.holds or _is_covered(rule, result) for rule, result in zip(policy.rules, rules, strict=True))
-    broken = not plainly and not hard and covered and emergency is not None and emergency.state == "approved"
+    passed_by = not plainly and not hard and covered and emergency is not None and emergency.state == "approved"
+    broken = emergency if passed_by else None
     return Evaluation(
         number=facts.pull.number,
         head_sha=facts.pull.head_sha,
         policy_commit=facts.policy_commit,
-        approved=plainly or broken,
+        approved=plainly or passed_by,
         rules=rules,
-        blockers=hard if broken else (*hard, *soft),
+        blockers=hard if passed_by else (*hard, *soft),
         discarded=(*asked.discarded, *asked.lacking()),
         requester=requester(policy, facts),
         evidence=evidence_of(policy, facts)[0],
         weakens=facts.weakens,
         emergency=emergency,
-        break_glass=asked.reason() if broken else "",
+        break_glass=asked.reason(broken) if broken else "",
     )
 
 
@@ -117,11 +118,9 @@ class _Question:
         rule = ApprovalRule(name=EMERGENCY, when=_ANY_KIND, require=self.policy.break_glass.require)
         return Governing.of(rule, self.facts.scope, self.policy)
 
-    def reason(self) -> str:
+    def reason(self, broken: RuleResult) -> str:
         """Why the glass was broken, in the words of those who approved it."""
-        emergency = self.emergency()
-        counted = emergency.approvers if emergency else ()
-        reasons = dict.fromkeys(_reason(review) for review in self.counted if review.reviewer in counted)
+        reasons = dict.fromkeys(_reason(review) for review in self.counted if review.reviewer in broken.approvers)
         return "; ".join(reasons)[:_LONGEST_REASON]
 
     def blockers(self) -> tuple[str, ...]:
@@ -164,7 +163,7 @@ class _Question:
         for review in self.counted:
             if any(_may(one, self.voters, review.reviewer) for one in governing):
                 continue
-            role = self.voters.roles.get(same(review.reviewer), "none")
+            role = self.voters.roles.get(same(review.reviewer))
             has_role = any(role in LEVELS[LEVELS.index(leaf.permission) :] for leaf in leaves)
             whom = "is none of the people whom the rules ask for"
             reason = whom if has_role else "has not the permission that the rules ask for"

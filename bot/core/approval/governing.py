@@ -108,34 +108,31 @@ class Group:
 ALL_TOGETHER = Group()
 
 
-def groups(require: Require, governs: Iterable[Governed], scope: Scope, policy: ApprovalPolicy) -> tuple[Group, ...]:
-    """What a rule governs, by owners; one group where the rule does not ask for owners. A new model has none of its
-    own: what its file says of owners comes from the pull request itself."""
+def groups(require: Require, models: Iterable[str | None], scope: Scope, policy: ApprovalPolicy) -> tuple[Group, ...]:
+    """The models that a rule governs, None for other files, by owners; one group where the rule does not ask for
+    owners. A new model has none of its own: what its file says of owners comes from the pull request itself."""
     if not any(leaf.owners for leaf in require.leaves):
         return (ALL_TOGETHER,)
     found: dict[tuple[str, ...], dict[str, None]] = {}
-    for one in governs:
-        of_model = scope.models.get(one.model, NEW_MODEL).owners if one.model is not None else ()
+    for model in models:
+        of_model = scope.models.get(model, NEW_MODEL).owners if model is not None else ()
         owners = tuple(sorted({owner_key(owner) for owner in of_model or policy.default_owners}))
-        found.setdefault(owners, {}).update({one.model: None} if one.model is not None else {})
-    return tuple(Group(owners, tuple(models)) for owners, models in found.items())
+        found.setdefault(owners, {}).update({model: None} if model is not None else {})
+    return tuple(Group(owners, tuple(of_owners)) for owners, of_owners in found.items())
 
 
 def teams_to_read(policy: ApprovalPolicy, scope: Scope, *, in_emergency: bool = False) -> tuple[str, ...]:
     """The teams that the rules governing a pull request name, those among the owners of models included."""
     found: dict[str, None] = {}
     for rule in policy.rules:
-        if of_rule := governed(rule, scope):
-            found.update(dict.fromkeys(_teams(rule.require, groups(rule.require, of_rule, scope, policy))))
+        models = [one.model for one in governed(rule, scope)]
+        if models:
+            found.update(dict.fromkeys(_teams(rule.require, groups(rule.require, models, scope, policy))))
     if in_emergency and policy.break_glass:
         require = policy.break_glass.require
-        found.update(dict.fromkeys(_teams(require, groups(require, of_changes(scope), scope, policy))))
+        changed = (change.model for change in scope.changes)
+        found.update(dict.fromkeys(_teams(require, groups(require, changed, scope, policy))))
     return tuple(found)
-
-
-def of_changes(scope: Scope) -> tuple[Governed, ...]:
-    """All changes of slots."""
-    return tuple(Governed(text_of(change), change.model) for change in scope.changes)
 
 
 def _teams(require: Require, of_groups: Iterable[Group]) -> Iterator[str]:

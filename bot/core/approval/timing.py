@@ -32,7 +32,7 @@ def frozen(policy: ApprovalPolicy, changes: Iterable[SlotChange], at: datetime) 
 
 
 def _until(freeze: Freeze, at: datetime) -> datetime | None:
-    """When a freeze that holds at a moment ends, in its own time; None when it does not hold."""
+    """When a freeze that holds at a moment ends, in its own time and to the minute; None when it does not hold."""
     local = at.astimezone(ZoneInfo(freeze.zone)).replace(tzinfo=None)
     if any(_has(days, local.date()) for days in freeze.except_):
         return None
@@ -54,7 +54,7 @@ def _end_in_week(weekly: Weekly, local: datetime) -> datetime | None:
     since = (now - begin) % _WEEK
     if since >= lasts:
         return None
-    return local.replace(second=0, microsecond=0) + timedelta(minutes=lasts - since)
+    return local + timedelta(minutes=lasts - since)
 
 
 def not_yet(rule: ApprovalRule, facts: PullFacts) -> str | None:
