@@ -491,6 +491,32 @@ def test_setup_runs_the_program_of_the_checkout(world: World) -> None:
     assert steps[3].log == "True\n"
 
 
+def test_the_program_stays_the_one_that_the_setup_found(world: World) -> None:
+    """As on GitHub, where it is installed: a checkout after the set-up brings files, and no other program."""
+    world.write(".github/actions/setup/action.yml", "")
+    world.write("bot/__init__.py", "")
+    world.write("bot/__main__.py", "print('theirs')")
+    theirs = world.commit()
+    world.git("push", "--quiet", "origin", "HEAD:refs/heads/other")
+    world.write("bot/__main__.py", "print('ours!!')")
+    setup, other = "- uses: ./.github/actions/setup\n", f"- uses: {CHECKOUT}\n  with: {{ref: {theirs}}}\n"
+    world.workflow(
+        job(checkout() + setup + other + "- run: stagewright; cat bot/__main__.py\n" + setup + "- run: stagewright")
+    )
+    steps = world.steps()
+    assert (steps[3].log, steps[5].log) == ("ours!!\nprint('theirs')", "theirs\n")
+
+
+def test_a_program_is_compiled_once(world: World) -> None:
+    world.write(".github/actions/setup/action.yml", "")
+    world.write("bot/__init__.py", "")
+    world.write("bot/part.py", "")
+    world.write("bot/__main__.py", "import os, bot.part\nprint(os.stat(bot.part.__cached__).st_ctime_ns)\n")
+    world.workflow(job(checkout() + "- uses: ./.github/actions/setup\n- run: stagewright"))
+    first, second = (world.steps()[2].log for _ in range(2))
+    assert int(first) == int(second)
+
+
 def test_setup_takes_the_python_of_the_lock_that_is_asked_for(world: World, tmp_path: Path) -> None:
     python = tmp_path / "python-with-more"
     python.write_text("#!/bin/sh\necho with more\n", encoding="utf-8")

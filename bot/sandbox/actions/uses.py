@@ -18,6 +18,7 @@ from typing import Literal
 
 from bot.sandbox.actions import shell
 from bot.sandbox.actions.caches import Caches
+from bot.sandbox.actions.installed import install
 from bot.sandbox.actions.masking import Mask
 from bot.sandbox.actions.reader import APP_TOKEN, ATTEST, CACHE_RESTORE, CACHE_SAVE, CHECKOUT, PYTHON, SETUP
 from bot.sandbox.actions.repository import git_environment
@@ -29,8 +30,8 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 _LAUNCHER = """\
 #!/bin/sh
-# Runs the program of the checkout, and nothing that is installed.
-PYTHONPATH="$GITHUB_WORKSPACE" PYTHONDONTWRITEBYTECODE=1 exec {python} -P -m bot "$@"
+# Runs the program that the set-up found in the checkout, and no other.
+PYTHONPATH={program} exec {python} -P -m bot "$@"
 """
 _PYTHON = """\
 #!/bin/sh
@@ -194,21 +195,23 @@ def _setup(place: Place, inputs: Mapping[str, str]) -> Result:
     if lock and not (place.workspace / lock).is_file():
         return Result().fail(f"File not found: `{lock}`")
     python = place.surroundings.pythons.get(lock, place.surroundings.python)
-    _install(place, python, {"python": _PYTHON, "python3": _PYTHON, "stagewright": _LAUNCHER})
+    program = install(place.workspace, place.surroundings.directory / "installed")
+    _put(place, python, {"python": _PYTHON, "python3": _PYTHON})
+    _put(place, python, {"stagewright": _LAUNCHER}, program=shlex.quote(str(program)))
     return Result(log="stagewright is the program of this checkout\n", paths=[str(place.tools)])
 
 
 def _python(place: Place, inputs: Mapping[str, str]) -> Result:
     """The sandbox's own Python under the names that the action puts on the PATH, whatever version is asked for."""
     wanted = inputs.get("python-version", "")
-    _install(place, place.surroundings.python, dict.fromkeys(("python", "python3", f"python{wanted}"), _PYTHON))
+    _put(place, place.surroundings.python, dict.fromkeys(("python", "python3", f"python{wanted}"), _PYTHON))
     return Result(log=f"Python {wanted} is the one of the sandbox\n", paths=[str(place.tools)])
 
 
-def _install(place: Place, python: Path, scripts: Mapping[str, str]) -> None:
+def _put(place: Place, python: Path, scripts: Mapping[str, str], **more: str) -> None:
     for name, script in scripts.items():
         file = place.tools / name
-        file.write_text(script.format(python=shlex.quote(str(python))), encoding="utf-8")
+        file.write_text(script.format(python=shlex.quote(str(python)), **more), encoding="utf-8")
         file.chmod(0o755)
 
 
