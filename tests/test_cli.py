@@ -219,13 +219,17 @@ class TestDrift:
 
     def test_without_drift_it_exits_0_and_with_drift_1(self, scene: Scene) -> None:
         clean = run(SceneConnections(scene), "drift")
-        assert (clean.exit_code, "The registry is what Git says." in clean.output) == (0, True)
+        assert (clean.exit_code, "As far as this looked, the registry is what Git says." in clean.output) == (0, True)
+        assert "`stagewright drift --deep` looks at these too." in " ".join(clean.output.split())
+        deep = run(SceneConnections(scene), "drift", "--deep")
+        assert (deep.exit_code, "Git says.\n" in deep.output, "--deep" in deep.output) == (0, True, False)
         drifted = run(self.moved(scene), "drift")
         assert (drifted.exit_code, "wrong-version" in drifted.output) == (1, True)
 
     def test_what_could_not_be_looked_at_exits_3(self, scene: Scene) -> None:
         scene.registry.lost[identity_of("demand", 3)] = Artifacts("unknown", "no answer", is_passing=True)
-        assert run(SceneConnections(scene), "drift").exit_code == 3
+        assert run(SceneConnections(scene), "drift", "--deep").exit_code == 3
+        assert run(SceneConnections(scene), "drift").exit_code == 0
 
     def test_adopting_all_of_it_exits_0_and_leaving_some_1(self, scene: Scene) -> None:
         links = self.moved(scene)

@@ -12,7 +12,9 @@ from bot.cli.sharding import as_shard
 from bot.errors import Misuse
 
 if TYPE_CHECKING:
+    from bot.core.results import DriftResult
     from bot.core.sharding import Shard
+    from bot.wiring import Connections
 
 
 @click.command(
@@ -54,6 +56,7 @@ def apply(session: Session, model: tuple[str, ...], *, dry_run: bool, force: boo
     short_help="Find what was moved in the registry outside of Git.",
     epilog="Example: stagewright drift --revert --dry-run",
 )
+@click.option("--deep", is_flag=True, help="Look at versions, runs and files too; --adopt and --revert always do.")
 @click.option("--adopt", is_flag=True, help="Open a pull request that makes the YAML say what the registry holds.")
 @click.option("--revert", is_flag=True, help="Put back in the registry what Git approved, and log it.")
 @click.option("--post", is_flag=True, help="Keep one issue up to date: open, edit or close it.")
@@ -62,18 +65,24 @@ def apply(session: Session, model: tuple[str, ...], *, dry_run: bool, force: boo
 @click.option("--shard", metavar="I/N", callback=as_shard, help="Only the I-th of N parts of the models, e.g. 2/5.")
 @click.pass_obj
 def drift(
-    session: Session, shard: Shard | None, *, adopt: bool, revert: bool, post: bool, dry_run: bool, force: bool
+    session: Session,
+    shard: Shard | None,
+    *,
+    deep: bool,
+    adopt: bool,
+    revert: bool,
+    post: bool,
+    dry_run: bool,
+    force: bool,
 ) -> None:
-    """Find what somebody moved in the registry outside of Git, what is lost there, and what Git does not manage.
+    """Find what somebody moved in the registry outside of Git, and what Git does not manage.
 
-    Exits 1 when there is drift; with --adopt or --revert, when some of it is left.
+    With --deep also what is lost there, and what the list of models does not show. Exits 1 when there is drift; with
+    --adopt or --revert, when some of it is left.
     """
     from bot.commands import drift as command
-    from bot.commands.occasion import Occasion, Ports
-    from bot.commands.recording import Telling
     from bot.core.sharding import WHOLE
-    from bot.views.drift import adoption_body, adoption_title, issue_body
-    from bot.views.markdown import apply_comment
+    from bot.views.drift import issue_body
 
     if adopt and revert:
         raise Misuse("--adopt and --revert are opposite ways out.", fix="Choose one.")
@@ -81,22 +90,40 @@ def drift(
         raise Misuse("--force goes with --revert.", fix="Leave it out, or add --revert.")
     if shard and (adopt or revert):
         raise Misuse("--shard only looks: --adopt and --revert are about all models.", fix="Leave --shard out.")
-    links = session.connections
-    occasion = Occasion(links.actor, links.run_url, links.now, links.wait)
-    repository = links.repository_if_known
-    registry = links.registry_writer if revert and not dry_run else links.registry
-    found = command.look(links.tree, registry, links.log, links.now(), repository, shard or WHOLE)
-    result = command.result_of(found)
+    links, part = session.connections, shard or WHOLE
     if adopt:
-        wording = command.AdoptionWording(adoption_title, adoption_body)
-        result = command.adopt(found, links.pulls, links.requesters, wording, dry_run=dry_run)
-    elif revert and dry_run:
-        reads = links.tree, links.registry, links.pulls, links.log
-        result = command.preview_revert(found, *reads, occasion, force=force)
+        result = _adopted(links, dry_run=dry_run)
     elif revert:
-        ports = Ports(links.tree, links.registry_writer, links.pulls, links.log_writer)
-        telling = Telling(apply_comment, outputs=lambda _: None)
-        result = command.revert(found, ports, occasion, telling, force=force, repository=repository)
+        result = _reverted(links, dry_run=dry_run, force=force)
+    else:
+        look = command.deep_look if deep else command.quick_look
+        result = look(links.tree, links.registry, links.log, links.now(), links.repository_if_known, part)
     if post:
         result = command.post(links.issues, result, issue_body, dry_run=dry_run)
     session.show(result, int(result.remains) if result.is_an_answer else 3)
+
+
+def _adopted(links: Connections, *, dry_run: bool) -> DriftResult:
+    from bot.commands import drift as command
+    from bot.views.drift import adoption_body, adoption_title
+
+    wording = command.AdoptionWording(adoption_title, adoption_body)
+    found = command.look(links.tree, links.registry, links.log, links.now(), links.repository_if_known)
+    return command.adopt(found, links.pulls, links.requesters, wording, dry_run=dry_run)
+
+
+def _reverted(links: Connections, *, dry_run: bool, force: bool) -> DriftResult:
+    from bot.commands import drift as command
+    from bot.commands.occasion import Occasion, Ports
+    from bot.commands.recording import Telling
+    from bot.views.markdown import apply_comment
+
+    occasion, repository = Occasion(links.actor, links.run_url, links.now, links.wait), links.repository_if_known
+    registry = links.registry if dry_run else links.registry_writer
+    found = command.look(links.tree, registry, links.log, links.now(), repository)
+    if dry_run:
+        reads = links.tree, links.registry, links.pulls, links.log
+        return command.preview_revert(found, *reads, occasion, force=force)
+    ports = Ports(links.tree, links.registry_writer, links.pulls, links.log_writer)
+    telling = Telling(apply_comment, outputs=lambda _: None)
+    return command.revert(found, ports, occasion, telling, force=force, repository=repository)

@@ -1,13 +1,15 @@
 """`stagewright drift`: find out how the registry differs from what was approved, and lead one of the two ways out.
 
-1. Looking reads in bulk: models, versions and runs in a few requests, then one listing of files for each assigned
-   version, the first 500 of them.
+1. A quick look reads the list of all models, and wholly those that it shows otherwise than they were left. A deep look
+   reads everything in bulk: models, versions and runs in a few requests, then one listing of files for each assigned
+   version, the first 500 of them. Both ways out rest on a deep look.
 2. `--adopt` opens one pull request for all slots whose value can say what is. The same content is open once; one that
    says something else is out of date, and is closed in its favour.
 3. `--revert` is an apply that puts bases back and does nothing else; see `core/plan` rule 11.
 4. `--post` keeps one issue: opened for a new spell of drift, edited when its body would read otherwise, closed when
    the registry is clean and was looked at wholly. An issue that was closed stays so: each spell of drift has its own.
-   Each shard keeps an issue of its own, so that none closes what another one found.
+   Each shard keeps an issue of its own, so that none closes what another one found. What only a deep look sees stays
+   in the issue, and keeps it open, until a deep look says otherwise (see `core/standing`).
 5. A shard looks at its part of the models, of those without a file too. Which files there are it reads off Git.
 """
 
@@ -17,22 +19,25 @@ import re
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from bot.commands.apply import apply, preview
-from bot.commands.gathering import Desired, read_desired
+from bot.commands.gathering import Desired, read_desired, refuse_unsupported
 from bot.commands.occasion import Occasion, Ports
 from bot.commands.opening import LABEL, SUPERSEDED, commit_message, edited_file, free_branch, has_content
 from bot.commands.recording import Telling
-from bot.commands.situation import Situation, situation
+from bot.commands.situation import Situation, past_of, present_of, situation
 from bot.core.adoption import BRANCH_ROOT, Adopting, AdoptionFacts, adopting, edits_of
 from bot.core.approval import Scope, models_at_base
 from bot.core.approval.staffing import teams_of_policy
 from bot.core.drift import DriftFacts, DriftReport, assigned, drift
+from bot.core.listing import differing
 from bot.core.pulls import Issue, NewPull, PullRequest
+from bot.core.recorded import Recorded
 from bot.core.results import Adopted, ApplyResult, DriftResult, PlanResult, Posted
 from bot.core.sharding import WHOLE, Shard
 from bot.core.spec import MODELS_FOLDER, model_of_file
+from bot.core.standing import NOTHING_STANDS, Standing, standing_of
 from bot.core.state import Artifacts, Identity, ModelVersion, RegisteredModel, RegistryState, Run
 from bot.documents import model_files
 from bot.errors import CouldNotTell, InvalidDocuments, RegistryForbidden
@@ -57,6 +62,10 @@ class Found:
     shard: Shard = WHOLE
 
 
+IssueWording: TypeAlias = Callable[[DriftResult, Standing], str]
+"""Renders the body of the issue, with what a quick look puts back into it."""
+
+
 @dataclass(frozen=True, slots=True)
 class AdoptionWording:
     """Renders the pull request of `--adopt`: its title, and its body from the registry's address."""
@@ -70,10 +79,8 @@ def look(
 ) -> Found:
     """Find the drift of the newest default branch. Raises CouldNotTell when its documents cannot be read."""
     survey = _Survey(registry)
-    base = tree.default_branch_head()
-    paths = model_files(tree.list(base, MODELS_FOLDER)) if shard != WHOLE else []
-    desired = _desired(tree, base, None if shard == WHOLE else frozenset(filter(shard.covers_file, paths)))
-    found = situation(desired, registry, log, now, repository, survey.state, None if shard == WHOLE else shard)
+    desired, others = _ground(tree, shard)
+    found = situation(desired, registry, log, now, repository, survey.state, _extent(shard))
     versions = {one: version for one, (_, version) in assigned(found.desired.specs, found.actual).items()}
     facts = DriftFacts(
         specs=found.desired.specs,
@@ -84,9 +91,61 @@ def look(
         artifacts=_artifacts(registry, tuple(versions.values())),
         repository=repository,
         shard=shard,
-        others=frozenset(filter(None, (model_of_file(path) for path in paths if not shard.covers_file(path)))),
+        others=others,
+        differing=_differing(registry, desired, found.recorded, survey.listed),
     )
     return Found(found, drift(facts), shard)
+
+
+def quick_look(
+    tree: Tree, registry: Registry, log: AuditLog, now: datetime, repository: str | None, shard: Shard = WHOLE
+) -> DriftResult:
+    """As `look`, by what the list of models shows (rule 1): says nothing of what only `look` sees."""
+    desired, others = _ground(tree, shard)
+    refuse_unsupported(desired, registry.capabilities)
+    past = past_of(log, desired, _extent(shard))
+    listed = registry.models()
+    differing = _differing(registry, desired, past.recorded, listed)
+    managed = past.models(desired)
+    wholly = managed if differing is None else differing
+    actual = registry.state(wholly).models if wholly else {}
+    known = RegistryState({model.name: model for model in listed if model.name in managed - wholly} | dict(actual))
+    present = present_of(past, desired, known, log, registry.address, now, repository)
+    facts = DriftFacts(
+        specs=desired.specs,
+        actual=RegistryState(actual),
+        listed=listed,
+        recorded=present.recorded,
+        runs={},
+        artifacts={},
+        repository=repository,
+        shard=shard,
+        others=others,
+        differing=differing,
+        is_deep=False,
+    )
+    return DriftResult(registry.address, str(desired.commit), drift(facts), shard=_shard_text(shard))
+
+
+def _ground(tree: Tree, shard: Shard) -> tuple[Desired, frozenset[str]]:
+    """The newest documents, of models those of the shard; and which models other shards have a file of."""
+    base = tree.default_branch_head()
+    if shard == WHOLE:
+        return _desired(tree, base, None), frozenset()
+    paths = model_files(tree.list(base, MODELS_FOLDER))
+    others = (model_of_file(path) for path in paths if not shard.covers_file(path))
+    return _desired(tree, base, frozenset(filter(shard.covers_file, paths))), frozenset(filter(None, others))
+
+
+def _extent(shard: Shard) -> Shard | None:
+    return None if shard == WHOLE else shard
+
+
+def _differing(
+    registry: Registry, desired: Desired, recorded: Recorded, listed: Sequence[RegisteredModel]
+) -> frozenset[str] | None:
+    """What the list of models shows otherwise than it was left; None where it shows nothing of slots."""
+    return differing(desired.specs, recorded, listed) if registry.capabilities.listed else None
 
 
 @dataclass(slots=True)
@@ -124,10 +183,21 @@ def _artifacts(registry: Registry, versions: Sequence[ModelVersion]) -> dict[Ide
     return {version.identity: told.get(version.identity, _NOT_LISTED) for version in versions}
 
 
+def deep_look(
+    tree: Tree, registry: Registry, log: AuditLog, now: datetime, repository: str | None, shard: Shard = WHOLE
+) -> DriftResult:
+    """What `look` finds."""
+    return result_of(look(tree, registry, log, now, repository, shard))
+
+
 def result_of(found: Found) -> DriftResult:
     """What was found, and nothing done about it."""
-    shard = None if found.shard == WHOLE else str(found.shard)
-    return DriftResult(found.situation.registry, str(found.situation.desired.commit), found.report, shard=shard)
+    commit = str(found.situation.desired.commit)
+    return DriftResult(found.situation.registry, commit, found.report, shard=_shard_text(found.shard))
+
+
+def _shard_text(shard: Shard) -> str | None:
+    return None if shard == WHOLE else str(shard)
 
 
 def adopt(
@@ -241,7 +311,7 @@ def preview_revert(
     return replace(result_of(found), wish="revert", reverted=planned, dry_run=True)
 
 
-def post(issues: Issues, result: DriftResult, body: Callable[[DriftResult], str], *, dry_run: bool) -> DriftResult:
+def post(issues: Issues, result: DriftResult, body: IssueWording, *, dry_run: bool) -> DriftResult:
     """Keep the one issue (rule 4). Of several that are open the oldest is kept, and the others are closed."""
     marker = _marker(result)
     ours = issues.open_ours(marker, ISSUE_LABEL)
@@ -261,19 +331,18 @@ def _title(result: DriftResult) -> str:
     return f"{ISSUE_TITLE}, shard {result.shard}" if result.shard else ISSUE_TITLE
 
 
-def _posted(
-    issues: Issues, kept: Issue | None, result: DriftResult, body: Callable[[DriftResult], str], *, dry_run: bool
-) -> Posted:
-    if not result.report.found:
-        if kept and not result.report.is_whole:
+def _posted(issues: Issues, kept: Issue | None, result: DriftResult, body: IssueWording, *, dry_run: bool) -> Posted:
+    standing = NOTHING_STANDS if result.report.is_deep or kept is None else standing_of(kept.body)
+    if not result.report.found and not standing.differences:
+        if kept and (not result.report.is_whole or standing.keeps_open):
             return Posted("unchanged", kept)
         if kept and not dry_run:
             issues.close_issue(kept, _marker(result), CLEAN)
         return Posted("closed" if kept else "nothing to tell", kept)
-    text, title, marker = body(result), _title(result), _marker(result)
+    text, title, marker = body(result, standing), _title(result), _marker(result)
     if kept is None:
         made = None if dry_run else issues.open_issue(marker, ISSUE_LABEL, title, text)
         return Posted("opened", made)
-    if (kept.title, kept.body) == (title, text):
+    if (kept.title, kept.body.rstrip()) == (title, text.rstrip()):
         return Posted("unchanged", kept)
     return Posted("edited", kept if dry_run else issues.edit_issue(kept, marker, title, text))

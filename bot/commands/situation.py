@@ -12,7 +12,7 @@ from bot.core.audit import stamp
 from bot.core.chain import Appended, Chain, chained
 from bot.core.extent import Extent
 from bot.core.log import LogContent, LogSegment, LogTip
-from bot.core.plan import Item, Plan, Refusal, Settled, plan, settle
+from bot.core.plan import Item, Plan, Refusal, Settled, Settlement, plan, settle
 from bot.core.recorded import Recorded, fold
 from bot.core.sharding import Shard
 from bot.core.spec import desired_state
@@ -38,6 +38,29 @@ class Situation:
     registry: str
     recorded: Recorded
     elsewhere: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the log says, before the registry was read. `recorded` is about the models that are looked at."""
+
+    chain: Chain | None
+    recorded: Recorded
+    elsewhere: int
+
+    def models(self, desired: Desired) -> set[str]:
+        """Those that Git or the log manages."""
+        return {*desired.specs, *(model for model, _ in (*self.recorded.bases, *self.recorded.intents))}
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """The past, with the intents of interrupted runs settled. `recorded` has the entries that `appended` will add."""
+
+    chain: Chain | None
+    settlement: Settlement
+    appended: Appended
+    recorded: Recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,34 +103,52 @@ def situation(
     `extent`: only these models are looked at, and `desired` has no others.
     """
     refuse_unsupported(desired, registry.capabilities)
-    chain = read_log(log, desired.audit)
-    whole = recorded_of(chain)
-    before = whole.within(extent.covers) if extent else whole
-    actual = (read or registry.state)({*desired.specs, *(model for model, _ in (*before.bases, *before.intents))})
-    if chain:
-        chain = _refuse_cut_log(log, chain, actual, log_name(desired, repository))
-    wanted = desired_state(desired.specs)
-    settlement = settle(before.intents, actual, wanted)
-    time = stamp(now)
-    drafts = [
-        one.intent.draft(
-            event=one.event, time=time, registry=registry.address, intended=one.intent.seq, reason=one.reason
-        )
-        for one in settlement.settled
-    ]
-    appended = chained(drafts, chain, f"{now:%Y-%m}")
-    recorded = fold((link.entry for link in appended.links), before)
+    past = past_of(log, desired, extent)
+    actual = (read or registry.state)(past.models(desired))
+    present = present_of(past, desired, actual, log, registry.address, now, repository)
+    bases, seen = present.recorded.bases, present.recorded.seen
     return Situation(
         desired,
         actual,
-        chain,
-        settlement.settled,
-        appended,
-        _located(plan(desired.specs, actual, recorded.bases, recorded.seen, settlement.resumable), desired),
+        present.chain,
+        present.settlement.settled,
+        present.appended,
+        _located(plan(desired.specs, actual, bases, seen, present.settlement.resumable), desired),
         registry.address,
-        recorded,
-        elsewhere=len(whole.bases) - len(before.bases),
+        present.recorded,
+        elsewhere=past.elsewhere,
     )
+
+
+def past_of(log: AuditLog, desired: Desired, extent: Extent | Shard | None = None) -> Past:
+    """Read the log. Raises LogUnavailable."""
+    chain = read_log(log, desired.audit)
+    whole = recorded_of(chain)
+    within = whole.within(extent.covers) if extent else whole
+    return Past(chain, within, len(whole.bases) - len(within.bases))
+
+
+def present_of(
+    past: Past,
+    desired: Desired,
+    actual: RegistryState,
+    log: AuditLog,
+    address: str,
+    now: datetime,
+    repository: str | None,
+) -> Present:
+    """Settle the intents of interrupted runs. Raises as `situation` does."""
+    chain = past.chain
+    if chain:
+        chain = _refuse_cut_log(log, chain, actual, log_name(desired, repository))
+    found = settle(past.recorded.intents, actual, desired_state(desired.specs))
+    time = stamp(now)
+    drafts = [
+        one.intent.draft(event=one.event, time=time, registry=address, intended=one.intent.seq, reason=one.reason)
+        for one in found.settled
+    ]
+    appended = chained(drafts, chain, f"{now:%Y-%m}")
+    return Present(chain, found, appended, fold((link.entry for link in appended.links), past.recorded))
 
 
 def log_name(desired: Desired, repository: str | None) -> LogName:

@@ -14,6 +14,8 @@ Per slot the first of rules 2 to 6 that fits is told; `base` is what the log lef
    repository owns, nor of one whose Production the log saw un-managed, since that was approved.
 9. Pending, which is no drift: what the next apply changes, adopts or un-manages, and what an interrupted one intended.
 10. Neither way out is open for a model that another repository owns: apply would refuse it.
+11. A quick look reads wholly the models that the list of models shows otherwise than they were left (see `listing`),
+   and says of them what a deep look says, but for rule 7. What only a deep look sees is hidden.
 """
 
 from __future__ import annotations
@@ -25,7 +27,7 @@ from typing import Final, Literal, TypeAlias
 
 from bot.core.changes import SlotValue
 from bot.core.checks import shown
-from bot.core.losses import Belongings, first_loss
+from bot.core.losses import LOSS_CODES, Belongings, first_loss
 from bot.core.ownership import other_owner, ways_out
 from bot.core.recorded import Recorded
 from bot.core.sharding import WHOLE, Shard
@@ -66,7 +68,8 @@ class Drift:
     `base` is what the log left in the slot, at `left_at` (RFC 3339) and by pull request `left_by`, as far as it knows.
     `revertable`: the base can be put back, unless a guard refuses. `adoptable`: an edit of the slot's value in the YAML
     says what the registry holds; `is_promotion`: that would be a promotion, as the log never saw it in the slot.
-    `hangs_on`: the slot that was moved, where this one was not; it ends with that slot's drift.
+    `hangs_on`: the slot that was moved, where this one was not; it ends with that slot's drift. `is_hidden`: only a
+    deep look sees it (rule 11).
     """
 
     key: SlotKey
@@ -82,6 +85,7 @@ class Drift:
     adoptable: bool = False
     is_promotion: bool = False
     hangs_on: SlotKey | None = None
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +101,7 @@ class Pending:
 class DriftReport:
     """Everything that was found, in order of model, slot and code. `slots` is how many managed slots there are.
 
-    `is_whole` is false when something was not checked that another run may well check.
+    `is_whole` is false when something was not checked that another run may well check, `is_deep` after a quick look.
     """
 
     found: tuple[Drift, ...]
@@ -105,6 +109,7 @@ class DriftReport:
     unchecked: tuple[str, ...]
     slots: int
     is_whole: bool = True
+    is_deep: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +121,9 @@ class DriftFacts:
     of the assigned versions, None when they could not be read; `artifacts` what could be told of their files.
     `repository` is the one whose models these are, None where it is not known. With a `shard`, `specs` and `recorded`
     are about its models, and `others` are those of other shards that have a file.
+
+    `differing`: what `listing` says, None where the list of models shows nothing of slots. Without `is_deep`, `actual`
+    holds just these, or with None all, and nobody looked at runs and files.
     """
 
     specs: Mapping[str, ModelSpec]
@@ -127,10 +135,16 @@ class DriftFacts:
     repository: str | None = None
     shard: Shard = WHOLE
     others: frozenset[str] = frozenset()
+    differing: frozenset[str] | None = None
+    is_deep: bool = True
+
+    def is_shown_as_left(self, model: str) -> bool:
+        """Whether the list of models shows a managed model as it was left."""
+        return self.differing is not None and model in self.specs and model not in self.differing
 
 
 def drift(facts: DriftFacts) -> DriftReport:
-    """Rules 1 to 9."""
+    """Rules 1 to 11."""
     look = _Look(facts)
     slots = [look.of_slot(key) for key in look.desired if key[0] in facts.actual.models]
     unmanaged = [
@@ -139,18 +153,25 @@ def drift(facts: DriftFacts) -> DriftReport:
     found = [
         *look.missing_models(),
         *(one for one in slots if isinstance(one, Drift)),
-        *_lost(facts),
+        *(_lost(facts) if facts.is_deep else ()),
         *look.unmanaged_models(),
     ]
     return DriftReport(
-        found=tuple(sorted(found, key=lambda one: (one.key, one.code))),
+        found=tuple(sorted((_told(one, facts) for one in found), key=lambda one: (one.key, one.code))),
         pending=tuple(
             sorted((*(one for one in slots if isinstance(one, Pending)), *unmanaged), key=lambda pending: pending.key)
         ),
-        unchecked=tuple(_unchecked(facts)),
+        unchecked=tuple(_unchecked(facts)) if facts.is_deep else (),
         slots=len(look.desired),
         is_whole=not any(told.is_passing for told in facts.artifacts.values()),
+        is_deep=facts.is_deep,
     )
+
+
+def _told(one: Drift, facts: DriftFacts) -> Drift:
+    """Rule 11."""
+    is_hidden = facts.is_deep and (one.code in LOSS_CODES or facts.is_shown_as_left(one.key[0]))
+    return replace(one, is_hidden=True) if is_hidden else one
 
 
 def assigned(specs: Mapping[str, ModelSpec], actual: RegistryState) -> Mapping[Identity, tuple[SlotKey, ModelVersion]]:
@@ -166,6 +187,7 @@ class _Look:
     """The facts, and what follows from them once for all slots."""
 
     def __init__(self, facts: DriftFacts) -> None:
+        self.facts = facts
         self.specs, self.actual, self.listed = facts.specs, facts.actual, facts.listed
         self.repository, self.shard, self.others = facts.repository, facts.shard, facts.others
         self.recorded, self.bases, self.seen = facts.recorded, facts.recorded.bases, facts.recorded.seen
@@ -175,6 +197,8 @@ class _Look:
     def missing_models(self) -> Iterator[Drift]:
         """Rule 1."""
         for name in self.specs.keys() - self.actual.models.keys():
+            if not self.facts.is_deep and self.facts.is_shown_as_left(name):
+                continue
             renamed = next((model.name for model in self.listed if self._is_renamed(name, model)), None)
             yield Drift((name, ""), "model-missing", *(_renamed(name, renamed) if renamed else _missing(name)))
 

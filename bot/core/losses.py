@@ -72,6 +72,7 @@ LOSSES: Final[tuple[tuple[LossCode, Rule], ...]] = (
     ("run-deleted", _run_deleted),
     ("artifacts-missing", _artifacts_missing),
 )
+LOSS_CODES: Final = frozenset(code for code, _ in LOSSES)
 
 
 def first_loss(identity: Identity, found: Belongings) -> tuple[LossCode, Loss] | None:

@@ -125,10 +125,14 @@ class RegistryState:
 
 @dataclass(frozen=True, slots=True)
 class Capabilities:
-    """What a server can do. OSS MLflow has both; Unity Catalog has aliases only, a Databricks workspace stages only."""
+    """What a server can do. OSS MLflow has both; Unity Catalog has aliases only, a Databricks workspace stages only.
+
+    `listed`: its list of models shows their aliases and the newest version of each stage.
+    """
 
     stages: bool = True
     aliases: bool = True
+    listed: bool = True
 
 
 @dataclass(frozen=True, slots=True)

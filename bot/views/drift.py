@@ -11,6 +11,7 @@ from bot.core.approval import RuleResult
 from bot.core.drift import Drift, Pending
 from bot.core.results import ApplyResult, DriftResult, PlanResult
 from bot.core.spec import APPROVAL_POLICY, file_of_model
+from bot.core.standing import Standing
 from bot.core.state import Identity
 from bot.views import answers, words
 from bot.views.escape import Markdown, inert, prose, reference
@@ -18,16 +19,21 @@ from bot.views.markdown import BODY_BUDGET, LINES, PATH, capped, could_approve, 
 
 _LENGTHS: Final = (LINES, 50, 10, 3)
 _STILL_DRIFT: Final = "refused: drift"
+_MOST_STANDING: Final = BODY_BUDGET // 2
 PENDING: Final = "Not drift, but pending; the next apply does it, or says why not:"
 
 
 def headline(result: DriftResult) -> str:
     """How much drift there is, in one clause."""
+    return _headline(result, len(result.report.found))
+
+
+def _headline(result: DriftResult, differences: int) -> str:
     managed = words.counted(result.report.slots, "managed slot") + (f" of shard {result.shard}" if result.shard else "")
-    if not result.report.found:
+    if not differences:
         return f"no drift in {managed}"
     left = " left" if isinstance(result.reverted, ApplyResult) else ""
-    return f"{words.counted(len(result.report.found), 'difference')}{left}, {managed}"
+    return f"{words.counted(differences, 'difference')}{left}, {managed}"
 
 
 def holding_text(holding: Sequence[Identity]) -> str:
@@ -124,6 +130,8 @@ def next_step(result: DriftResult) -> str:
         return "That is no answer yet: not everything could be looked at. Run `stagewright drift` again."
     if result.report.pending and not result.report.found:
         return "Nothing drifted. What is pending waits for `stagewright apply`."
+    if not result.report.found and not result.report.is_deep:
+        return "As far as this looked, the registry is what Git says."
     if not result.report.found:
         return "The registry is what Git says."
     if result.wish == "look":
@@ -131,6 +139,16 @@ def next_step(result: DriftResult) -> str:
     if result.remains:
         return "Follow the way out of what is left."
     return "There is no other drift."
+
+
+def quick_text(result: DriftResult) -> str:
+    """What a quick look left out; empty after a deep one."""
+    if result.report.is_deep:
+        return ""
+    return (
+        "Not looked at: runs, files, and what the list of models does not show, such as an older version in the same"
+        " stage. `stagewright drift --deep` looks at these too."
+    )
 
 
 def adoption_title(wanted: Adopting) -> str:
@@ -195,33 +213,58 @@ def _rule(rule: RuleResult) -> dict[str, object]:
     return {"name": rule.name, "needed": needed, "could": could_approve(rule.could_approve)}
 
 
-def issue_body(result: DriftResult) -> Markdown:
-    """The body of the issue: the same text for the same drift, so that it is edited only when that changes."""
-    bodies = (drift_page(result, most, is_issue=True) for most in _LENGTHS)
+def issue_body(result: DriftResult, standing: Standing) -> Markdown:
+    """The body of the issue: the same text for the same drift, so that it is edited only when that changes.
+
+    `standing`: what a quick look puts back; a deep one writes that part anew.
+    """
+    kept = _deep_part(result) if result.report.is_deep else standing.within(_MOST_STANDING)
+    bodies = (_issue_body(result, kept, most) for most in _LENGTHS)
     return next(body for body in bodies if len(body) <= BODY_BUDGET)
 
 
-def drift_page(result: DriftResult, most: int = LINES, *, is_issue: bool = False) -> Markdown:
-    """The answer of the command in Markdown. An issue names no commit: it is there until the drift is gone."""
+def _issue_body(result: DriftResult, kept: Standing, most: int) -> Markdown:
+    seen = [one for one in result.report.found if not one.is_hidden]
+    return filled(
+        "drift-issue.md.j2",
+        registry=result.registry,
+        headline=_headline(result, len(seen) + (kept.differences or 0)),
+        standing=Markdown(kept.framed()),
+        **capped(most, found=found_texts(seen)),
+    )
+
+
+def _deep_part(result: DriftResult) -> Standing:
+    """What only a deep look sees, and what it could not look at."""
+    hidden = [one for one in result.report.found if one.is_hidden]
+    texts = (
+        filled("drift-deep.md.j2", **capped(most, found=found_texts(hidden), unchecked=result.report.unchecked))
+        for most in _LENGTHS
+    )
+    return Standing(len(hidden), next(text for text in texts if len(text) <= _MOST_STANDING).strip())
+
+
+def drift_page(result: DriftResult, most: int = LINES) -> Markdown:
+    """The answer of the command in Markdown."""
     planned = result.reverted.writes if isinstance(result.reverted, PlanResult) else ()
     return filled(
         "drift.md.j2",
-        is_issue=is_issue,
         registry=result.registry,
-        commit="" if is_issue else words.short_sha(result.commit),
+        commit=words.short_sha(result.commit),
         headline=headline(result),
-        done="" if is_issue else done_text(result),
-        evidence=evidence_text(result.adopted.adopting) if result.adopted and not is_issue else "",
-        posted="" if is_issue else posted_text(result),
+        done=done_text(result),
+        evidence=evidence_text(result.adopted.adopting) if result.adopted else "",
+        posted=posted_text(result),
         pending_heading=PENDING,
-        next="" if is_issue else next_step(result),
+        next=next_step(result),
+        quick=quick_text(result),
         **capped(
             most,
             found=found_texts(result.report.found),
-            pending=[] if is_issue else pending_texts(result.report.pending),
+            pending=pending_texts(result.report.pending),
             unchecked=result.report.unchecked,
-            reverted=reverted_texts(result) if not is_issue else [],
-            writes=[words.write_text(write) for write in planned] if not is_issue else [],
+            reverted=reverted_texts(result),
+            writes=[words.write_text(write) for write in planned],
         ),
     )
 

@@ -438,6 +438,7 @@ def _(result: DriftResult) -> Iterator[str]:
     yield from _done(result)
     yield ""
     yield from wrapped(drift.next_step(result))
+    yield from wrapped(drift.quick_text(result))
 
 
 def _done(result: DriftResult) -> Iterator[str]:

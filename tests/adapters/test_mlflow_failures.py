@@ -245,10 +245,10 @@ def test_a_server_that_is_silent_fails_within_15_seconds() -> None:
         ("https://mlflow.example.com/x/", None, "https://mlflow.example.com/x", Capabilities()),
         ("http://a:b@h:5000", None, "http://h:5000", Capabilities()),
         ("http://a:p%40ss@h", "http://c:d@e@reg", "http://reg", Capabilities()),
-        ("databricks", None, "databricks-uc", Capabilities(stages=False)),
-        ("databricks://prod", None, "databricks-uc://prod", Capabilities(stages=False)),
-        ("databricks://prod", "databricks-uc://prod", "databricks-uc://prod", Capabilities(stages=False)),
-        ("databricks", "databricks", "databricks", Capabilities(aliases=False)),
+        ("databricks", None, "databricks-uc", Capabilities(stages=False, listed=False)),
+        ("databricks://prod", None, "databricks-uc://prod", Capabilities(stages=False, listed=False)),
+        ("databricks://prod", "databricks-uc://prod", "databricks-uc://prod", Capabilities(stages=False, listed=False)),
+        ("databricks", "databricks", "databricks", Capabilities(aliases=False, listed=False)),
     ],
 )
 def test_addresses_and_what_servers_there_can_do(

@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -19,14 +19,21 @@ from bot.adapters.mlflow_registry import MlflowRegistry
 from bot.adapters.mlflow_registry.asking import Tally
 from bot.adapters.mlflow_registry.line import AT_ONCE
 from bot.adapters.mlflow_registry.source import VERSIONS_PER_PAGE
+from bot.commands.drift import quick_look
+from bot.core.audit import Draft, IdentityRecord, stamp
+from bot.core.chain import chained
 from bot.core.state import RegistryState
 from bot.errors import RegistryUnavailable
 from bot.sandbox.mlflow_server import MlflowServer
+from tests.commands.scene import FILES, NOON
+from tests.fakes.audit_log import FakeAuditLog
 from tests.fakes.http_relay import Answered, Asked, HttpRelay, Interfere
 from tests.fakes.paged_mlflow import PagedMlflow
+from tests.fakes.tree import FakeTree
 
 MODELS = "registered-models/search"
 VERSIONS = "model-versions/search"
+POLICIES = {path: text for path, text in FILES.items() if path.startswith("policies/")}
 
 
 @contextmanager
@@ -85,6 +92,41 @@ def test_a_survey_reads_the_list_of_models_once() -> None:
     assert numbers(state) == everything(server, server.names(1_000))
     assert [model.name for model in listed] == server.names()
     assert server.asked == {MODELS: 2, VERSIONS: 1}
+
+
+def managed(server: PagedMlflow, versions: Mapping[str, int]) -> tuple[FakeTree, FakeAuditLog]:
+    """A repository and a log that have a version of each model in Production."""
+    held = {name: IdentityRecord(version=n, run_id=None, created_at=n) for name, n in versions.items()}
+    now = stamp(NOON)
+    genesis = Draft(event="genesis", time=now, actor="ann", reason="the audit log of acme/models")
+    adoptions = [
+        Draft(event="adopted", time=now, actor="ann", model=name, slot="Production", kind="adoption", after=one)
+        for name, one in held.items()
+    ]
+    appended = chained([genesis, *adoptions], None, f"{NOON:%Y-%m}")
+    log = FakeAuditLog()
+    log.append_at_once(appended.segment, appended.lines)
+    files = {
+        f"models/{name}.yaml": f"schema_version: 1\nname: {name}\nstages: {{Production: {n}}}\n"
+        for name, n in versions.items()
+    }
+    anchor = {"policies/audit.yaml": f"schema_version: 1\ngenesis: {appended.links[0].digest}\n"}
+    return FakeTree({**POLICIES, **anchor, **files}), log
+
+
+def test_a_quick_look_for_drift_reads_the_pages_of_models_and_by_name_what_differs() -> None:
+    server = PagedMlflow(models=1_200, versions=2)
+    tree, log = managed(server, dict.fromkeys(server.names(), 2))
+    with reading(server.answer) as registry:
+        clean = quick_look(tree, registry, log, NOON, None)
+    assert (clean.report.found, clean.report.slots) == ((), 1_200)
+    assert server.asked == {MODELS: 2}
+    server.asked.clear()
+    tree, log = managed(server, {**dict.fromkeys(server.names(), 2), "m00007": 1})
+    with reading(server.answer) as registry:
+        (one,) = quick_look(tree, registry, log, NOON, None).report.found
+    assert (one.key, one.code) == (("m00007", "Production"), "wrong-version")
+    assert server.asked == {MODELS: 3, VERSIONS: 1}
 
 
 def test_no_more_than_eight_requests_are_under_way() -> None:

@@ -15,8 +15,9 @@ from bot.commands.recording import Telling
 from bot.core.plan import Change
 from bot.core.results import ApplyResult, DriftResult, PlanResult
 from bot.core.sharding import WHOLE, Shard
-from bot.core.state import Artifacts, Run, SetAlias, TransitionStage
-from bot.errors import CouldNotTell, ForgeUnavailable, RegistryForbidden, RegistryUnavailable
+from bot.core.standing import Standing
+from bot.core.state import Artifacts, Capabilities, RegistryState, Run, SetAlias, TransitionStage
+from bot.errors import CouldNotTell, ForgeUnavailable, LogUnavailable, RegistryForbidden, RegistryUnavailable
 from tests.commands.scene import (
     WINE,
     ReadOnlyLog,
@@ -36,8 +37,14 @@ WORDING = command.AdoptionWording(
 )
 
 
-def body(result: DriftResult) -> str:
-    return "\n".join(f"{one.key} {one.code}" for one in result.report.found)
+def body(result: DriftResult, standing: Standing) -> str:
+    """As the views make it: what a quick look sees, and after it what only a deep one does."""
+    seen: list[str] = []
+    hidden: list[str] = []
+    for one in result.report.found:
+        (hidden if one.is_hidden else seen).append(f"{one.key} {one.code}")
+    kept = Standing(len(hidden), "\n".join(hidden)) if result.report.is_deep else standing
+    return "\n".join([*seen, kept.framed()])
 
 
 @pytest.fixture
@@ -62,8 +69,87 @@ def look(scene: Scene, shard: Shard = WHOLE) -> command.Found:
     return command.look(scene.tree, registry, log, scene.now(), "acme/models", shard)
 
 
-def codes(found: command.Found) -> list[tuple[str, str, str]]:
+def codes(found: command.Found | DriftResult) -> list[tuple[str, str, str]]:
     return [(*one.key, one.code) for one in found.report.found]
+
+
+def quick(scene: Scene, shard: Shard = WHOLE) -> DriftResult:
+    registry, log = ReadOnlyRegistry(scene.registry), ReadOnlyLog(scene.log)
+    return command.quick_look(scene.tree, registry, log, scene.now(), "acme/models", shard)
+
+
+WINES = [("wine", "Production", "two-versions"), ("wine", "champion", "alias-disagrees")]
+
+
+class TestLookingQuickly:
+    def test_a_clean_registry_is_listed_once_and_nothing_else_is_asked(self, scene: Scene) -> None:
+        scene.registry.listed.clear()
+        scene.registry.listings = 0
+        result = quick(scene)
+        assert (result.report.found, result.report.slots, result.report.is_deep) == ((), 4, False)
+        assert (scene.registry.reads, scene.registry.listings, scene.registry.listed) == (0, 1, [])
+
+    def test_what_the_list_shows_is_told_as_a_deep_look_tells_it(self, scene: Scene) -> None:
+        move(scene, "demand", 4, archive=False)
+        move(scene, "wine", 2, archive=False)
+        scene.registry.lost[identity_of("wine", 1)] = Artifacts("missing", "nothing there")
+        scene.registry.add(model_of("stray", {7: "Production"}, {}))
+        scene.registry.purge("demand-run4")
+        told = quick(scene)
+        deep = look(scene).report.found
+        hidden = [one.code for one in deep if one.is_hidden]
+        assert hidden == ["run-missing", "two-versions", "alias-disagrees", "artifacts-missing"], "v4 is older than v5"
+        assert codes(told) == [("stray", "Production", "unmanaged-production"), *WINES]
+        assert told.report.found == tuple(one for one in deep if not one.is_hidden)
+
+    def test_only_what_differs_is_read_wholly(self, scene: Scene) -> None:
+        scene.registry.change(SetAlias("wine", "champion", 2))
+        asked = Asked(scene)
+        scene.registry = asked
+        assert codes(quick(scene)) == [("wine", "champion", "alias-disagrees")]
+        assert asked.models_asked == [{"wine"}]
+
+    def test_of_a_registry_whose_list_shows_no_slots_all_is_read(self, scene: Scene) -> None:
+        move(scene, "demand", 4, archive=False)
+        asked = Asked(scene, Capabilities(listed=False))
+        scene.registry = asked
+        assert ("demand", "Production", "two-versions") in codes(quick(scene))
+        assert asked.models_asked == [{"demand", "wine"}]
+
+    @pytest.mark.parametrize("count", [2, 3])
+    def test_shards_find_together_what_one_look_finds(self, scene: Scene, count: int) -> None:
+        move(scene, "demand", 4)
+        for number in range(4):
+            scene.registry.add(model_of(f"stray{number}", {7: "Production"}, {}))
+        whole = quick(scene).report
+        parts = [quick(scene, Shard(index, count)).report for index in range(1, count + 1)]
+        assert sorted(one.key for part in parts for one in part.found) == [one.key for one in whole.found]
+        assert sum(part.slots for part in parts) == whole.slots
+
+    def test_a_log_that_was_cut_is_no_answer(self, scene: Scene) -> None:
+        assert scene.log.content
+        (segment,) = scene.log.content.segments
+        cut = replace(segment, content=segment.content.rpartition(b"\n{")[0] + b"\n")
+        scene.log.content = replace(scene.log.content, segments=(cut,))
+        with pytest.raises(LogUnavailable, match="is not the one that the registry remembers"):
+            quick(scene)
+
+    def test_documents_that_cannot_be_read_are_no_answer(self, scene: Scene) -> None:
+        scene.tree.commit({"models/demand.yaml": "name: demand\n"})
+        with pytest.raises(CouldNotTell, match="stagewright validate"):
+            quick(scene)
+
+
+class Asked(FakeRegistry):
+    """Remembers which models it was asked for."""
+
+    def __init__(self, scene: Scene, capabilities: Capabilities | None = None) -> None:
+        super().__init__(scene.state(), capabilities=capabilities)
+        self.models_asked: list[set[str]] = []
+
+    def state(self, models: Collection[str]) -> RegistryState:
+        self.models_asked.append(set(models))
+        return super().state(models)
 
 
 class TestLooking:
@@ -472,6 +558,10 @@ def post(scene: Scene, issues: FakeIssues, *, dry_run: bool = False, shard: Shar
     return command.post(issues, command.result_of(look(scene, shard)), body, dry_run=dry_run)
 
 
+def post_quickly(scene: Scene, issues: FakeIssues) -> DriftResult:
+    return command.post(issues, quick(scene), body, dry_run=False)
+
+
 def what(result: DriftResult) -> str:
     assert result.posted
     return result.posted.what
@@ -560,6 +650,45 @@ class TestPosting:
         assert what(result) == "unchanged"
         assert not result.is_an_answer
         assert issues.done == ["open_issue"]
+
+    def test_a_quick_look_keeps_what_only_a_deep_one_sees(self, scene: Scene, issues: FakeIssues) -> None:
+        scene.registry.lost[identity_of("wine", 1)] = Artifacts("missing", "nothing there")
+        assert what(post_quickly(scene, issues)) == "nothing to tell"
+        assert what(post(scene, issues)) == "opened"
+        assert what(post_quickly(scene, issues)) == "unchanged"
+        move(scene, "demand", 4)
+        assert what(post_quickly(scene, issues)) == "edited"
+        (kept,) = issues.kept.values()
+        assert "wrong-version" in kept.issue.body
+        assert "artifacts-missing" in kept.issue.body
+        assert what(post(scene, issues)) == "unchanged", "both looks write the same"
+        move(scene, "demand", 5)
+        assert what(post_quickly(scene, issues)) == "edited"
+        assert what(post_quickly(scene, issues)) == "unchanged"
+        (kept,) = issues.kept.values()
+        assert kept.is_open
+        assert "wrong-version" not in kept.issue.body
+        scene.registry.lost.clear()
+        assert what(post_quickly(scene, issues)) == "unchanged"
+        assert what(post(scene, issues)) == "closed"
+
+    def test_a_quick_look_closes_what_it_sees_all_of(self, scene: Scene, issues: FakeIssues) -> None:
+        move(scene, "demand", 4)
+        assert [what(post(scene, issues)), what(post_quickly(scene, issues))] == ["opened", "unchanged"]
+        move(scene, "demand", 5)
+        assert what(post_quickly(scene, issues)) == "closed"
+
+    def test_what_an_earlier_version_wrote_is_closed_by_a_deep_look_alone(
+        self, scene: Scene, issues: FakeIssues
+    ) -> None:
+        issues.open_issue(command.ISSUE_MARKER, command.ISSUE_LABEL, command.ISSUE_TITLE, "Its run was deleted.\n")
+        assert what(post_quickly(scene, issues)) == "unchanged"
+        move(scene, "demand", 4)
+        assert what(post_quickly(scene, issues)) == "edited"
+        assert "Its run was deleted." in issues.kept[101].issue.body
+        move(scene, "demand", 5)
+        assert what(post_quickly(scene, issues)) == "unchanged"
+        assert what(post(scene, issues)) == "closed"
 
     def test_a_forge_that_does_not_answer_is_no_answer(self, scene: Scene, issues: FakeIssues) -> None:
         move(scene, "demand", 4)

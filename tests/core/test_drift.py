@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from bot.core.adoption import Adopting, AdoptionFacts, Follower, adopting, edits_of
 from bot.core.audit import Draft
 from bot.core.drift import Drift, DriftFacts, DriftReport, Pending, assigned, drift
+from bot.core.listing import differing
 from bot.core.plan import Change, InSync, Refusal, plan, reverting, settle, writes
 from bot.core.sharding import Shard
 from bot.core.spec import ModelSpec, desired_state
@@ -436,6 +437,100 @@ def test_the_order_is_that_of_model_slot_and_code() -> None:
     assert len(keys) == 4
 
 
+# Rule 11, and `bot.core.listing`
+
+
+def shown(actual: RegistryState) -> list[RegisteredModel]:
+    """What the list of models shows of them."""
+    newest = {name: {one.stage: n for n, one in sorted(of.versions.items())} for name, of in actual.models.items()}
+    return [
+        replace(model, versions={n: model.versions[n] for n in newest[name].values()})
+        for name, model in actual.models.items()
+    ]
+
+
+def deep_and_quick(world: DriftFacts) -> tuple[DriftReport, DriftReport]:
+    """Both looks at one registry."""
+    listed = shown(world.actual)
+    apart = differing(world.specs, world.recorded, listed)
+    read = RegistryState({name: model for name, model in world.actual.models.items() if name in apart})
+    deep = replace(world, listed=listed, differing=apart)
+    return drift(deep), drift(replace(deep, actual=read, runs={}, artifacts={}, is_deep=False))
+
+
+def test_a_quick_look_reads_no_model_that_is_shown_as_it_was_left() -> None:
+    deep, quick = deep_and_quick(facts(holding({3: "Production", 4: "None"}, {"champion": 3})))
+    assert (deep, quick) == (DriftReport((), (), (), 2), DriftReport((), (), (), 2, is_deep=False))
+
+
+@pytest.mark.parametrize(
+    ("stages", "champion", "codes_"),
+    [
+        (
+            {3: "Production", 2: "Production"},
+            3,
+            [("Production", "two-versions"), ("champion", "alias-disagrees")],
+        ),
+        ({3: "Production", 4: "None"}, 3, [("Production", "run-missing")]),
+    ],
+)
+def test_what_the_list_does_not_show_is_hidden(
+    stages: Mapping[int, str], champion: int, codes_: list[tuple[str, str]]
+) -> None:
+    runs = {} if codes_[0][1] == "run-missing" else facts(registry()).runs
+    deep, quick = deep_and_quick(facts(holding(stages, {"champion": champion}), runs=runs))
+    assert codes(deep) == codes_
+    assert all(one.is_hidden for one in deep.found)
+    assert (quick.found, quick.unchecked, quick.is_whole, quick.is_deep) == ((), (), True, False)
+
+
+def test_an_alias_whose_version_the_list_does_not_show_counts_by_its_number() -> None:
+    file, left = spec({}, {"champion": 3}), adopted(CHAMPION, replace(V3, run_id="other"))
+    deep, quick = deep_and_quick(facts(holding({3: "None", 4: "None"}, {"champion": 3}), left, files=file))
+    assert [(one.code, one.is_hidden) for one in deep.found] == [("version-recreated", True)]
+    assert quick.found == ()
+    _, seen = deep_and_quick(facts(holding({3: "None"}, {"champion": 3}), left, files=file))
+    assert codes(seen) == [("champion", "version-recreated")]
+
+
+def test_a_newer_version_that_joined_another_is_told_as_a_deep_look_tells_it() -> None:
+    deep, quick = deep_and_quick(facts(holding({3: "Production", 4: "Production"}, {"champion": 3})))
+    assert codes(quick) == [("Production", "two-versions"), ("champion", "alias-disagrees")]
+    assert quick.found == deep.found
+
+
+def test_a_quick_look_at_a_registry_whose_list_shows_no_slots_reads_all_and_hides_losses_only() -> None:
+    given = facts(
+        holding({3: "Production", 2: "Production"}), adopted(after=V3), files=spec({"Production": 3}), runs={}
+    )
+    assert codes(drift(replace(given, is_deep=False))) == [("Production", "two-versions")]
+    told = {(one.code, one.is_hidden) for one in drift(given).found}
+    assert told == {("run-missing", True), ("two-versions", False)}
+
+
+@pytest.mark.parametrize(
+    ("file", "drafts"),
+    [
+        (FILE, (*ADOPTED, intended(STAGING, after=V4))),
+        (FILE, (adopted(after=V3),)),
+        (spec({"Production": 3}), ADOPTED),
+        (spec({"Production": 4}, {"champion": 3}), ADOPTED),
+        (spec({"Production": None}, {"champion": 3}), ADOPTED),
+    ],
+)
+def test_what_is_pending_is_read_wholly(file: ModelSpec, drafts: tuple[Draft, ...]) -> None:
+    given = facts(holding({3: "Production", 4: "None"}, {"champion": 3}), *drafts, files=file)
+    assert differing(given.specs, given.recorded, shown(given.actual)) == {MODEL}
+    deep, quick = deep_and_quick(given)
+    assert quick.pending == deep.pending
+
+
+def test_a_model_that_is_not_listed_is_asked_for() -> None:
+    deep, quick = deep_and_quick(facts(registry()))
+    assert codes(quick) == codes(deep) == [("", "model-missing")]
+    assert not deep.found[0].is_hidden
+
+
 # Reverting (rule 11 of `bot.core.plan`)
 
 
@@ -628,6 +723,16 @@ def test_drift_is_what_apply_refuses_and_pending_what_it_does(world: DriftFacts)
         if isinstance(item, Change):
             assert key in pending | {one.key for one in report.found if one.hangs_on}
     event(f"{len(drifted)} drifted")
+
+
+@given(worlds(), st.integers(0, 4))
+@settings(max_examples=100)
+def test_a_quick_look_finds_what_a_deep_one_does_not_hide(world: DriftFacts, lost: int) -> None:
+    runs = {name: run for name, run in (world.runs or {}).items() if name != f"run{lost}"}
+    deep, quick = deep_and_quick(replace(world, runs=runs))
+    assert quick.found == tuple(one for one in deep.found if not one.is_hidden)
+    assert (quick.pending, quick.slots) == (deep.pending, deep.slots)
+    event(f"{len(quick.found)} seen, {len(deep.found) - len(quick.found)} hidden")
 
 
 @given(worlds())

@@ -359,7 +359,7 @@ def test_a_pull_request_that_asks_for_the_reader_in_its_own_file_gets_nothing(wo
 @pytest.mark.parametrize(
     ("resolve", "arguments", "user", "jobs"),
     [
-        ("report", ["drift", "--post"], "redaer", ("success", "skipped", "skipped")),
+        ("report", ["drift", "--post", "--deep"], "redaer", ("success", "skipped", "skipped")),
         ("adopt", ["drift", "--adopt", "--post"], "redaer", ("skipped", "success", "skipped")),
         ("revert", ["drift", "--revert", "--post"], "retirw", ("skipped", "skipped", "success")),
     ],
@@ -383,9 +383,13 @@ def test_drift_is_told_by_its_issue_and_what_was_not_reverted_by_the_job(
     assert world.runner.trigger("drift.yml", "workflow_dispatch", {"resolve": resolve}).conclusion == conclusion
 
 
-def test_drift_on_schedule_only_reports(world: World) -> None:
+def test_drift_on_schedule_only_reports_hourly_quickly_and_daily_deeply(world: World) -> None:
     run = world.runner.trigger("drift.yml", "schedule")
     assert called(run)["arguments"] == ["drift", "--post"]
+    daily = world.runner.trigger("drift.yml", "schedule", schedule="43 3 * * *")
+    assert called(daily)["arguments"] == ["drift", "--post", "--deep"]
+    with pytest.raises(Misuse, match="there is no schedule '1 1 1 1 1'"):
+        world.runner.trigger("drift.yml", "schedule", schedule="1 1 1 1 1")
     with pytest.raises(Misuse, match="'delete' is no option of resolve"):
         world.runner.trigger("drift.yml", "workflow_dispatch", {"resolve": "delete"})
 

@@ -6,9 +6,11 @@ from dataclasses import replace
 
 from bot.core.adoption import Adopting, AdoptionFacts, adopting
 from bot.core.drift import DriftFacts, drift
+from bot.core.listing import differing
 from bot.core.plan import Plan, Refusal, plan, reverting, writes
 from bot.core.pulls import Issue, NewPull
 from bot.core.results import Adopted, DriftResult, PlanResult, Posted
+from bot.core.standing import Standing
 from bot.core.state import Artifacts, RegistryState
 from bot.views.drift import adoption_body, adoption_title
 from tests.core.builders import (
@@ -78,6 +80,24 @@ def clean() -> DriftResult:
     given = facts()
     report = replace(drift(given), found=(), pending=(), unchecked=())
     return DriftResult(REGISTRY, HEAD, report, posted=Posted("closed", issue()))
+
+
+def quick() -> DriftResult:
+    """What a quick look sees of it."""
+    given = facts()
+    apart = differing(given.specs, given.recorded, given.listed)
+    actual = RegistryState({name: model for name, model in given.actual.models.items() if name in apart})
+    seen = replace(given, actual=actual, runs={}, artifacts={}, differing=apart, is_deep=False)
+    return DriftResult(REGISTRY, HEAD, drift(seen))
+
+
+def quick_and_clean() -> DriftResult:
+    """A quick look that saw nothing, while the issue says what a deep one found."""
+    report = replace(quick().report, found=(), pending=())
+    return DriftResult(REGISTRY, HEAD, report, posted=Posted("unchanged", issue()))
+
+
+STANDING = Standing(1, "- **`wine` `Production`:** the files of version 1 are not there")
 
 
 def unclear() -> DriftResult:

@@ -25,6 +25,7 @@ from hypothesis import strategies as st
 from bot import views
 from bot.core.results import Place, Result
 from bot.core.spec import EligibilityRules, FromStage, Hold, NewerThan, Promotion, WithAlias, WithTags
+from bot.core.standing import NOTHING_STANDS
 from bot.core.state import DeleteAlias
 from bot.views import summary, terminal
 from bot.views.drift import adoption_body, adoption_title, issue_body
@@ -82,7 +83,10 @@ BODIES: Bodies = {
     "rollback_body": _rollback_body,
     "adoption_body": _adoption_body,
     "approvals_comment": _approvals_comment,
-    "issue_body": lambda rewriting: issue_body(rewriting.rewritten(drift_samples.found())),
+    "issue_body": lambda rewriting: issue_body(rewriting.rewritten(drift_samples.found()), NOTHING_STANDS),
+    "issue_body of a quick look": lambda rewriting: issue_body(
+        rewriting.rewritten(drift_samples.quick()), drift_samples.STANDING
+    ),
 }
 """What is posted to GitHub as Markdown, by the name of the function in `bot.views` that writes it."""
 TITLES: Bodies = {

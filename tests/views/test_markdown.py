@@ -26,6 +26,7 @@ from bot.core.results import (
     ValidateResult,
     VerifyResult,
 )
+from bot.core.standing import NOTHING_STANDS
 from bot.errors import Finding
 from bot.views.drift import issue_body
 from bot.views.escape import Markdown, code, exact
@@ -101,6 +102,8 @@ RESULTS: dict[str, Callable[[], Result]] = {
     "rollback-nothing": rollback_samples.nothing_to_do,
     "drift": drift_samples.found,
     "drift-clean": drift_samples.clean,
+    "drift-quick": drift_samples.quick,
+    "drift-quick-clean": drift_samples.quick_and_clean,
     "drift-unclear": drift_samples.unclear,
     "drift-adopt": drift_samples.adopted_now,
     "drift-adopt-again": drift_samples.adopted_before,
@@ -130,7 +133,8 @@ RESULTS: dict[str, Callable[[], Result]] = {
     [
         *((f"proposal-{name}.md", lambda make=make: proposal_body(make())) for name, make in PROPOSALS.items()),
         ("comment-applied-and-refused.md", comment),
-        ("drift-issue.md", lambda: issue_body(drift_samples.found())),
+        ("drift-issue.md", lambda: issue_body(drift_samples.found(), NOTHING_STANDS)),
+        ("drift-issue-quick.md", lambda: issue_body(drift_samples.quick(), drift_samples.STANDING)),
         ("adopt-body.md", lambda: drift_samples.new_pull(drift_samples.wanted()).body),
         ("adopt-body-never-there.md", lambda: drift_samples.new_pull(drift_samples.never_there()).body),
         *((f"{name}.md", lambda make=make: rendered(make(), "markdown")) for name, make in RESULTS.items()),

@@ -52,9 +52,12 @@ class RegistryAddress:
 
     @property
     def capabilities(self) -> Capabilities:
-        """Unity Catalog has aliases only, a Databricks workspace stages only, every other server both."""
+        """Unity Catalog has aliases only, a Databricks workspace stages only, every other server both.
+
+        What is not read off pages but model by model is not shown by a list either.
+        """
         scheme = _scheme(self.registry)
-        return Capabilities(stages=scheme != _UNITY_CATALOG, aliases=scheme != "databricks")
+        return Capabilities(scheme != _UNITY_CATALOG, scheme != "databricks", listed=self.lists_models_by_name)
 
     @property
     def lists_models_by_name(self) -> bool:

@@ -109,7 +109,8 @@ class MlflowRegistry:
         timeout = _timeout_of_user(os.environ)
         for variable, value in IMPATIENCE.items():
             os.environ.setdefault(variable, value)
-        capabilities = Capabilities(stages=False) if alias_only else address.capabilities
+        able = address.capabilities
+        capabilities = Capabilities(stages=False, listed=able.listed) if alias_only else able
         tally = Tally()
         with translating(address, "connect", "READ"):
             tracking = Asker(line_to(address.tracking, os.environ), tally, timeout)

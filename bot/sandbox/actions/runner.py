@@ -102,15 +102,17 @@ class Runner:
         event: Literal["workflow_dispatch", "schedule"],
         inputs: Mapping[str, str] | None = None,
         actor: str = GITHUB_TOKEN_LOGIN,
+        schedule: str | None = None,
     ) -> WorkflowRun:
         """Start one workflow of the default branch, by hand or as its schedule would.
 
-        `workflow_file` is a path, or a bare name in `.github/workflows`. Raises Misuse when the file is not there,
-        does not listen to the event, or refuses the inputs.
+        `workflow_file` is a path, or a bare name in `.github/workflows`. `schedule`: which one, in cron's words; None
+        for the first. Raises Misuse when the file is not there, does not listen to the event, or refuses the inputs.
         """
         path = workflow_file if "/" in workflow_file else WORKFLOWS + workflow_file
         ref = self._surroundings.default_ref
         payload = {"workflow": path, "ref": ref, "inputs": dict(inputs or {}), **self._envelope(actor)}
+        payload["schedule"] = schedule
         sha = newest(self._repository, ref)
         return self._run(dispatched(Event(event, payload, sha, ref, actor), self._repository))
 

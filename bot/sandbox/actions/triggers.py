@@ -208,7 +208,7 @@ def on_ref(event: Event, repository: Repository, ref: str) -> Occasion:
 def dispatched(event: Event, repository: Repository) -> Start:
     """The one workflow that a `workflow_dispatch` or `schedule` event names, on the event's ref.
 
-    Raises Misuse when the workflow is not there, does not listen to the event, or refuses the inputs.
+    Raises Misuse when the workflow is not there, does not listen to the event, or refuses the inputs or the schedule.
     """
     path = event.payload["workflow"]
     occasion = on_ref(event, repository, event.ref)
@@ -219,7 +219,19 @@ def dispatched(event: Event, repository: Repository) -> Start:
     trigger = workflow.triggers.get(event.name)
     if trigger is None:
         raise Misuse(f"{path} is not started by {event.name}.", fix=f"It is by: {', '.join(workflow.triggers)}.")
+    if event.name == "schedule":
+        occasion = replace(occasion, payload={**event.payload, "schedule": _schedule(trigger, event)})
     return Start(workflow, replace(occasion, inputs=_typed(trigger, event.payload.get("inputs") or {})))
+
+
+def _schedule(trigger: Trigger, event: Event) -> str:
+    """Which of its schedules it is; the first one unless the event names another."""
+    named = event.payload.get("schedule") or trigger.schedules[0]
+    if named not in trigger.schedules:
+        raise Misuse(
+            f"{trigger.place}: there is no schedule {named!r}.", fix=f"It has: {', '.join(trigger.schedules)}."
+        )
+    return str(named)
 
 
 def _typed(trigger: Trigger, given: Mapping[str, str]) -> dict[str, object]:
