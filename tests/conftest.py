@@ -1,4 +1,9 @@
-"""Fixtures for every test, and the account of what was checked against GitHub's description."""
+"""Fixtures for every test, and the account of what was checked against GitHub's description.
+
+Every process that runs tests, or hands them out, imports this: what takes seconds to import is left to its fixture.
+"""
+
+from __future__ import annotations
 
 import fcntl
 import pickle
@@ -7,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -15,8 +20,10 @@ from hypothesis import settings
 from bot.sandbox.forge import Forge
 from bot.sandbox.forge.git import NO_OBJECT, Git, Signature, TreeEntry
 from bot.sandbox.mlflow_server import MlflowServer
-from bot.sandbox.training import SampleRegistry, train_samples
 from tests.contract.openapi import Contract, Description
+
+if TYPE_CHECKING:
+    from bot.sandbox.training import SampleRegistry
 
 # How long one example takes says how busy the machine is, and nothing of the program.
 settings.register_profile("patient", settings.default, deadline=None)
@@ -84,6 +91,13 @@ class Trained:
 
 
 @pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
+    """One server on SQLite for each worker, which starts empty: tests use names of their own."""
+    with MlflowServer.start(tmp_path_factory.mktemp("mlflow")) as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Trained:
     """Trained once for all tests and all workers, which takes longer than most tests do."""
     base = tmp_path_factory.getbasetemp()
@@ -98,6 +112,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Trained
 
 
 def _train(folder: Path) -> Trained:
+    from bot.sandbox.training import train_samples
+
     lines: list[str] = []
     with MlflowServer.start(folder / "server") as server:
         samples = train_samples(server.url, git_commit=TRAINED_AT, progress=lines.append)

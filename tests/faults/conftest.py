@@ -1,4 +1,4 @@
-"""One MLflow server for each worker; each test has a forge and models of its own."""
+"""Each test has a forge and models of its own; the MLflow server is its worker's."""
 
 from __future__ import annotations
 
@@ -10,12 +10,6 @@ import pytest
 from bot.sandbox.mlflow_server import MlflowServer
 from tests.contract.openapi import Contract
 from tests.faults.ground import Ground
-
-
-@pytest.fixture(scope="session")
-def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MlflowServer]:
-    with MlflowServer.start(tmp_path_factory.mktemp("mlflow")) as server:
-        yield server
 
 
 @pytest.fixture
