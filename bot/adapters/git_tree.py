@@ -20,7 +20,7 @@ from bot.errors import ForgeUnavailable, HistoryUnavailable, Misuse, UnfitFile
 FETCH_TIMEOUT = 180.0
 
 _FOLDERS = 8
-"""How many folders of commits are remembered: whoever reads one file of a folder reads others too."""
+"""How many folders, and commits, are remembered: whoever reads one file of a folder reads others too."""
 _FOLDER, _LINK, _SUBMODULE = "40000", "120000", "160000"
 _NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[/.-]|[/.]$|\.lock$")
 _TO_SHALLOW = "Fetch the whole history: `git fetch --unshallow`, or `fetch-depth: 0` for actions/checkout."
@@ -67,6 +67,7 @@ class GitTree:
         self._authorization = authorization(token, server_url)
         self._without_token: Callable[[str], str] = without(token)
         self._folder = lru_cache(maxsize=_FOLDERS)(self._read_folder)
+        self._root = lru_cache(maxsize=_FOLDERS)(self._read_root)
 
     def __enter__(self) -> GitTree:
         return self
@@ -351,7 +352,7 @@ class GitTree:
         return HistoryUnavailable(message, fix="Clone again, without --filter.")
 
     def _entry(self, commit: str, parts: Sequence[str]) -> _Entry | None:
-        entry = _Entry("", _FOLDER, _root_tree(self._commit(commit)))
+        entry = _Entry("", _FOLDER, self._root(commit))
         for number, part in enumerate(parts):
             if entry.mode != _FOLDER:
                 _refuse_special(entry.mode, "/".join(parts[:number]), f"at {commit[:12]}")
@@ -361,6 +362,9 @@ class GitTree:
                 return None
             entry = found
         return entry
+
+    def _read_root(self, commit: str) -> str:
+        return _root_tree(self._commit(commit))
 
     def _read_folder(self, tree: str) -> Mapping[str, _Entry]:
         return {entry.name: entry for entry in self._entries(tree)}

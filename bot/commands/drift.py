@@ -109,7 +109,8 @@ def quick_look(
     managed = past.models(desired)
     wholly = managed if differing is None else differing
     actual = registry.state(wholly).models if wholly else {}
-    known = RegistryState({model.name: model for model in listed if model.name in managed - wholly} | dict(actual))
+    as_left = managed - wholly
+    known = RegistryState({model.name: model for model in listed if model.name in as_left} | dict(actual))
     present = present_of(past, desired, known, log, registry.address, now, repository)
     facts = DriftFacts(
         specs=desired.specs,

@@ -16,7 +16,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
 
@@ -89,7 +89,7 @@ class Chain:
     """The log as it could be read at one commit of its branch, and everything that is wrong with it.
 
     `links` are the entries that were read, oldest first, and `start` is how the chain stood before them. `earlier` are
-    the names of the segments that were not read.
+    the names of the segments that were not read. `told` is what they come to, where reading them has told it.
     """
 
     head: str
@@ -97,6 +97,7 @@ class Chain:
     problems: tuple[str, ...] = ()
     start: End = End()
     earlier: tuple[str, ...] = ()
+    told: Recorded | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -106,7 +107,7 @@ class Chain:
     @cached_property
     def recorded(self) -> Recorded:
         """What the log comes to, with what it said before the entries that were read."""
-        return fold(self.entries, self.start.recorded)
+        return self.told or fold(self.entries, self.start.recorded)
 
     @property
     def end(self) -> End:
@@ -127,7 +128,8 @@ class Chain:
 
     def grown(self, head: str, appended: Appended) -> Chain:
         """The log after an append, which made `head`."""
-        return replace(self, head=head, links=(*self.links, *appended.links))
+        recorded = fold((link.entry for link in appended.links), self.recorded)
+        return replace(self, head=head, links=(*self.links, *appended.links), told=recorded)
 
     def reaches(self, seq: int) -> bool:
         """Whether it was read back so far that the digest of this line is known, or of an earlier one."""
@@ -140,6 +142,7 @@ class Chain:
             older,
             links=(*older.links, *self.links),
             problems=(*older.problems, *apart, *self.problems),
+            told=None,
         )
 
 
@@ -224,7 +227,7 @@ def read_chain(content: LogContent, genesis: Digest | None) -> Chain:
         end = read.end
     if not links:
         problems.append("the log has no entry")
-    return Chain(content.head, tuple(links), tuple(problems), start, content.earlier)
+    return Chain(content.head, tuple(links), tuple(problems), start, content.earlier, end.recorded)
 
 
 def begins_with_snapshot(segment: LogSegment) -> bool:
