@@ -89,7 +89,7 @@ class Chain:
     """The log as it could be read at one commit of its branch, and everything that is wrong with it.
 
     `links` are the entries that were read, oldest first, and `start` is how the chain stood before them. `earlier` are
-    the names of the segments that were not read. `told` is what they come to, where reading them has told it.
+    the names of the segments that were not read. `told` is what some links come to, as reading them has told.
     """
 
     head: str
@@ -97,7 +97,7 @@ class Chain:
     problems: tuple[str, ...] = ()
     start: End = End()
     earlier: tuple[str, ...] = ()
-    told: Recorded | None = field(default=None, repr=False, compare=False)
+    told: tuple[tuple[Link, ...], Recorded] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -107,7 +107,9 @@ class Chain:
     @cached_property
     def recorded(self) -> Recorded:
         """What the log comes to, with what it said before the entries that were read."""
-        return self.told or fold(self.entries, self.start.recorded)
+        if self.told and self.told[0] is self.links:
+            return self.told[1]
+        return fold(self.entries, self.start.recorded)
 
     @property
     def end(self) -> End:
@@ -128,8 +130,9 @@ class Chain:
 
     def grown(self, head: str, appended: Appended) -> Chain:
         """The log after an append, which made `head`."""
+        links = (*self.links, *appended.links)
         recorded = fold((link.entry for link in appended.links), self.recorded)
-        return replace(self, head=head, links=(*self.links, *appended.links), told=recorded)
+        return replace(self, head=head, links=links, told=(links, recorded))
 
     def reaches(self, seq: int) -> bool:
         """Whether it was read back so far that the digest of this line is known, or of an earlier one."""
@@ -142,7 +145,6 @@ class Chain:
             older,
             links=(*older.links, *self.links),
             problems=(*older.problems, *apart, *self.problems),
-            told=None,
         )
 
 
@@ -219,15 +221,16 @@ def read_chain(content: LogContent, genesis: Digest | None) -> Chain:
         start = resumed(content.segments[0])
     if start is None:
         return Chain(content.head, (), (f"{content.segments[0].name} does not begin with a whole snapshot",))
-    end, links, problems = start, list[Link](), list[str]()
+    end, read_links, problems = start, list[Link](), list[str]()
     for segment in content.segments:
         read = read_segment(segment, end, genesis)
-        links += read.links
+        read_links += read.links
         problems += read.problems
         end = read.end
+    links = tuple(read_links)
     if not links:
         problems.append("the log has no entry")
-    return Chain(content.head, tuple(links), tuple(problems), start, content.earlier, end.recorded)
+    return Chain(content.head, links, tuple(problems), start, content.earlier, (links, end.recorded))
 
 
 def begins_with_snapshot(segment: LogSegment) -> bool:
