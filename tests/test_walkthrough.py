@@ -94,7 +94,10 @@ def test_the_loop_with_aliases_only(open_story: Open) -> None:
 
 @pytest.mark.parametrize(
     ("fault", "expected"),
-    [("apply-writes-nothing", "MLflow has version 2 in Production"), ("log-drops-entry", "the log has `intended`")],
+    [
+        ("apply-writes-nothing", "MLflow has version 2 in Production"),
+        ("log-drops-entry", "`stagewright audit verify` passes"),
+    ],
 )
 def test_the_story_stops_at_the_step_that_does_not_show_what_it_should(
     open_story: Open, fault: Fault, expected: str
