@@ -38,6 +38,14 @@ class Registry(Protocol):
         """What this server can do."""
         ...
 
+    def ahead(self, models: int, *, versions: bool) -> AbstractContextManager[None]:
+        """Begin to read what will be asked for while the block does something else, and raise nothing before that.
+
+        About so many models will be asked for: with `versions` by `state`, else by `models`. What is read now is as of
+        now: whoever holds it against something else, such as the log, reads that first.
+        """
+        ...
+
     def state(self, models: Collection[str]) -> RegistryState:
         """These models with all their versions and aliases. A model that does not exist is absent from the answer."""
         ...

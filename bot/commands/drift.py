@@ -26,7 +26,7 @@ from bot.commands.gathering import Desired, read_desired, refuse_unsupported
 from bot.commands.occasion import Occasion, Ports
 from bot.commands.opening import LABEL, SUPERSEDED, commit_message, edited_file, free_branch, has_content
 from bot.commands.recording import Telling
-from bot.commands.situation import Situation, past_of, present_of, situation
+from bot.commands.situation import Situation, past_of, present_of, reading_ahead, situation
 from bot.core.adoption import BRANCH_ROOT, Adopting, AdoptionFacts, adopting, edits_of
 from bot.core.approval import Scope, models_at_base
 from bot.core.approval.staffing import teams_of_policy
@@ -79,7 +79,8 @@ def look(
 ) -> Found:
     """Find the drift of the newest default branch. Raises CouldNotTell when its documents cannot be read."""
     survey = _Survey(registry)
-    desired, others = _ground(tree, shard)
+    base = tree.default_branch_head()
+    desired, others = _ground(tree, base, model_files(tree.list(base, MODELS_FOLDER)), shard)
     found = situation(desired, registry, log, now, repository, survey.state, _extent(shard))
     versions = {one: version for one, (_, version) in assigned(found.desired.specs, found.actual).items()}
     facts = DriftFacts(
@@ -101,7 +102,16 @@ def quick_look(
     tree: Tree, registry: Registry, log: AuditLog, now: datetime, repository: str | None, shard: Shard = WHOLE
 ) -> DriftResult:
     """As `look`, by what the list of models shows (rule 1): says nothing of what only `look` sees."""
-    desired, others = _ground(tree, shard)
+    base = tree.default_branch_head()
+    paths = model_files(tree.list(base, MODELS_FOLDER))
+    with reading_ahead(registry, log, len(paths), versions=False) as known_log:
+        return _quick_look(_ground(tree, base, paths, shard), registry, known_log, now, repository, shard)
+
+
+def _quick_look(
+    ground: _Ground, registry: Registry, log: AuditLog, now: datetime, repository: str | None, shard: Shard
+) -> DriftResult:
+    desired, others = ground
     refuse_unsupported(desired, registry.capabilities)
     past = past_of(log, desired, _extent(shard))
     listed = registry.models()
@@ -128,12 +138,13 @@ def quick_look(
     return DriftResult(registry.address, str(desired.commit), drift(facts), shard=_shard_text(shard))
 
 
-def _ground(tree: Tree, shard: Shard) -> tuple[Desired, frozenset[str]]:
-    """The newest documents, of models those of the shard; and which models other shards have a file of."""
-    base = tree.default_branch_head()
+_Ground: TypeAlias = tuple[Desired, frozenset[str]]
+"""The documents of a commit, of models those of the shard; and which models other shards have a file of."""
+
+
+def _ground(tree: Tree, base: str, paths: Sequence[str], shard: Shard) -> _Ground:
     if shard == WHOLE:
         return _desired(tree, base, None), frozenset()
-    paths = model_files(tree.list(base, MODELS_FOLDER))
     others = (model_of_file(path) for path in paths if not shard.covers_file(path))
     return _desired(tree, base, frozenset(filter(shard.covers_file, paths))), frozenset(filter(None, others))
 

@@ -141,9 +141,10 @@ def _named(sources: Sources, shard: Shard, models: Collection[str], now: datetim
 def _scanned(sources: Sources, paths: Collection[str], now: datetime) -> Scan:
     """The models of these files."""
     only = None if len(paths) == len(sources.files) else paths
-    desired = read_desired(sources.tree, sources.commit, only)
-    log = (lambda: sources.recorded) if desired.specs else (lambda: NOTHING)
-    return scan_of(desired, desired.specs.keys(), sources.registry, log, now, sources.repository)
+    with sources.registry.ahead(len(paths), versions=True):
+        desired = read_desired(sources.tree, sources.commit, only)
+        log = (lambda: sources.recorded) if desired.specs else (lambda: NOTHING)
+        return scan_of(desired, desired.specs.keys(), sources.registry, log, now, sources.repository)
 
 
 # With a watermark

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -255,6 +256,9 @@ class ReadOnlyRegistry:
     @property
     def capabilities(self) -> Capabilities:
         return self._registry.capabilities
+
+    def ahead(self, models: int, *, versions: bool) -> AbstractContextManager[None]:
+        return self._registry.ahead(models, versions=versions)
 
     def state(self, models: Collection[str]) -> RegistryState:
         return self._registry.state(models)

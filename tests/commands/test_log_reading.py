@@ -16,7 +16,7 @@ from bot.commands.gathering import read_anchor, read_back, read_desired, read_lo
 from bot.commands.history import history
 from bot.commands.plan import plan_working_tree
 from bot.commands.policy import explain
-from bot.commands.situation import LogAsRead, situation
+from bot.commands.situation import WORTH_READING_AHEAD, LogAsRead, reading_ahead, situation
 from bot.core.anchors import ANCHOR_TAG
 from bot.core.chain import Chain, chained, read_chain
 from bot.core.history import periods_of
@@ -324,3 +324,37 @@ def test_another_apply_that_appends_between_reading_the_log_and_the_registry(yea
     desired = read_desired(years.tree, years.tree.default_branch_head())
     with pytest.raises(LogMoved, match="Another run appended"):
         situation(desired, years.registry, log, years.now(), "acme/models", read_late)
+
+
+class TestReadingAhead:
+    def test_the_log_is_as_it_was_before_the_registry_was_asked(self, years: Years) -> None:
+        with reading_ahead(years.registry, years.log, WORTH_READING_AHEAD, versions=True) as known:
+            before = known.tip()
+            years.promoted("wine")
+            assert not years.apply().refused
+            assert years.log.tip() != before
+            assert known.tip() == before
+            read = known.read()
+        assert years.registry.told_ahead == [(WORTH_READING_AHEAD, True)]
+        assert read
+        assert before
+        assert (read.head, [one.name for one in read.segments]) == (before.head, list(before.names))
+
+    def test_what_another_run_appended_since_is_no_cut_log_but_a_log_that_moved(self, years: Years) -> None:
+        with reading_ahead(years.registry, years.log, WORTH_READING_AHEAD, versions=True) as known:
+            years.promoted("wine")
+            years.apply()
+            with pytest.raises(LogMoved, match="Run the command again"):
+                situation(read_desired(years.tree, None), years.registry, known, years.now(), "acme/models")
+
+    def test_few_models_and_a_log_that_nobody_can_look_at_are_read_in_turn(self, years: Years) -> None:
+        with reading_ahead(years.registry, years.log, WORTH_READING_AHEAD - 1, versions=True) as known:
+            assert known is years.log
+
+        def fail() -> None:
+            raise ForgeUnavailable("GitHub does not answer.")
+
+        years.log.before_read = fail
+        with reading_ahead(years.registry, years.log, WORTH_READING_AHEAD, versions=True) as known:
+            assert known is years.log
+        assert years.registry.told_ahead == []

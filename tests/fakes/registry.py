@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -56,7 +57,7 @@ class FakeRegistry:
 
     `written`, `tagged` and `model_tags` record what was done, in order; `reads` counts `state` calls and `listings`
     those of `models`; `listed` are the versions whose artifacts were asked for, which are there unless `lost` says
-    otherwise.
+    otherwise. `told_ahead` are how many models, and whether their versions, will be asked for.
 
     `experiments` are the ids of experiments by name. `is_mute`: it cannot say what was changed; `unaskable` are tags
     that it cannot be asked for.
@@ -86,6 +87,7 @@ class FakeRegistry:
         self.model_tags: list[ModelTag] = []
         self.reads = 0
         self.listings = 0
+        self.told_ahead: list[tuple[int, bool]] = []
         self.listed: list[Identity] = []
         self.lost: dict[Identity, Artifacts] = {}
         self.known = Details()
@@ -101,6 +103,10 @@ class FakeRegistry:
     @property
     def capabilities(self) -> Capabilities:
         return self._capabilities
+
+    def ahead(self, models: int, *, versions: bool) -> AbstractContextManager[None]:
+        self.told_ahead.append((models, versions))
+        return nullcontext()
 
     def state(self, models: Collection[str]) -> RegistryState:
         self.reads += 1

@@ -107,6 +107,11 @@ class ListedModel:
         return frozenset({*self.aliases.values(), *newest} - versions.keys())
 
 
+def versions_of(models: Iterable[ListedModel]) -> int:
+    """About how many versions these models have, as long as few were deleted; at least 1."""
+    return max(1, sum(max((one.identity.version for one in model.newest), default=0) for model in models))
+
+
 def model_of(content: Content) -> ListedModel:
     """One model."""
     return ListedModel(

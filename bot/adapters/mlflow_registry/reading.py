@@ -12,12 +12,14 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from bot.adapters.mlflow_registry import artifacts
 from bot.adapters.mlflow_registry.address import RegistryAddress
+from bot.adapters.mlflow_registry.ahead import WANTED_OF_A_PAGE, Ahead
 from bot.adapters.mlflow_registry.answers import (
     Change,
     ListedModel,
@@ -25,6 +27,7 @@ from bot.adapters.mlflow_registry.answers import (
     in_askable_parts,
     is_exactly,
     is_one_of,
+    versions_of,
 )
 from bot.adapters.mlflow_registry.asking import Asker, Tally, at_once
 from bot.adapters.mlflow_registry.details import DetailReader
@@ -62,8 +65,6 @@ IMPATIENCE: Final = {
 """MLflow's own give a dead server 246 s. With these one that refuses, and one that is silent, fails within 15 s."""
 _MANY: Final = 300
 """From so many names on, pages take fewer requests than names."""
-_WANTED_OF_A_PAGE: Final = 0.25
-"""The least share of what pages hold for which they are cheaper for the server than names."""
 
 
 class MlflowRegistry:
@@ -89,6 +90,7 @@ class MlflowRegistry:
         self._capabilities = capabilities
         self._tally = tally
         self._takes_names = address.lists_models_by_name
+        self._ahead: Ahead | None = None
 
     @classmethod
     def connect(
@@ -139,6 +141,19 @@ class MlflowRegistry:
         if self._tally is not None:
             _log.info("Read from MLflow at %s by %s.", self.address, self._tally)
 
+    @contextmanager
+    def ahead(self, models: int, *, versions: bool) -> Iterator[None]:
+        """Read pages while the block does something else, where `models` are so many that pages will be read."""
+        if models < _MANY or not self._address.lists_models_by_name:
+            yield
+            return
+        begun = self._ahead = Ahead(self._source, models, versions=versions)
+        try:
+            yield
+        finally:
+            begun.stop()
+            self._ahead = None
+
     def state(self, models: Collection[str]) -> RegistryState:
         """These models with all their versions and aliases; absent is what MLflow says does not exist.
 
@@ -156,8 +171,8 @@ class MlflowRegistry:
         with translating(self._address, "read models and their versions", "READ"):
             names = sorted(set(models))
             with self._progress.task("Reading models") as advance:
-                every = [model for page in _told(self._source.models(None, len(names)), advance) for model in page]
-            size = _versions_of(every) if len(names) > len(every) * _WANTED_OF_A_PAGE else 0
+                every = [model for page in _told(self._pages_of_models(len(names)), advance) for model in page]
+            size = versions_of(every) if len(names) > len(every) * WANTED_OF_A_PAGE else 0
             listed = [self._model(model, model.newest) for model in every if not model.is_prompt]
             return self._state(names, every, size), listed
 
@@ -177,7 +192,7 @@ class MlflowRegistry:
             translating(self._address, "read the list of models", "READ"),
             self._progress.task("Reading models") as advance,
         ):
-            every = [model for page in _told(self._source.models(None), advance) for model in page]
+            every = [model for page in _told(self._pages_of_models(0), advance) for model in page]
             return [self._model(model, model.newest) for model in every if not model.is_prompt]
 
     def changes(self, since: int) -> Changes | None:
@@ -283,11 +298,11 @@ class MlflowRegistry:
         kept: list[ListedModel] = []
         size = seen = 0
         with self._progress.task("Reading models") as advance:
-            for page in _told(self._source.models(None, len(names)), advance):
+            for page in _told(self._pages_of_models(len(names)), advance):
                 seen += len(page)
                 kept += [model for model in page if model.name in wanted]
-                size += _versions_of(page)
-                if self._takes_names and len(kept) < seen * _WANTED_OF_A_PAGE:
+                size += versions_of(page)
+                if self._takes_names and len(kept) < seen * WANTED_OF_A_PAGE:
                     break
             else:
                 return kept, size
@@ -310,9 +325,22 @@ class MlflowRegistry:
         wanted = frozenset(names)
         with self._progress.task("Reading versions") as advance:
             listed = []
-            for page in _told(self._source.versions(None, size), advance):
+            for page in _told(self._pages_of_versions(size), advance):
                 listed += [version for version in page if version.identity.model in wanted]
             return listed
+
+    def _pages_of_models(self, expected: int) -> Iterator[list[ListedModel]]:
+        """Read ahead, all in one; else from the server, and then nothing that was read ahead belongs to it."""
+        read = self._ahead.models() if self._ahead else None
+        if read is not None:
+            return iter([read])
+        self._ahead = None
+        return self._source.models(None, expected)
+
+    def _pages_of_versions(self, expected: int) -> Iterator[list[ModelVersion]]:
+        """As `_pages_of_models`."""
+        read = self._ahead.versions() if self._ahead else None
+        return iter([read]) if read is not None else self._source.versions(None, expected)
 
     def _by_name(
         self, what: str, names: Sequence[str], search: Callable[[str], Iterator[list[Item]]]
@@ -373,11 +401,6 @@ def _changed_after(since: int, pages: Iterator[list[Change]]) -> Changes:
         if page and page[-1][1] <= since:
             break
     return Changes(newest, frozenset(found))
-
-
-def _versions_of(models: Sequence[ListedModel]) -> int:
-    """About how many versions these models have, as long as few were deleted; at least 1."""
-    return max(1, sum(max((one.identity.version for one in model.newest), default=0) for model in models))
 
 
 def _told(pages: Iterator[list[Item]], advance: Advance) -> Iterator[list[Item]]:
