@@ -88,8 +88,10 @@ def window(request: pytest.FixtureRequest, browser: Browser, pictures: Path, fur
 
 
 def _each(window: Window, furnished: Furnished) -> Iterator[tuple[str, Any]]:
+    """Each page; one that would load itself anew every two seconds is held, so that it stays while it is looked at."""
     for kind, path in furnished.paths.items():
         window.page.goto(furnished.root + path)
+        window.page.evaluate("window.stop()")
         yield kind, window.page
 
 
