@@ -16,7 +16,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import takewhile
 
@@ -89,7 +89,7 @@ class Chain:
     """The log as it could be read at one commit of its branch, and everything that is wrong with it.
 
     `links` are the entries that were read, oldest first, and `start` is how the chain stood before them. `earlier` are
-    the names of the segments that were not read. `told` is what some links come to, as reading them has told.
+    the names of the segments that were not read.
     """
 
     head: str
@@ -97,7 +97,6 @@ class Chain:
     problems: tuple[str, ...] = ()
     start: End = End()
     earlier: tuple[str, ...] = ()
-    told: tuple[tuple[Link, ...], Recorded] | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -107,8 +106,6 @@ class Chain:
     @cached_property
     def recorded(self) -> Recorded:
         """What the log comes to, with what it said before the entries that were read."""
-        if self.told and self.told[0] is self.links:
-            return self.told[1]
         return fold(self.entries, self.start.recorded)
 
     @property
@@ -130,9 +127,7 @@ class Chain:
 
     def grown(self, head: str, appended: Appended) -> Chain:
         """The log after an append, which made `head`."""
-        links = (*self.links, *appended.links)
-        recorded = fold((link.entry for link in appended.links), self.recorded)
-        return replace(self, head=head, links=links, told=(links, recorded))
+        return replace(self, head=head, links=(*self.links, *appended.links))
 
     def reaches(self, seq: int) -> bool:
         """Whether it was read back so far that the digest of this line is known, or of an earlier one."""
@@ -202,13 +197,23 @@ def _text(content: Entry | SnapshotLine) -> bytes:
     return canonical(content.model_dump(mode="json", exclude_defaults=isinstance(content, SnapshotLine)))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Segment:
-    """What one segment holds: its entries, everything that is wrong with it, and how the chain goes on after it."""
+    """What one segment holds: its entries, everything that is wrong with it, and how the chain stood before it.
+
+    `last` is its last line, or the one before it where it has none that can be read.
+    """
 
     links: tuple[Link, ...]
     problems: tuple[str, ...]
-    end: End
+    start: End
+    last: Line | None
+    genesis: Digest | None
+
+    @cached_property
+    def end(self) -> End:
+        """How the chain goes on after it."""
+        return End(self.last, fold((link.entry for link in self.links), self.start.recorded), self.genesis)
 
 
 def read_chain(content: LogContent, genesis: Digest | None) -> Chain:
@@ -216,21 +221,17 @@ def read_chain(content: LogContent, genesis: Digest | None) -> Chain:
 
     Where earlier segments were left out, the first one has to begin with a snapshot, which is believed (rule 4).
     """
-    start: End | None = End()
-    if content.earlier:
-        start = resumed(content.segments[0])
-    if start is None:
-        return Chain(content.head, (), (f"{content.segments[0].name} does not begin with a whole snapshot",))
-    end, read_links, problems = start, list[Link](), list[str]()
+    start, links, problems = End(), list[Link](), list[str]()
+    read: Segment | None = None
     for segment in content.segments:
-        read = read_segment(segment, end, genesis)
-        read_links += read.links
+        before = None if content.earlier and read is None else read.end if read else start
+        read = read_segment(segment, before, genesis)
+        start = read.start if before is None else start
+        links += read.links
         problems += read.problems
-        end = read.end
-    links = tuple(read_links)
-    if not links:
+    if not links and not problems:
         problems.append("the log has no entry")
-    return Chain(content.head, links, tuple(problems), start, content.earlier, (links, end.recorded))
+    return Chain(content.head, tuple(links), tuple(problems), start, content.earlier)
 
 
 def begins_with_snapshot(segment: LogSegment) -> bool:
@@ -238,33 +239,45 @@ def begins_with_snapshot(segment: LogSegment) -> bool:
     return _SNAPSHOT in segment.content.partition(b"\n")[0]
 
 
-def resumed(segment: LogSegment) -> End | None:
-    """How the chain stood before a segment, by the snapshot that it begins with; None where that is none."""
-    lines = list(takewhile(lambda line: _SNAPSHOT in line, segment.content.split(b"\n")))
+def read_segment(segment: LogSegment, after: End | None, genesis: Digest | None) -> Segment:
+    """Read and check one segment, given how the chain stood after the one before it.
+
+    None: as the snapshot says that it begins with, which is believed (rule 4); without a whole one nothing is read.
+    """
+    parsed = tuple(_lines(segment))
+    lines = [line for line, _ in parsed if line]
+    start = _told_by(_opening_lines(lines)) if after is None else after
+    if start is None:
+        return Segment((), (f"{segment.name} does not begin with a whole snapshot",), End(), None, None)
+    problems = list(_problems(parsed, start.last, genesis))
+    problems += _false_snapshots(lines, after, segment.name)
+    links = tuple(Link(one.content, one.digest, segment.name) for one in lines if isinstance(one.content, Entry))
+    first = start.genesis or (lines[0].digest if lines else None)
+    return Segment(links, tuple(problems), start, lines[-1] if lines else start.last, first)
+
+
+def _problems(parsed: Sequence[tuple[Line | None, str]], last: Line | None, genesis: Digest | None) -> Iterator[str]:
+    for line, problem in parsed:
+        if line is None:
+            yield problem
+        else:
+            yield from _broken(last, line, genesis)
+            last = line
+
+
+def _opening_lines(lines: Sequence[Line]) -> Sequence[SnapshotLine]:
+    """The snapshot that a segment begins with."""
+    opening = takewhile(lambda line: isinstance(line.content, SnapshotLine), lines)
+    return [line.content for line in opening if isinstance(line.content, SnapshotLine)]
+
+
+def _told_by(told: Sequence[SnapshotLine]) -> End | None:
+    """How the chain stood before a snapshot, by what it says; None where it is not whole."""
     try:
-        told = [SnapshotLine.model_validate_json(line) for line in lines]
         recorded, genesis = restored(told)
     except ValueError:
         return None
     return End(Line(told[0].seq - 1, told[0].previous), recorded, genesis)
-
-
-def read_segment(segment: LogSegment, after: End, genesis: Digest | None) -> Segment:
-    """Read and check one segment, given how the chain stood after the one before it."""
-    lines: list[Line] = []
-    problems: list[str] = []
-    last = after.last
-    for line, problem in _lines(segment):
-        if line is None:
-            problems.append(problem)
-            continue
-        problems += _broken(last, line, genesis)
-        last = line
-        lines.append(line)
-    problems += _false_snapshots(lines, after, segment.name)
-    links = tuple(Link(one.content, one.digest, segment.name) for one in lines if isinstance(one.content, Entry))
-    first = after.genesis or (lines[0].digest if lines else None)
-    return Segment(links, tuple(problems), End(last, fold((link.entry for link in links), after.recorded), first))
 
 
 def _lines(segment: LogSegment) -> Iterator[tuple[Line | None, str]]:
@@ -317,11 +330,10 @@ def _out_of_sequence(last: Line, line: Line) -> str:
     return f"{line} stands after {last}: it was reordered or duplicated"
 
 
-def _false_snapshots(lines: Sequence[Line], after: End, name: str) -> Iterator[str]:
+def _false_snapshots(lines: Sequence[Line], after: End | None, name: str) -> Iterator[str]:
     """What is wrong with the snapshot that a segment begins with, and with any other in it (rule 3)."""
-    opening = [line.content for line in takewhile(lambda line: isinstance(line.content, SnapshotLine), lines)]
-    told = [content for content in opening if isinstance(content, SnapshotLine)]
-    if told:
+    told = _opening_lines(lines)
+    if told and after is not None:
         yield from _false_snapshot(told, after, name)
     if told and len(told) == len(lines):
         yield f"{name} ends with its snapshot: the entries that were appended with it were cut"

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.core.audit import Draft, Entry, Event
 from bot.core.canonical import canonical, digest
-from bot.core.chain import Chain, begins_with_snapshot, chained, read_chain, resumed
+from bot.core.chain import Chain, End, begins_with_snapshot, chained, read_chain
 from bot.core.log import LogContent, LogSegment
 from bot.core.recorded import PERIODS, PULLS, Recorded, fold
 from bot.core.snapshot import MODELS_PER_LINE, SnapshotLine, restored, snapshot
@@ -245,9 +245,10 @@ def test_a_snapshot_that_makes_no_sense_cannot_be_read(change: Callable[[dict[st
 def test_a_snapshot_that_makes_no_sense_says_nothing_of_the_months_before() -> None:
     line = lines_of(SEGMENTS[2])[0]
     broken = LogSegment("2026-11.jsonl", line.replace(b'"part":1', b'"part":2') + b"\n")
-    assert resumed(broken) is None
-    assert resumed(LogSegment("2026-11.jsonl", line[:-1] + b"\n")) is None
-    assert resumed(LogSegment("2026-11.jsonl", b"")) is None
+    for segment in (broken, LogSegment("2026-11.jsonl", line[:-1] + b"\n"), LogSegment("2026-11.jsonl", b"")):
+        chain = read_chain(LogContent(HEAD, (segment,), ("2026-10.jsonl",)), None)
+        assert chain.problems[0] == "2026-11.jsonl does not begin with a whole snapshot"
+        assert (chain.links, chain.start) == ((), End())
 
 
 def test_a_snapshot_whose_entries_were_cut_is_found() -> None:
