@@ -21,6 +21,7 @@ _POLICIES: Final = Path(__file__).resolve().parent.parent / "policies"
 _BEGAN: Final = datetime.fromtimestamp(BEGAN_MS // 1000, UTC)
 _MONTH: Final = f"{_BEGAN:%Y-%m}"
 SLOTS: Final = ("Production", "champion")
+VERSION: Final = 2
 
 _MODEL: Final = """\
 # yaml-language-server: $schema=../bot/schemas/model.schema.json
@@ -57,34 +58,35 @@ def model_file(name: str, version: int) -> str:
 
 def repository(folder: Path, size: Size) -> Path:
     """A bare repository with `main` and `audit-log`; made where it is missing."""
-    made = folder / f"repository-{size.key}.git"
+    made = folder / f"repository-{size.key}-v{VERSION}.git"
     if not made.exists():
         making = made.with_suffix(".making")
         shutil.rmtree(making, ignore_errors=True)
         git(folder, "init", "--quiet", "--bare", "--initial-branch=main", str(making))
-        log, genesis = audit_log(size)
+        main = write_commit(making, "main", _files(size, audit_log(size)[1]), "Manage every model")
+        log, _ = audit_log(size, commit=main)
         write_commit(making, "audit-log", {log.name: log.content}, "Adopt what is")
-        write_commit(making, "main", _files(size, genesis), "Manage every model")
         making.rename(made)
     return made
 
 
-def audit_log(size: Size, more: Sequence[Draft] = ()) -> tuple[LogSegment, str]:
-    """A log whose bases are what the registry holds, and the digest of its genesis; then `more`, if any."""
+def audit_log(size: Size, more: Sequence[Draft] = (), commit: str = "0" * 40) -> tuple[LogSegment, str]:
+    """A log that has what the registry holds as reconciled at a commit, then `more`; and the digest of its genesis."""
     genesis = Draft(event="genesis", time=stamp(_BEGAN), actor="ann", reason="the audit log of acme/models")
-    appended = chained([genesis, *_adoptions(size), *more], None, _MONTH)
+    *adopted, last = _adoptions(size, commit)
+    appended = chained([genesis, *adopted, last.draft(reconciled=True), *more], None, _MONTH)
     content = b"".join(line + b"\n" for line in appended.lines)
     return LogSegment(appended.segment, content), str(appended.links[0].digest)
 
 
-def _adoptions(size: Size) -> Iterator[Draft]:
+def _adoptions(size: Size, commit: str) -> Iterator[Draft]:
     version = size.production
     for model in range(size.models):
         held = IdentityRecord(version=version, run_id=run_of(model, version), created_at=made_at(size, model, version))
         for slot in SLOTS:
             yield Draft(
                 event="adopted", time=stamp(_BEGAN), actor="ann", model=name_of(model), slot=slot, kind="adoption",
-                after=held, commit="0" * 40,
+                after=held, commit=commit,
             )  # fmt: skip
 
 

@@ -16,6 +16,8 @@ from benchmarks.measure import Contender
 from benchmarks.repository import git, model_file, write_commit
 from benchmarks.row import Claim, Row, ratio
 from benchmarks.rows.registry import OURS, ours
+from bot.core.anchors import ANCHOR_TAG, Anchor
+from bot.core.canonical import digest
 
 LOADER: Final = "PyYAML's C loader"
 _READERS: Final = Path(__file__).parent.parent / "readers"
@@ -45,11 +47,28 @@ def _approvals(models: int, bench: Bench) -> Sequence[Contender]:
 
 
 def _apply(models: int, bench: Bench) -> Sequence[Contender]:
-    """Nobody approved what is merged, so that all is read and refused, in each turn."""
+    """What a push starts. Nobody approved what is merged, so that the same is refused in each turn."""
     size = bench.size(models, 3)
     workspace = bench.workspace(size)
     bench.kept(_merged(workspace, _opened(workspace, size, "apply")))
-    return (ours(bench, size, bench.mlflow(size).url, "apply", "--dry-run", exits=frozenset({0, 1})),)
+    url = bench.mlflow(size).url
+    _anchor(workspace, size, url)
+    return (ours(bench, size, url, "apply", "--changed", "--dry-run", exits=frozenset({0, 1})),)
+
+
+def _anchor(workspace: Workspace, size: Size, url: str) -> None:
+    """The log's head in the registry, as the apply before left it there."""
+    git(workspace.clone, "fetch", "--quiet", "origin", "audit-log")
+    (segment,) = git(workspace.clone, "ls-tree", "--name-only", "FETCH_HEAD").split()
+    last = git(workspace.clone, "show", f"FETCH_HEAD:{segment}").splitlines()[-1]
+    entry = json.loads(last)
+    model, version = entry["model"], size.production
+    anchor = Anchor(model, version, entry["seq"], digest(last.encode()))
+    tag = {"name": model, "version": str(version), "key": ANCHOR_TAG, "value": anchor.tag}
+    asked = urllib.request.Request(
+        f"{url}/api/2.0/mlflow/model-versions/set-tag", json.dumps(tag).encode(), {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(asked).close()
 
 
 @contextmanager
@@ -99,7 +118,7 @@ def _of_three(models: int) -> Iterator[Row]:
     )
     yield Row(
         f"apply-{models}",
-        f"`apply --dry-run`, {_TOUCHED} of {models:,} models merged",
+        f"`apply --changed --dry-run`, {_TOUCHED} of {models:,} models merged",
         partial(_apply, models),
         (few,),
     )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     epilog="Example: stagewright apply --dry-run",
 )
 @click.option("--dry-run", is_flag=True, help="Print exactly what would happen; change nothing.")
+@click.option("--changed", is_flag=True, help="Look only at what was merged since the last apply, and what that left.")
 @click.option("--force", is_flag=True, help="Allow an unusually large change. Logged with your name.")
 @click.option(
     "--take-over",
@@ -32,16 +33,24 @@ if TYPE_CHECKING:
     help="Manage MODEL (or a glob) from here, though another repository owns it. May be given again. Logged.",
 )
 @click.pass_obj
-def apply(session: Session, model: tuple[str, ...], *, dry_run: bool, force: bool) -> None:
-    """Make the registry what the default branch says, and write the audit log."""
+def apply(session: Session, model: tuple[str, ...], *, dry_run: bool, changed: bool, force: bool) -> None:
+    """Make the registry what the default branch says, and write the audit log.
+
+    With --changed it costs the same however many models there are, and finds no drift of the others. Where the log does
+    not tell what was merged since, it looks at everything.
+    """
     from bot.commands.apply import apply as command
     from bot.commands.apply import preview
     from bot.commands.occasion import Occasion, Ports
     from bot.commands.recording import Telling
     from bot.views.markdown import apply_comment
 
+    if changed and model:
+        raise Misuse("--take-over is about models that did not change.", fix="Leave --changed out.")
     links = session.connections
-    occasion = Occasion(links.actor, links.run_url, links.now, links.wait, model, progress=links.progress)
+    occasion = Occasion(
+        links.actor, links.run_url, links.now, links.wait, model, changed=changed, progress=links.progress
+    )
     if dry_run:
         planned = preview(links.tree, links.registry, links.pulls, links.log, occasion, force=force)
         session.show(planned, 1 if planned.plan.refusals else 0)

@@ -3,7 +3,8 @@
 1. Gather: the log, then the newest merged state, the registry, and who approved each value. Plan, and let the guards
    refuse. In this order: what is merged is read after the log, so it is no older than what the log says was applied,
    and the next step fails where the log is longer by then. Read the other way round, an apply that was overtaken by a
-   merge and its apply would put the older value back.
+   merge and its apply would put the older value back. Where only what changed is asked for, the other models are left
+   alone: see `core/extent`. After a run that was cut off before it anchored the log's head, all are looked at.
 2. Append, in one commit: what interrupted runs did, adoptions, refusals, and everything intended. This is the gate: of
    two applies at once, one finds that the log moved and starts again.
 3. Tag the models that are new here with this repository, which owns them from then on, and read that back. Write to
@@ -21,13 +22,13 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from bot.commands.gathering import Desired, read_desired, read_newest
+from bot.commands.gathering import read_newest
 from bot.commands.judging import Judge
 from bot.commands.occasion import Occasion, Ports
 from bot.commands.owning import claim
 from bot.commands.probing import with_belongings
 from bot.commands.recording import Telling, append, append_on_top, tell
-from bot.commands.situation import LogAsRead, Situation, log_name, situation
+from bot.commands.situation import LogAsRead, Situation, log_name, newest_situation
 from bot.commands.writing import OwnHead, write_changes
 from bot.core.anchors import anchors, unanchored
 from bot.core.audit import Draft, Entry, Mandate, record, stamp
@@ -69,6 +70,7 @@ def preview(
         writes(found.plan.changes, found.situation.actual),
         found.situation.settled,
         mandates_checked=True,
+        not_looked_at=found.situation.elsewhere,
     )
 
 
@@ -99,15 +101,14 @@ def _decided(
 ) -> Decision:
     now = occasion.now()
     known = LogAsRead(log, read_newest(log))
-    commit = tree.default_branch_head()
-    found = situation(read_desired(tree, commit), registry, known, now, pulls.repository)
+    found = newest_situation(tree, registry, known, now, pulls.repository, changed=occasion.changed)
     if found.chain is None:
         raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init` and merge what it wrote.")
     _refuse_unknown(occasion.take_over, found.desired.specs)
     planned = reverting(found.plan, found.desired.specs, found.actual) if occasion.revert else found.plan
     others = taken_over(occasion.take_over, found.desired.specs, found.actual, pulls.repository)
     judge = Judge(pulls, tree, found.recorded.seen_versions, found.recorded.policies)
-    mandates = _mandates(judge, planned, commit, occasion.progress)
+    mandates = _mandates(judge, planned, str(found.desired.commit), occasion.progress)
     evidence = dict(_evidence(tree, planned, mandates))
     facts = GuardFacts(
         actual=found.actual,
@@ -124,6 +125,7 @@ def _decided(
         repository=pulls.repository,
         taken_over=others.keys(),
         command=occasion.command,
+        elsewhere=found.elsewhere,
     )
     facts = with_belongings(registry, planned, facts)
     return Decision(
@@ -224,8 +226,9 @@ def _applied(ports: Ports, occasion: Occasion, telling: Telling, appended: list[
         _in_sync(decision.plan),
         told=tuple(_to_tell(chain, found, decision.repository, appended)),
         head=chain.links[-1].digest,
+        not_looked_at=found.elsewhere,
     )
-    failed, unnoted = _told(ports, chain, found.desired, telling, result)
+    failed, unnoted = _told(ports, chain, found, telling, result)
     return replace(result, untold=" ".join(filter(None, (_untagged(not_ours), failed))), unnoted=unnoted)
 
 
@@ -265,15 +268,16 @@ def _to_tell(chain: Chain, found: Situation, repository: str, appended: Sequence
             yield entry
 
 
-def _told(ports: Ports, chain: Chain, desired: Desired, telling: Telling, result: ApplyResult) -> tuple[str, str]:
+def _told(ports: Ports, chain: Chain, found: Situation, telling: Telling, result: ApplyResult) -> tuple[str, str]:
     """Tell; why that failed, and why notes on versions did, or nothing.
 
     By then the registry is written, so what was done must still be shown.
     """
     try:
         telling.outputs(result)
-        ours = log_name(desired, ports.pulls.repository)
-        return "", tell(ports.registry, ports.pulls, ports.log, chain, desired.specs.keys(), ours, telling.comment)
+        ours = log_name(found.desired, ports.pulls.repository)
+        models = found.desired.specs.keys()
+        return "", tell(ports.registry, ports.pulls, ports.log, chain, models, ours, telling.comment)
     except StagewrightError as error:
         return str(error), ""
 
@@ -299,7 +303,7 @@ def _announced(decision: Decision, occasion: Occasion) -> list[Draft]:
         draft = _announcement(item, decision, occasion)
         if draft and not (isinstance(item, Refusal) and _said_before(found.recorded.slot(item.key).refused, draft)):
             drafts.append(draft)
-    return drafts
+    return [*drafts[:-1], *(last.draft(reconciled=not occasion.revert) for last in drafts[-1:])]
 
 
 def _said_before(standing: StandingRefusal | None, draft: Draft) -> bool:

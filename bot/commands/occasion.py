@@ -16,7 +16,8 @@ class Occasion:
     `now` is read once per step, for the times of entries. `wait` passes a number of seconds.
 
     `take_over` names models, or globs over them, that are managed from here now though another repository owns them.
-    `revert`: put back what Git approved where the registry drifted, and change nothing else.
+    `revert`: put back what Git approved where the registry drifted, and change nothing else. `changed`: look at what
+    changed since the last apply, where the log tells what that is.
     """
 
     actor: str
@@ -25,6 +26,7 @@ class Occasion:
     wait: Callable[[float], object]
     take_over: tuple[str, ...] = ()
     revert: bool = False
+    changed: bool = False
     progress: Progress = SILENT
 
     @property

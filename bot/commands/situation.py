@@ -8,19 +8,28 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from bot.commands.gathering import Desired, read_back, read_log, recorded_of, refuse_unsupported
+from bot.commands.gathering import (
+    Desired,
+    checked_log,
+    read_anchor,
+    read_back,
+    read_desired,
+    read_log,
+    recorded_of,
+    refuse_unsupported,
+)
 from bot.core.anchors import LogName, anchor_problems, anchors, newest
 from bot.core.audit import stamp
 from bot.core.chain import Appended, Chain, chained
-from bot.core.extent import Extent
+from bot.core.extent import Extent, left_to_apply
 from bot.core.log import LogContent, LogSegment, LogTip
 from bot.core.plan import Item, Plan, Refusal, Settled, Settlement, plan, settle
 from bot.core.recorded import Recorded, fold
 from bot.core.sharding import Shard
 from bot.core.spec import desired_state
 from bot.core.state import RegistryState, section_of
-from bot.errors import LogMoved, LogUnavailable, StagewrightError
-from bot.ports import AuditLog, Registry
+from bot.errors import HistoryUnavailable, LogMoved, LogUnavailable, StagewrightError
+from bot.ports import AuditLog, Registry, Tree
 
 WORTH_READING_AHEAD: Final = 300
 """From so many models on, their documents and the log take longer to read than the first page of the registry."""
@@ -140,15 +149,16 @@ def situation(
     repository: str | None,
     read: Callable[[Collection[str]], RegistryState] | None = None,
     extent: Extent | Shard | None = None,
+    known: Chain | None = None,
 ) -> Situation:
     """Gather what a plan rests on. Raises LogUnavailable when the registry remembers more of the log than there is, and
     LogMoved when that is because another run appended at that moment.
 
     `repository` is this one, None where it is not known. `read` reads the registry, where its `state` is not to.
-    `extent`: only these models are looked at, and `desired` has no others.
+    `extent`: only these models are looked at, and `desired` has no others. `known`: the log's chain, if it was read.
     """
     refuse_unsupported(desired, registry.capabilities)
-    past = past_of(log, desired, extent)
+    past = past_of(log, desired, extent, known)
     actual = (read or registry.state)(past.models(desired))
     present = present_of(past, desired, actual, log, registry.address, now, repository)
     bases, seen = present.recorded.bases, present.recorded.seen
@@ -165,9 +175,9 @@ def situation(
     )
 
 
-def past_of(log: AuditLog, desired: Desired, extent: Extent | Shard | None = None) -> Past:
-    """Read the log. Raises LogUnavailable."""
-    chain = read_log(log, desired.audit)
+def past_of(log: AuditLog, desired: Desired, extent: Extent | Shard | None = None, known: Chain | None = None) -> Past:
+    """Read the log, unless its chain is `known`. Raises LogUnavailable."""
+    chain = known or read_log(log, desired.audit)
     whole = recorded_of(chain)
     within = whole.within(extent.covers) if extent else whole
     return Past(chain, within, len(whole.bases) - len(within.bases))
@@ -194,6 +204,40 @@ def present_of(
     ]
     appended = chained(drafts, chain, f"{now:%Y-%m}")
     return Present(chain, found, appended, fold((link.entry for link in appended.links), past.recorded))
+
+
+def newest_situation(
+    tree: Tree, registry: Registry, log: LogAsRead, now: datetime, repository: str, *, changed: bool
+) -> Situation:
+    """Gather what the newest merged state rests on; with `changed` no more of it than the log leaves to do.
+
+    After a run that was cut off before it told what it did, that is everything. Raises as `situation` does.
+    """
+    commit = tree.default_branch_head()
+    chain = checked_log(log.content, read_anchor(tree, commit))
+    extent = _left(tree, commit, chain) if changed and chain else None
+    if extent is not None:
+        desired = read_desired(tree, commit, extent.files)
+        found = situation(desired, registry, log, now, repository, extent=extent, known=chain)
+        if _is_anchored(found, repository):
+            return found
+    return situation(read_desired(tree, commit), registry, log, now, repository, known=chain)
+
+
+def _left(tree: Tree, commit: str, chain: Chain) -> Extent | None:
+    """What the log leaves to do; None where it does not tell, or names a commit that git does not know."""
+    if chain.recorded.reconciled is None:
+        return None
+    try:
+        return left_to_apply(tree.changed_paths(chain.recorded.reconciled, commit), chain)
+    except HistoryUnavailable:
+        return None
+
+
+def _is_anchored(found: Situation, repository: str) -> bool:
+    """Whether the run before told what it did, which ends with the anchor."""
+    last = newest(anchors(found.actual, log_name(found.desired, repository)))
+    return bool(found.chain and found.chain.last and last and last.seq == found.chain.last.seq)
 
 
 def log_name(desired: Desired, repository: str | None) -> LogName:

@@ -4,6 +4,8 @@
    line feed.
 2. `intended` comes before a write to the registry; `applied`, `refused` or `failed` after it, naming the `intended`
    entry. `refused` without an `intended` entry is a change that was never tried.
+3. `reconciled` stands in the last entry of what apply announces: by then every change that Git asks for at `commit` is
+   in the log, as intended, refused, or done before. What was announced to put drift back says nothing of the kind.
 
 How entries are chained and lie in segments is `bot.core.chain`'s; what they come to, `bot.core.recorded`'s.
 """
@@ -12,9 +14,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from operator import not_
+from typing import Literal
 
-from pydantic import SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field
 
 from bot.core.state import ChangeKind, Digest, Identity, SlotKey
 from bot.core.strict import Strict
@@ -40,13 +43,8 @@ class Approval(Strict):
     pull_request: int
     url: str
     approvers: tuple[str, ...]
-    break_glass: str = ""
-
-    @model_serializer(mode="wrap")
-    def _as_logged(self, serialized: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Entries are compared byte for byte, so those from before a field was added must not get it."""
-        content: dict[str, Any] = serialized(self)
-        return content if self.break_glass else {key: content[key] for key in content if key != "break_glass"}
+    break_glass: str = Field(default="", exclude_if=not_)
+    """Entries are compared byte for byte, so those from before there was this must not get it."""
 
 
 class Mandate(Approval):
@@ -92,10 +90,15 @@ class Draft(Strict):
     intended: int | None = None
     guard: str | None = None
     reason: str = ""
+    reconciled: bool = Field(default=False, exclude_if=not_)
+    """Entries are compared byte for byte, so those from before there was this must not get it."""
 
     def draft(self, **changes: object) -> Draft:
-        """What it says without its place in the chain, with some of it changed. Raises ValidationError."""
-        return Draft.model_validate({**self.content(), **changes})
+        """What it says without its place in the chain, with some of it changed. Raises ValidationError.
+
+        `reconciled` is about a place in the chain, so it is left behind.
+        """
+        return Draft.model_validate({**self.content(), "reconciled": False, **changes})
 
     def content(self) -> dict[str, object]:
         """Every field of a draft with its value, whatever the entry has beside them."""

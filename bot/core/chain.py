@@ -16,7 +16,7 @@ from __future__ import annotations
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import takewhile
 
@@ -89,7 +89,7 @@ class Chain:
     """The log as it could be read at one commit of its branch, and everything that is wrong with it.
 
     `links` are the entries that were read, oldest first, and `start` is how the chain stood before them. `earlier` are
-    the names of the segments that were not read.
+    the names of the segments that were not read. `shorter` is the log that it grew from: what that comes to is known.
     """
 
     head: str
@@ -97,6 +97,7 @@ class Chain:
     problems: tuple[str, ...] = ()
     start: End = End()
     earlier: tuple[str, ...] = ()
+    shorter: Chain | None = field(default=None, repr=False, compare=False)
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -106,6 +107,8 @@ class Chain:
     @cached_property
     def recorded(self) -> Recorded:
         """What the log comes to, with what it said before the entries that were read."""
+        if self.shorter:
+            return fold(self.entries[len(self.shorter.links) :], self.shorter.recorded)
         return fold(self.entries, self.start.recorded)
 
     @property
@@ -127,7 +130,7 @@ class Chain:
 
     def grown(self, head: str, appended: Appended) -> Chain:
         """The log after an append, which made `head`."""
-        return replace(self, head=head, links=(*self.links, *appended.links))
+        return replace(self, head=head, links=(*self.links, *appended.links), shorter=self)
 
     def reaches(self, seq: int) -> bool:
         """Whether it was read back so far that the digest of this line is known, or of an earlier one."""

@@ -9,7 +9,8 @@
 3. An `intended` entry is open until an outcome names it.
 4. Of each slot the newest 20 periods are kept, so that what is known does not grow with the log. A version that was in
    a slot before those counts as one that was never there: going back to it takes what a promotion takes.
-5. A refusal stands until anything else is said of its slot.
+5. A refusal stands until anything else is said of its slot. So what may still differ from what Git wants at the commit
+   that was reconciled last are the slots with an open intention or a standing refusal, until a write fails.
 6. What a slot held before Git stopped managing it does not count as seen there: when Git manages it again, it begins
    anew, with what an adoption finds or a promotion brings. So a model that was re-created is not mistaken for the old
    one because of its numbers.
@@ -103,14 +104,16 @@ class Recorded:
     """What the log says after some entry.
 
     `commit` is the commit of the default branch that was last reconciled, as far as an entry names one: what changed
-    since is what Git may want otherwise. `policies` are the commits whose policy judged the newest mandates, newest
-    first. `pulls` maps pull requests to the `seq` of the first outcome that named them.
+    since is what Git may want otherwise. `reconciled` is the last of which an entry says that all of it is in the log
+    (rule 5), None where a write failed since. `policies` are the commits whose policy judged the newest mandates,
+    newest first. `pulls` maps pull requests to the `seq` of the first outcome that named them.
     """
 
     slots: Mapping[SlotKey, SlotRecord] = field(default_factory=dict)
     commit: str | None = None
     policies: tuple[str, ...] = ()
     pulls: Mapping[int, int] = field(default_factory=dict)
+    reconciled: str | None = None
 
     def slot(self, key: SlotKey) -> SlotRecord:
         """What is known of a slot, which may be nothing."""
@@ -163,15 +166,22 @@ NOTHING: Final = Recorded()
 def fold(entries: Iterable[Entry], onto: Recorded = NOTHING) -> Recorded:
     """What the log says after more entries."""
     slots, pulls = dict(onto.slots), dict(onto.pulls)
-    commit, policies = onto.commit, onto.policies
+    commit, policies, reconciled = onto.commit, onto.policies, onto.reconciled
     for entry in entries:
         if entry.event == "genesis":
             continue
         commit = entry.commit or commit
+        reconciled = _reconciled(entry, reconciled)
         policies = _judged_by(entry, policies)
         _tell_pull(pulls, entry)
         _tell_slot(slots, entry)
-    return Recorded(slots, commit, policies, pulls)
+    return Recorded(slots, commit, policies, pulls, reconciled)
+
+
+def _reconciled(entry: Entry, before: str | None) -> str | None:
+    if entry.event == "failed":
+        return None
+    return entry.commit if entry.reconciled else before
 
 
 def _judged_by(entry: Entry, policies: tuple[str, ...]) -> tuple[str, ...]:

@@ -176,7 +176,7 @@ class PlanResult:
 
     Of a pull request, `commit` is its head. `warnings` are about the documents. `places` say where slots of the plan
     stand: those in the files that the pull request changes, without one those in any file, the first of each kind.
-    `not_looked_at` is how many managed slots there are of models that the pull request does not touch.
+    `not_looked_at` is how many managed slots there are of models that were not read, as nothing touches them.
     """
 
     commit: str | None
@@ -208,7 +208,7 @@ class ApplyResult:
     `told` are the entries that the world outside of the log is told of: those, and what an earlier run appended and was
     cut off before it told. `untold` says why that could not be done, empty when it was. `head` is the digest of the
     log's newest entry. `unnoted` says why the decision could not be noted on versions, which the next run does not do
-    again.
+    again. `not_looked_at` is how many managed slots there are of models that did not change.
     """
 
     commit: str
@@ -219,6 +219,7 @@ class ApplyResult:
     told: tuple[Entry, ...] = ()
     head: Digest | None = None
     unnoted: str = ""
+    not_looked_at: int = 0
 
     @property
     def refused(self) -> bool:

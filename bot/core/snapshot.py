@@ -87,6 +87,7 @@ class Beginning(Strict):
     commit: str | None = None
     policies: tuple[str, ...] = ()
     pulls: tuple[tuple[int, int], ...] = ()
+    reconciled: str | None = None
 
 
 class SnapshotDraft(Strict):
@@ -123,7 +124,11 @@ def snapshot(recorded: Recorded, genesis: Digest, time: str) -> tuple[SnapshotDr
     starts = range(0, len(by_model), MODELS_PER_LINE) or range(1)
     parts = [by_model[start : start + MODELS_PER_LINE] for start in starts]
     beginning = Beginning(
-        genesis=genesis, commit=recorded.commit, policies=recorded.policies, pulls=tuple(recorded.pulls.items())
+        genesis=genesis,
+        commit=recorded.commit,
+        policies=recorded.policies,
+        pulls=tuple(recorded.pulls.items()),
+        reconciled=recorded.reconciled,
     )
     return tuple(
         _part(recorded, models, time, number, len(parts), beginning if number == 1 else None)
@@ -231,7 +236,10 @@ def restored(lines: Sequence[SnapshotLine]) -> tuple[Recorded, Digest]:
     if beginning is None or [line.part for line in lines] != list(range(1, lines[0].parts + 1)):
         raise ValueError("its lines are not all the parts of one snapshot")
     slots = {key: slot for line in lines for key, slot in _slots(line)}
-    return Recorded(slots, beginning.commit, beginning.policies, dict(beginning.pulls)), beginning.genesis
+    recorded = Recorded(
+        slots, beginning.commit, beginning.policies, dict(beginning.pulls), reconciled=beginning.reconciled
+    )
+    return recorded, beginning.genesis
 
 
 def _slots(line: SnapshotLine) -> Iterator[tuple[SlotKey, SlotRecord]]:
@@ -288,5 +296,9 @@ def differences(told: Recorded, found: Recorded) -> Iterator[str]:
     for key in sorted(told.slots.keys() | found.slots.keys()):
         if told.slot(key) != found.slot(key):
             yield f"{key[1]} of {key[0]}"
-    if (told.commit, told.policies, dict(told.pulls)) != (found.commit, found.policies, dict(found.pulls)):
+    if _of_no_slot(told) != _of_no_slot(found):
         yield "the commit that was reconciled last, the policies that judged, or the pull requests"
+
+
+def _of_no_slot(recorded: Recorded) -> tuple[object, ...]:
+    return recorded.commit, recorded.policies, dict(recorded.pulls), recorded.reconciled

@@ -234,7 +234,7 @@ def headline(entries: Sequence[Entry]) -> str:
 
 def applied_text(result: ApplyResult) -> str:
     """What this run did, in one clause."""
-    return f"{headline(result.entries)}, {in_sync_text(result.in_sync)}"
+    return f"{headline(result.entries)}, {in_sync_text(result.in_sync, result.not_looked_at)}"
 
 
 def applied_slots(result: ApplyResult) -> tuple[SlotText, ...]:

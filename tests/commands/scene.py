@@ -189,10 +189,15 @@ class Scene:
         return {path: text.replace(old, new)}
 
     def apply(
-        self, *, force: bool = False, take_over: Sequence[str] = (), comment: Comment | None = None
+        self,
+        *,
+        force: bool = False,
+        take_over: Sequence[str] = (),
+        comment: Comment | None = None,
+        changed: bool = False,
     ) -> ApplyResult:
         ports = Ports(self.tree, self.registry, self.pulls, self.log)
-        occasion = replace(self.occasion, take_over=tuple(take_over))
+        occasion = replace(self.occasion, take_over=tuple(take_over), changed=changed)
         return apply(ports, occasion, Telling(comment or comment_of, self.told.append), force=force)
 
     def adopted(self) -> None:
@@ -241,6 +246,48 @@ WORDING = Wording(
     title=lambda proposal: f"Promote {proposal.model} v{proposal.candidate.version}",
     body=lambda case: f"{sorted(case.runs)} at {case.registry} with {case.picture}",
 )
+
+
+NAMES = tuple(f"m{number}" for number in range(6))
+TEXT = "schema_version: 1\nname: {}\nstages: {{Production: {}}}\naliases: {{champion: {{follows: Production}}}}\n"
+
+
+def fleet(models: int) -> Scene:
+    """demand, wine, and so many models that have v1 in Production, of which the first are `NAMES`; all are adopted."""
+    names = [*NAMES, *(f"other{number}" for number in range(models - len(NAMES)))]
+    files = {f"models/{name}.yaml": TEXT.format(name, 1) for name in names}
+    scene = Scene({**files, "policies/approvals.yaml": APPROVALS + "promotion_without_evidence: allow\n"})
+    stages = {1: "Production", 2: "None", 3: "None"}
+    there = {name: model_of(name, stages, {"champion": 1}) for name in names}
+    others = scene.registry.state({"demand", "wine"}).models
+    runs = {run.run_id: run for name in names for run in (run_of(name, version, 0.2) for version in stages)}
+    scene.registry = FakeRegistry(RegistryState({**others, **there}), runs)
+    scene.apply()
+    return scene
+
+
+class CountingTree(FakeTree):
+    """Notes which files of commits are read."""
+
+    def __init__(self, tree: FakeTree) -> None:
+        vars(self).update(vars(tree))
+        self.read_paths: list[str] = []
+
+    def read(self, commit: str | None, path: str) -> bytes | None:
+        self.read_paths.append(path)
+        return super().read(commit, path)
+
+
+class CountingRegistry(FakeRegistry):
+    """Notes which models are asked for."""
+
+    def __init__(self, registry: FakeRegistry) -> None:
+        vars(self).update(vars(registry))
+        self.asked_for: list[set[str]] = []
+
+    def state(self, models: Collection[str]) -> RegistryState:
+        self.asked_for.append(set(models))
+        return super().state(models)
 
 
 class ReadOnlyRegistry:

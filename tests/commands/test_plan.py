@@ -19,16 +19,20 @@ from bot.core.state import Capabilities, RegistryState, SetAlias, TransitionStag
 from bot.errors import InvalidDocuments, LogUnavailable, Misuse, PolicyUnreadable, Refused, RegistryUnavailable
 from tests.commands.scene import (
     APPROVALS,
+    NAMES,
     NOON,
+    TEXT,
+    CountingRegistry,
+    CountingTree,
     ReadOnlyLog,
     ReadOnlyPullRequests,
     ReadOnlyRegistry,
     Scene,
+    fleet,
     model_of,
     registry_of,
 )
 from tests.fakes.registry import FakeRegistry
-from tests.fakes.tree import FakeTree
 
 
 def plan(scene: Scene, changes: Mapping[str, str] | None = None) -> PlanResult:
@@ -224,19 +228,6 @@ class TestPlanOfAPullRequest:
 class TestWhatAPullRequestDoesNotTouch:
     """`core/extent`: it costs nothing, and it changes nothing of what is said of the rest."""
 
-    NAMES = tuple(f"m{number}" for number in range(6))
-    TEXT = "schema_version: 1\nname: {}\nstages: {{Production: {}}}\naliases: {{champion: {{follows: Production}}}}\n"
-
-    def scene(self, models: int) -> Scene:
-        names = [*self.NAMES, *(f"other{number}" for number in range(models - len(self.NAMES)))]
-        scene = Scene({f"models/{name}.yaml": self.TEXT.format(name, 1) for name in names})
-        stages = {1: "Production", 2: "None", 3: "None"}
-        there = {name: model_of(name, stages, {"champion": 1}) for name in names}
-        others = scene.registry.state({"demand", "wine"}).models
-        scene.registry = FakeRegistry(RegistryState({**others, **there}), {})
-        scene.apply()
-        return scene
-
     def planned(self, scene: Scene, number: int = 11) -> PlanResult:
         result = plan_pull_request(scene.tree, scene.registry, scene.log, scene.pulls, number, NOON)
         assert isinstance(result, PlanResult)
@@ -245,10 +236,10 @@ class TestWhatAPullRequestDoesNotTouch:
     def test_is_neither_read_nor_asked_for(self) -> None:
         costs = []
         for models in (10, 100):
-            scene = self.scene(models)
+            scene = fleet(models)
             tree, registry = CountingTree(scene.tree), CountingRegistry(scene.registry)
             scene.tree, scene.registry, scene.pulls.tree = tree, registry, tree
-            edits = {f"models/{name}.yaml": self.TEXT.format(name, 2) for name in self.NAMES[:3]}
+            edits = {f"models/{name}.yaml": TEXT.format(name, 2) for name in NAMES[:3]}
             scene.pulls.open_by("alice", "edit", edits)
             assert len(self.planned(scene).plan.changes) == 6
             costs.append((sorted(tree.read_paths), registry.asked_for))
@@ -257,22 +248,22 @@ class TestWhatAPullRequestDoesNotTouch:
         assert [path for path in costs[0][0] if path.startswith("models/")] == [f"models/m{n}.yaml" for n in range(3)]
 
     def test_is_looked_at_when_a_policy_changes(self) -> None:
-        scene = self.scene(6)
+        scene = fleet(6)
         scene.pulls.open_by("alice", "edit", {"policies/promotion.yaml": "schema_version: 1\nmax_open_proposals: 3\n"})
         result = self.planned(scene)
-        assert {item.key[0] for item in result.plan.items} == {*self.NAMES, "demand", "wine"}
+        assert {item.key[0] for item in result.plan.items} == {*NAMES, "demand", "wine"}
         assert result.not_looked_at == 0
 
     def test_counts_when_much_changes_at_once(self) -> None:
-        edits = {f"models/{name}.yaml": self.TEXT.format(name, 2) for name in self.NAMES}
+        edits = {f"models/{name}.yaml": TEXT.format(name, 2) for name in NAMES}
         for models, refused in ((6, True), (60, False)):
-            scene = self.scene(models)
+            scene = fleet(models)
             scene.pulls.open_by("alice", "edit", edits)
             assert {item.guard for item in self.planned(scene).plan.refusals} == ({"too-many"} if refused else set())
 
     def test_still_may_not_have_a_name_that_differs_by_case_only(self) -> None:
-        scene = self.scene(6)
-        scene.pulls.open_by("alice", "edit", {"models/M0.yaml": self.TEXT.format("M0", 1)})
+        scene = fleet(6)
+        scene.pulls.open_by("alice", "edit", {"models/M0.yaml": TEXT.format("M0", 1)})
         result = plan_pull_request(scene.tree, scene.registry, scene.log, scene.pulls, 11, NOON)
         assert isinstance(result, ValidateResult)
         assert [finding.code for finding in result.findings] == ["files-differ-by-case"]
@@ -285,42 +276,17 @@ class TestWhatAPullRequestDoesNotTouch:
     def test_is_all_that_a_plan_of_everything_says_beyond(
         self, edits: dict[str, int | None], moved: dict[str, int]
     ) -> None:
-        scene = self.scene(30)
+        scene = fleet(30)
         for name, version in moved.items():
             scene.registry.change(TransitionStage(name, version, "Production", archive_existing=True))
         files = {
-            f"models/{name}.yaml": self.TEXT.format(name, version) if version else None
-            for name, version in edits.items()
+            f"models/{name}.yaml": TEXT.format(name, version) if version else None for name, version in edits.items()
         }
         scene.pulls.open_by("alice", "edit", {"README.md": "one", **files})
         scene.tree.working = {path: text for path, text in scene.tree.working.items() if path not in files}
         scene.tree.working |= {path: text.encode() for path, text in files.items() if text}
         everything = plan_working_tree(scene.tree, scene.registry, scene.log, NOON, "acme/models").plan.items
         assert self.planned(scene).plan.items == tuple(item for item in everything if item.key[0] in edits)
-
-
-class CountingTree(FakeTree):
-    """Notes which files of commits are read."""
-
-    def __init__(self, tree: FakeTree) -> None:
-        vars(self).update(vars(tree))
-        self.read_paths: list[str] = []
-
-    def read(self, commit: str | None, path: str) -> bytes | None:
-        self.read_paths.append(path)
-        return super().read(commit, path)
-
-
-class CountingRegistry(FakeRegistry):
-    """Notes which models are asked for."""
-
-    def __init__(self, registry: FakeRegistry) -> None:
-        vars(self).update(vars(registry))
-        self.asked_for: list[set[str]] = []
-
-    def state(self, models: Collection[str]) -> RegistryState:
-        self.asked_for.append(set(models))
-        return super().state(models)
 
 
 class OutOfReach(FakeRegistry):

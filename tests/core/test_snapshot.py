@@ -212,6 +212,7 @@ def test_a_slot_that_was_left_out_is_found() -> None:
     "change",
     [
         lambda log: log.update(commit=HEAD),
+        lambda log: log.update(reconciled=HEAD),
         lambda log: log.pop("policies"),
         lambda log: log.pop("pulls"),
     ],
