@@ -14,13 +14,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from operator import not_
 from typing import Literal
 
 from pydantic import Field
 
 from bot.core.state import ChangeKind, Digest, Identity, SlotKey
-from bot.core.strict import Strict
+from bot.core.strict import Strict, Whole
 
 Event = Literal["genesis", "adopted", "intended", "applied", "refused", "failed"]
 
@@ -28,9 +29,9 @@ Event = Literal["genesis", "adopted", "intended", "applied", "refused", "failed"
 class IdentityRecord(Strict):
     """A version's identity inside an entry, which names the model itself."""
 
-    version: int
+    version: Whole
     run_id: str | None
-    created_at: int
+    created_at: Whole
 
 
 class Approval(Strict):
@@ -40,7 +41,7 @@ class Approval(Strict):
     where they were not.
     """
 
-    pull_request: int
+    pull_request: Whole
     url: str
     approvers: tuple[str, ...]
     break_glass: str = Field(default="", exclude_if=not_)
@@ -86,8 +87,8 @@ class Draft(Strict):
     after: IdentityRecord | None = None
     commit: str | None = None
     mandate: Mandate | None = None
-    pull_request: int | None = None
-    intended: int | None = None
+    pull_request: Whole | None = None
+    intended: Whole | None = None
     guard: str | None = None
     reason: str = ""
     reconciled: bool = Field(default=False, exclude_if=not_)
@@ -108,20 +109,20 @@ class Draft(Strict):
 class Entry(Draft):
     """One line of the audit log."""
 
-    seq: int
+    seq: Whole
     previous: Digest | None
 
-    @property
+    @cached_property
     def key(self) -> SlotKey:
         """(model, slot); empty strings for the genesis."""
         return self.model or "", self.slot or ""
 
-    @property
+    @cached_property
     def identity_after(self) -> Identity | None:
         """The identity that the slot holds after this entry."""
         return identity(self.model, self.after)
 
-    @property
+    @cached_property
     def identity_before(self) -> Identity | None:
         """The identity that the slot held before this entry."""
         return identity(self.model, self.before)

@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import rfc8785
 
 from bot.core.state import Digest
+from bot.core.strict import LARGEST
 
 JSON: TypeAlias = "bool | int | float | str | Sequence[JSON] | Mapping[str, JSON] | None"
 """What JSON can hold. At run time sequences are lists or tuples, and mappings are dicts."""
@@ -21,7 +22,15 @@ def canonical(value: JSON) -> bytes:
     Raises ValueError for what JSON cannot hold exactly: NaN, infinities, integers beyond ±(2**53 - 1), lone
     surrogates, keys that are no strings, other types.
     """
-    return _ENCODER.encode(value).encode() if _is_plain(value) else rfc8785.dumps(value)
+    return canonical_plain(value) if _is_plain(value) else rfc8785.dumps(value)
+
+
+def canonical_plain(value: JSON) -> bytes:
+    """The same of a value without fractions, too large numbers, and keys beyond ASCII, which is not looked at.
+
+    Raises ValueError for lone surrogates.
+    """
+    return _ENCODER.encode(value).encode()
 
 
 _ENCODER: Final = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
@@ -37,7 +46,7 @@ def _is_plain(value: JSON) -> bool:
     if kind in _LEAVES:
         return True
     if isinstance(value, int):
-        return kind is int and -_LARGEST <= value <= _LARGEST
+        return kind is int and -LARGEST <= value <= LARGEST
     if isinstance(value, dict):
         return _TEXT.issuperset(map(type, value)) and all(map(str.isascii, value)) and _are_plain(value.values())
     return isinstance(value, list | tuple) and _are_plain(value)

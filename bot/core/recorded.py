@@ -205,11 +205,12 @@ def _tell_slot(slots: dict[SlotKey, SlotRecord], entry: Entry) -> None:
         slots[entry.key] = replace(slot, intents=(*slot.intents, entry))
         return
     left_open = tuple(intent for intent in slot.intents if intent.seq != entry.intended)
-    told = replace(slot, intents=left_open, refused=refusal(entry) if entry.event == "refused" else None)
     if entry.event in ("applied", "adopted"):
         _leave_other_stages(slots, entry)
-        told = _entered(told, entry)
-    slots[entry.key] = told
+        slots[entry.key] = _entered(slot, entry, left_open)
+    else:
+        refused = refusal(entry) if entry.event == "refused" else None
+        slots[entry.key] = replace(slot, intents=left_open, refused=refused)
 
 
 def _leave_other_stages(slots: dict[SlotKey, SlotRecord], entry: Entry) -> None:
@@ -224,22 +225,24 @@ def _leave_other_stages(slots: dict[SlotKey, SlotRecord], entry: Entry) -> None:
             slots[model, stage] = replace(other, base=None)
 
 
-def _entered(slot: SlotRecord, entry: Entry) -> SlotRecord:
+def _entered(slot: SlotRecord, entry: Entry, intents: tuple[Entry, ...]) -> SlotRecord:
     periods = followed_by(slot.periods, entry)
     dropped = max(0, len(periods) - PERIODS)
     began = entry.seq if slot.began is None else slot.began
-    return replace(
-        slot,
+    return SlotRecord(
         base=None if entry.kind == "unmanage" else entry.identity_after,
         began=None if entry.kind == "unmanage" else began,
         periods=periods[dropped:],
         earlier=slot.earlier + dropped,
         departures=_departures(slot, entry),
+        intents=intents,
     )
 
 
 def _departures(slot: SlotRecord, entry: Entry) -> Mapping[Identity, Departure]:
     """Rule 2."""
+    if not slot.departures and entry.kind != "rollback":
+        return {}
     before, after = entry.identity_before, entry.identity_after
     goes_back = entry.kind == "rollback" and after not in slot.departures
     left = {identity: departure for identity, departure in slot.departures.items() if identity != after}

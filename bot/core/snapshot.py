@@ -17,7 +17,7 @@ from bot.core.audit import Approval, Entry, IdentityRecord, Mandate
 from bot.core.history import Period
 from bot.core.recorded import Departure, Recorded, SlotRecord, StandingRefusal
 from bot.core.state import ChangeKind, Digest, Identity, SlotKey
-from bot.core.strict import Strict
+from bot.core.strict import Strict, Whole
 
 MODELS_PER_LINE: Final = 500
 
@@ -27,24 +27,24 @@ Item = TypeVar("Item")
 class PeriodLine(Strict):
     """A period of a slot; `identity`, and one of `mandate` and `approval` at most, are places in their lists."""
 
-    entry: int
+    entry: Whole
     since: str
     until: str | None = None
-    identity: int | None = None
+    identity: Whole | None = None
     kind: ChangeKind | None = None
     adopted: bool = False
-    mandate: int | None = None
-    approval: int | None = None
-    pull_request: int | None = None
+    mandate: Whole | None = None
+    approval: Whole | None = None
+    pull_request: Whole | None = None
     reason: str = ""
 
 
 class DepartureLine(Strict):
     """A version that left a slot by rollback; `identity` is a place in the model's list."""
 
-    identity: int
+    identity: Whole
     time: str
-    pull_request: int | None = None
+    pull_request: Whole | None = None
 
 
 class RefusalLine(Strict):
@@ -53,17 +53,17 @@ class RefusalLine(Strict):
     guard: str | None = None
     reason: str = ""
     after: IdentityRecord | None = None
-    pull_request: int | None = None
+    pull_request: Whole | None = None
 
 
 class SlotLine(Strict):
     """One slot, as `bot.core.recorded.SlotRecord` has it. `base` is a place in the model's list of identities."""
 
     slot: str
-    began: int | None = None
-    base: int | None = None
+    began: Whole | None = None
+    base: Whole | None = None
     periods: tuple[PeriodLine, ...] = ()
-    earlier: int = 0
+    earlier: Whole = 0
     departures: tuple[DepartureLine, ...] = ()
     intents: tuple[Entry, ...] = ()
     refused: RefusalLine | None = None
@@ -86,7 +86,7 @@ class Beginning(Strict):
     genesis: Digest
     commit: str | None = None
     policies: tuple[str, ...] = ()
-    pulls: tuple[tuple[int, int], ...] = ()
+    pulls: tuple[tuple[Whole, Whole], ...] = ()
     reconciled: str | None = None
 
 
@@ -96,8 +96,8 @@ class SnapshotDraft(Strict):
     schema_version: Literal[1]
     event: Literal["snapshot"]
     time: str
-    part: int
-    parts: int
+    part: Whole
+    parts: Whole
     log: Beginning | None = None
     mandates: tuple[Mandate, ...] = ()
     approvals: tuple[Approval, ...] = ()
@@ -111,7 +111,7 @@ class SnapshotDraft(Strict):
 class SnapshotLine(SnapshotDraft):
     """One line of a snapshot."""
 
-    seq: int
+    seq: Whole
     previous: Digest
 
     def __str__(self) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, LiteralString, TypeAlias
+from typing import Annotated, Any, Final, Literal, LiteralString, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue
 from pydantic_core import PydanticCustomError
 
+LARGEST: Final = 2**53 - 1
+"""Beyond it, programs that keep numbers as IEEE 754 doubles do not tell neighbours apart (RFC 8785, RFC 7493)."""
 JsonSchema: TypeAlias = dict[str, JsonValue]
 
 
@@ -18,6 +20,10 @@ class Strict(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, strict=True, extra="forbid", defer_build=True)
+
+
+Whole: TypeAlias = Annotated[int, Field(ge=-LARGEST, le=LARGEST)]
+"""A whole number that canonical JSON can hold."""
 
 
 def unfit(code: LiteralString, expected: str, fix: str) -> PydanticCustomError:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from bot.core.anchors import ANCHORS, Anchor, LogName, anchor_problems, anchor_targets, anchors, newest, unanchored
 from bot.core.audit import (
@@ -26,6 +26,7 @@ from bot.core.canonical import canonical, digest
 from bot.core.chain import Appended, Chain, Digests, chained, read_chain
 from bot.core.log import LogContent
 from bot.core.recorded import fold
+from bot.core.snapshot import SnapshotLine
 from bot.core.state import Identity, RegisteredModel, RegistryState, SlotKey
 from tests.core.builders import (
     CHAMPION,
@@ -730,3 +731,19 @@ def test_what_is_asked_for_since_a_part_of_a_second_begins_with_the_next(microse
 def test_a_moment_keeps_its_fraction_of_a_second() -> None:
     assert exact_stamp(NOON) == "2026-11-03T12:00:00Z"
     assert exact_stamp(NOON.replace(microsecond=250_000)) == "2026-11-03T12:00:00.25Z"
+
+
+@pytest.mark.parametrize("kind", [Entry, SnapshotLine])
+def test_no_number_of_a_line_can_be_written_in_two_ways(kind: type[BaseModel]) -> None:
+    """What `canonical_plain` relies on."""
+
+    def types(schema: Any) -> Iterator[Any]:
+        parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+        yield from (schema,) if isinstance(schema, dict) and "type" in schema else ()
+        for part in parts:
+            yield from types(part)
+
+    numbers = [found for found in types(kind.model_json_schema()) if found["type"] in ("integer", "number")]
+    others = [found for found in numbers if (found.get("minimum"), found.get("maximum")) != (1 - 2**53, 2**53 - 1)]
+    assert len(numbers) > 5
+    assert [found.get("const") for found in others] == [1] * len(others)
