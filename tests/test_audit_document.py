@@ -31,7 +31,7 @@ def test_the_file_that_names_the_genesis_has_the_form_that_the_document_gives() 
 
 
 def test_the_document_lists_the_keys_of_an_entry_and_of_a_mandate() -> None:
-    rows = re.findall(r"^\| (`.*?) \| (?:number|text|object)", TEXT, re.MULTILINE)
+    rows = re.findall(r"^\| (`.*?) \| (?:number|text|object|`true`)", TEXT, re.MULTILINE)
     assert sorted(re.findall(r"`(\w+)`", " ".join(rows))) == sorted(Entry.model_fields)
     (paragraph,) = re.findall(r"^A mandate has .*?\n\n", TEXT, re.DOTALL | re.MULTILINE)
     assert {*re.findall(r"`(\w+)`", paragraph)} - {"null"} == set(Mandate.model_fields)
