@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from bot.core.approval.asking import Voters
-from bot.core.approval.facts import NEW_MODEL, Scope, team_key
+from bot.core.approval.facts import Scope, team_key
 from bot.core.approval.governing import Group
 from bot.core.approval_policy import ApprovalPolicy, Require
 from bot.core.checks import Path, Problem, shown
@@ -71,6 +71,5 @@ def _groups(leaf: Require, scope: Scope, policy: ApprovalPolicy) -> Iterator[tup
     if not leaf.owners:
         yield "", Group()
         return
-    for model in sorted(scope.models):
-        owners = scope.models.get(model, NEW_MODEL).owners or policy.default_owners
-        yield f" for {model}", Group(owners, (model,))
+    for model, at_base in sorted(scope.models.items()):
+        yield f" for {model}", Group(at_base.owners or policy.default_owners)
