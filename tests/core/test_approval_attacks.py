@@ -282,7 +282,10 @@ ACTIONS = "github-actions[bot]"
 def test_an_app_that_a_reviewer_lets_write(attack: dict[str, Any]) -> None:
     """A workflow that bob pushes to a branch commits what he likes, and he is no author of it."""
     found = attacked(by_hand(reviews=APPROVED), by_hand(reviews=APPROVED, **attack))
-    assert "github-actions[bot] wrote this" in found.blockers[0]
+    assert found.blockers[0] == (
+        "github-actions[bot] wrote this, and whoever made it do so could approve that too;"
+        " list it in the policy's `other_apps` if nobody can"
+    )
 
 
 def test_an_app_that_the_policy_does_not_list() -> None:

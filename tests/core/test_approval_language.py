@@ -404,10 +404,11 @@ class TestFreezes:
     def test_every_week_by_the_clock_of_its_zone(self, at: str, frozen: bool) -> None:
         assert bool(self.blockers(utc(at), WEEKEND)) is frozen
 
-    def test_say_until_when(self) -> None:
-        assert self.blockers(utc("2026-11-08T12:00:30"), WEEKEND) == (
-            "the freeze 'weekend' holds Production until 2026-11-09 07:00 Europe/Zurich; only a rollback may pass",
-        )
+    def test_say_what_they_hold_and_until_when(self) -> None:
+        both = (replace(PROMOTION, slot="Staging"), PROMOTION)
+        (blocker,) = self.blockers(utc("2026-11-08T12:00:30"), WEEKEND, changes=both)
+        until = "until 2026-11-09 07:00 Europe/Zurich; only a rollback may pass"
+        assert blocker == f"the freeze 'weekend' holds Production, Staging {until}"
 
     @pytest.mark.parametrize(
         ("at", "frozen"),
@@ -508,7 +509,8 @@ class TestBreakingTheGlass:
         assert not found.approved
         assert found.emergency
         assert found.emergency.state == "pending"
-        assert found.emergency.reasons[0].startswith("each approval has to say why")
+        (why,) = found.emergency.reasons
+        assert why == "each approval has to say why, in a line `Break-Glass: <reason>` of the review"
 
     def test_text_of_anybody_else_counts_for_nothing(self) -> None:
         hostile = (commit("mallory", f"Roll back\n\n{WHY}"),)
