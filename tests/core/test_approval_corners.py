@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from bot.core.approval import (
+    Asked,
     Discarded,
     Evaluation,
     ModelAtBase,
@@ -32,6 +33,7 @@ from tests.core.builders import (
     ONE_FOR_THE_REST,
     PEOPLE,
     PROMOTION,
+    ROLLBACK,
     TWO_FOR_PRODUCTION,
     bot_commit,
     by_hand,
@@ -55,6 +57,14 @@ def test_each_promotion_needs_its_evidence_whatever_stands_before_it() -> None:
     given = by_hand(changes=(back,), reviews=APPROVED)
     assert evaluate(policy(), given).approved
     assert not evaluate(policy(), replace(given, changes=(back, PROMOTION))).approved
+
+
+def test_a_slot_is_not_governed_by_the_rule_of_a_file_that_did_not_change() -> None:
+    """That rule would ask for nothing, and the slot would move by the approvals of something else."""
+    given = policy(rule("models", 2, paths=["models/**"]), rule("docs", 1, paths=["docs/**"]))
+    assert evaluate(given, by_hand(paths=("docs/a.md", "models/churn.yaml"), reviews=APPROVED)).approved
+    found = evaluate(given, by_hand(paths=("docs/a.md",), reviews=APPROVED))
+    assert found.blockers == ("no rule of the policy governs the rollback of churn Production",)
 
 
 @pytest.mark.parametrize(("seconds", "is_bots"), [(-60, True), (0, True), (10, True), (11, False)])
@@ -90,6 +100,40 @@ def test_an_approval_that_no_rule_counts_is_told_as_what_it_is() -> None:
     found = evaluate(policy(), facts(reviews=(*APPROVED, review("eve"))))
     assert found.approved
     assert found.discarded == (Discarded("eve", "APPROVED", "has not the permission that the rules ask for"),)
+
+
+@pytest.mark.parametrize("distinct", [False, True])
+def test_whom_a_rule_asks_is_told_for_the_models_of_each_owner(distinct: bool) -> None:
+    owner = {"approvals": 1, "owners": True}
+    risk = {"approvals": 1, "users": ["carol"], "teams": ["@acme/risk"], "permission": "admin"}
+    bob = {"approvals": 1, "users": ["bob"]}
+    given = policy(
+        {
+            **rule("production", 1, slots=["Production"]),
+            "require": {"all": [owner, {"any": [risk, bob]}]},
+            "distinct": distinct,
+        },
+        {**rule("docs", 1, paths=["docs/**"]), "require": owner},
+    )
+    owned = ModelAtBase(("@alice", "@Acme/Churn"))
+    models = {MODEL: owned, "sales": owned, "demand": ModelAtBase()}
+    changes = tuple(replace(ROLLBACK, model=model) for model in models)
+    found = evaluate(given, by_hand(changes=changes, paths=("docs/a.md",), models=models))
+    also = ("", "carol or @acme/risk with the role admin or more", "bob")
+    assert [whom(one.asked) for one in found.rules] == [
+        (
+            "",
+            ("for churn, sales", "an owner of churn, sales (@acme/churn, @alice)", also),
+            ("for demand", "an owner of demand (nobody: its file names no owner)", also),
+        ),
+        "an owner of the files (nobody: its file names no owner)",
+    ]
+
+
+def whom(asked: Asked | None) -> Any:
+    """Whom a requirement asks, and before its parts whom it is about."""
+    assert asked
+    return (asked.whom, *map(whom, asked.parts)) if asked.parts else asked.whom
 
 
 GLASS = {"require": {"approvals": 1, "owners": True, "permission": "write"}}

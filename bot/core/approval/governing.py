@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from bot.core.approval.facts import NEW_MODEL, Scope, owner_key, team_key
 from bot.core.approval_policy import ApprovalPolicy, ApprovalRule, Require, When
@@ -79,11 +79,9 @@ def _is_about(when: When, model: str, scope: Scope) -> bool:
 
 def ungoverned(policy: ApprovalPolicy, scope: Scope) -> Iterator[str]:
     """What nobody can approve, since no rule governs it. A slot is governed with its model's file, too."""
-    files = tuple(file_of_model(change.model) for change in scope.changes)
-    whole = replace(scope, paths=tuple(dict.fromkeys((*scope.paths, *files))))
-    texts = {one.text for rule in policy.rules for one in governed(rule, whole)}
-    for change, file in zip(scope.changes, files, strict=True):
-        if text_of(change) not in texts and file not in texts:
+    texts = {one.text for rule in policy.rules for one in governed(rule, scope)}
+    for change in scope.changes:
+        if texts.isdisjoint([text_of(change), file_of_model(change.model)]):
             yield f"no rule of the policy governs the {text_of(change)}"
     for path in scope.paths:
         if path not in texts:
