@@ -105,12 +105,12 @@ def test_an_approval_that_no_rule_counts_is_told_as_what_it_is() -> None:
 @pytest.mark.parametrize("distinct", [False, True])
 def test_whom_a_rule_asks_is_told_for_the_models_of_each_owner(distinct: bool) -> None:
     owner = {"approvals": 1, "owners": True}
-    risk = {"approvals": 1, "users": ["carol"], "teams": ["@acme/risk"], "permission": "admin"}
-    bob = {"approvals": 1, "users": ["bob"]}
+    risk = {"approvals": 1, "users": ["carol", "bob"], "teams": ["@acme/risk"], "permission": "admin"}
+    senior = {"approvals": 1, "permission": "maintain"}
     given = policy(
         {
             **rule("production", 1, slots=["Production"]),
-            "require": {"all": [owner, {"any": [risk, bob]}]},
+            "require": {"all": [owner, {"any": [risk, senior]}]},
             "distinct": distinct,
         },
         {**rule("docs", 1, paths=["docs/**"]), "require": owner},
@@ -119,7 +119,7 @@ def test_whom_a_rule_asks_is_told_for_the_models_of_each_owner(distinct: bool) -
     models = {MODEL: owned, "sales": owned, "demand": ModelAtBase()}
     changes = tuple(replace(ROLLBACK, model=model) for model in models)
     found = evaluate(given, by_hand(changes=changes, paths=("docs/a.md",), models=models))
-    also = ("", "carol or @acme/risk with the role admin or more", "bob")
+    also = ("", "carol, bob or @acme/risk with the role admin or more", "anybody with the role maintain or more")
     assert [whom(one.asked) for one in found.rules] == [
         (
             "",
