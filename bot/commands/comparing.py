@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
 
 from bot.commands.gathering import Desired, read_desired, read_log, recorded_of, refuse_unsupported
 from bot.core.checks import shown
 from bot.core.details import Details, together
-from bot.core.examination import candidates, questions
+from bot.core.examination import candidates, questions, winners_by_numbers
 from bot.core.holds import still_held
 from bot.core.ownership import other_owner
 from bot.core.proposal import NothingToPropose, Proposal, propose
@@ -64,26 +65,37 @@ def scan_of(
     now: datetime,
     repository: str | None,
 ) -> Scan:
-    """As `scan`, of documents that were read already; the log is asked once."""
+    """As `scan`, of documents that were read already; the log is asked once, while the runs are read."""
     refuse_unsupported(desired, registry.capabilities)
     specs = {name: spec for name, spec in sorted(desired.specs.items()) if name in chosen}
     state = registry.state([name for name, spec in specs.items() if spec.promotion])
-    runs = registry.runs(set(_run_ids(specs, state)))
-    recorded = log()
+    with ThreadPoolExecutor(1, thread_name_prefix="log") as beside:
+        reading = beside.submit(log)
+        runs = registry.runs(set(_run_ids(specs, state)))
+        recorded = reading.result()
     kept = {name: _kept(spec, recorded.held, state) for name, spec in specs.items()}
     owners = {name: other_owner(state.models.get(name), repository) for name in specs}
     models, policy = state.models, desired.promotion
-    asked = together(
-        questions(spec, models.get(name), runs, policy, held=kept[name], now=now)
+    winners = {
+        name: winners_by_numbers(spec, models.get(name), runs, policy, held=kept[name], now=now)
         for name, spec in specs.items()
         if not owners[name]
-    )
+    }
+    asked = together(questions(specs[name], models[name], runs, policy, won) for name, won in winners.items() if won)
     details = registry.details(asked) if asked else Details()
     outcomes = [
         _owned_by(name, owner)
         if (owner := owners[name])
         else propose(
-            spec, models.get(name), runs, policy, held=kept[name], registry=registry.address, now=now, details=details
+            spec,
+            models.get(name),
+            runs,
+            policy,
+            held=kept[name],
+            registry=registry.address,
+            now=now,
+            details=details,
+            winners=winners[name],
         )
         for name, spec in specs.items()
     ]

@@ -66,7 +66,7 @@ def candidates(spec: ModelSpec, model: RegisteredModel, incumbent: ModelVersion 
     return tuple(sorted(found, key=lambda version: version.identity.version, reverse=True))
 
 
-def questions(
+def winners_by_numbers(
     spec: ModelSpec,
     model: RegisteredModel | None,
     runs: Mapping[str, Run],
@@ -74,18 +74,28 @@ def questions(
     *,
     held: Mapping[int, str],
     now: datetime,
+) -> tuple[Comparison, ...]:
+    """The candidates whose numbers alone win; the arguments are those of `propose` (rule 5)."""
+    if spec.promotion is None or model is None:
+        return ()
+    holds = held_versions(spec, spec.promotion.slot, held, now.astimezone(UTC).date())
+    return _by_numbers(spec, spec.promotion, model, runs, effective(policy, spec.promotion), holds, now)
+
+
+def questions(
+    spec: ModelSpec,
+    model: RegisteredModel | None,
+    runs: Mapping[str, Run],
+    policy: PromotionPolicy,
+    winners: Sequence[Comparison],
 ) -> Questions:
-    """What has to be known besides the runs before anything is proposed; the arguments are those of `propose` (rule 5).
+    """What has to be known besides the runs before anything is proposed (rule 5).
 
     Only for candidates whose numbers win, and for the incumbent that they win against.
     """
     if spec.promotion is None or model is None:
         return Questions()
-    policy = effective(policy, spec.promotion)
-    holds = held_versions(spec, spec.promotion.slot, held, now.astimezone(UTC).date())
-    return _questions(
-        spec.promotion, model, _by_numbers(spec, spec.promotion, model, runs, policy, holds, now), runs, policy
-    )
+    return _questions(spec.promotion, model, winners, runs, effective(policy, spec.promotion))
 
 
 def _by_numbers(
@@ -151,14 +161,18 @@ def examine(
     held: Mapping[int, str],
     now: datetime,
     details: Details,
+    winners: Sequence[Comparison] | None = None,
 ) -> tuple[Examined, ...]:
     """Every candidate for a slot that holds at most one version, newest first, compared or with why not.
 
-    `held` are all holds for the slot, those of the file included. Empty without a promotion section.
+    `held` are all holds for the slot, those of the file included. `winners` are those by their numbers, where that is
+    known already. Empty without a promotion section.
     """
     if spec.promotion is None:
         return ()
-    asked = {one.candidate.identity for one in _by_numbers(spec, spec.promotion, model, runs, policy, held, now)}
+    if winners is None:
+        winners = _by_numbers(spec, spec.promotion, model, runs, policy, held, now)
+    asked = {one.candidate.identity for one in winners}
     looks = _looks(spec, spec.promotion, model, runs, policy, held, now, details, asked)
     members = _members(spec.promotion, model, looks)
     families = (_family(look.version.identity, members, policy) if look.comparison else () for look in looks)

@@ -73,13 +73,15 @@ def propose(
     registry: str,
     now: datetime,
     details: Details | None = None,
+    winners: Sequence[Comparison] | None = None,
 ) -> Proposal | NothingToPropose:
     """What to propose for one model, or why nothing.
 
     `model` is None when the registry does not have it; it comes with all its versions. `runs` maps run ids to the runs
     of the incumbent and of the candidates; one that is absent does not exist. `held` maps the versions that the audit
     log keeps out of the slot to why; the holds of the model's file count on the day of `now` in UTC. `registry` is an
-    address without credentials. `details` answers what `questions` asked. Raises ValueError when `now` has no time
+    address without credentials. `details` answers what `questions` asked of `winners`, those by
+    their numbers, which are found again where they are not given. Raises ValueError when `now` has no time
     zone.
     """
     if now.tzinfo is None:
@@ -94,7 +96,7 @@ def propose(
         return NothingToPropose(spec.name, problem)
     holds = held_versions(spec, slot, held, now.astimezone(UTC).date())
     policy = effective(policy, spec.promotion)
-    examined = examine(spec, model, runs, policy, holds, now, details or Details())
+    examined = examine(spec, model, runs, policy, holds, now, details or Details(), winners)
     winner = best_of(examined)
     best = winner.comparison if winner else None
     if winner is None or best is None:

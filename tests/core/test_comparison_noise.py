@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bot.core.comparison import Comparison, Measured, at_level, compare
 from bot.core.noise import Examples, Folds, Noise, StandardError, Unknown
-from bot.core.spec import Criterion, PromotionPolicy
+from bot.core.spec import Acknowledgement, Criterion, PromotionPolicy
 from bot.core.state import Identity
 
 POLICY = PromotionPolicy(schema_version=1)
@@ -229,3 +229,8 @@ def test_noise_takes_a_pass_away_and_never_gives_one(
     assert noisy.verdict == silent.verdict or (noisy.verdict, silent.verdict) == ("inconclusive", "promote")
     again = at_level(compare([one], *sides, POLICY), level, POLICY)
     assert again == noisy
+    unknown = side(3, mean(theirs)), side(5, mean(ours))
+    assert at_level(silent, level, POLICY) == compare([one], *unknown, POLICY, level=level)
+    said = [Acknowledgement(version=5, metric="auc", reason="it is real")]
+    told = compare([one], *unknown, POLICY, level=level, acknowledged=said)
+    assert at_level(silent, level, POLICY, said) == told

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.core.details import Details, Questions
-from bot.core.examination import questions
+from bot.core.examination import questions, winners_by_numbers
 from bot.core.proposal import NothingToPropose, Proposal, propose
 from bot.core.spec import ModelSpec, PromotionPolicy
 from bot.core.state import Dataset, Identity, ModelVersion, RegisteredModel, Run
@@ -86,7 +86,8 @@ class World:
         return Details(self.histories, {}, self.artifacts, self.traits)
 
     def asks(self, file: ModelSpec | None = None, rules: PromotionPolicy | None = None) -> Questions:
-        return questions(file or spec(), self.model, self.runs, rules or policy(), held={}, now=NOON)
+        given = file or spec(), self.model, self.runs, rules or policy()
+        return questions(*given, winners_by_numbers(*given, held={}, now=NOON))
 
     def answered(self, asked: Questions) -> Details:
         """What a registry says to these questions and to no other."""
@@ -107,16 +108,13 @@ class World:
         details: Details | None = None,
         now: datetime = NOON,
     ) -> Proposal | NothingToPropose:
-        return propose(
-            file or spec(),
-            self.model,
-            self.runs,
-            rules or policy(),
-            held={},
-            registry="http://mlflow",
-            now=now,
-            details=self.everything if details is None else details,
-        )
+        given = file or spec(), self.model, self.runs, rules or policy()
+        more: Any = {"held": {}, "registry": "http://mlflow", "now": now}
+        known = self.everything if details is None else details
+        found = propose(*given, **more, details=known)
+        winners = winners_by_numbers(*given, held={}, now=now)
+        assert propose(*given, **more, details=known, winners=winners) == found
+        return found
 
     def promoted(self, *arguments: Any, **named: Any) -> int | None:
         found = self.proposes(*arguments, **named)
@@ -266,9 +264,10 @@ def test_only_winners_and_what_they_win_against_are_asked_about() -> None:
 
 def test_where_nobody_wins_nothing_is_asked() -> None:
     assert not World().add(2, [0.1, 0.2]).asks()
-    assert not questions(spec(), None, {}, policy(), held={}, now=NOON)
+    assert not questions(spec(), None, {}, policy(), winners_by_numbers(spec(), None, {}, policy(), held={}, now=NOON))
     unpromoted = ModelSpec(schema_version=1, name="demand")
-    assert not questions(unpromoted, World().model, {}, policy(), held={}, now=NOON)
+    given = unpromoted, World().model, dict[str, Run](), policy()
+    assert not questions(*given, winners_by_numbers(*given, held={}, now=NOON))
 
 
 def test_artifacts_and_tables_are_asked_for_where_they_decide() -> None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from bot.core.comparison.measured import Measured, is_known, name_of
@@ -63,6 +64,8 @@ _Facts: TypeAlias = Mapping[_What, Fraction]
 """The numbers of one row, exact. What is unknown is absent, so that judging by it cannot go unnoticed."""
 
 _LARGEST: Final = Fraction(sys.float_info.max) / 100
+_REMEMBERED: Final = 1_024
+"""How many numbers are kept in their exact form: those of a pair are needed several times."""
 """A gain up to here is a float, also when it is shown in %."""
 
 
@@ -180,7 +183,7 @@ def _bounds(criterion: Criterion) -> Iterator[_Bound]:
 
 
 def _margin_bound(margin: Margin, text: str) -> _Bound:
-    return _Bound("relative" if margin.relative else "gain", Fraction(margin.amount), text, margin=margin)
+    return _Bound("relative" if margin.relative else "gain", _fraction(margin.amount), text, margin=margin)
 
 
 def _facts(
@@ -194,8 +197,9 @@ def _facts(
     gain = signed(criterion, ours) - signed(criterion, theirs)
     if abs(gain) <= _LARGEST:
         yield "gain", gain
-    if theirs and abs(gain / _exact(theirs)) <= _LARGEST:
-        yield "relative", gain / abs(_exact(theirs))
+    relative = gain / abs(_exact(theirs)) if theirs else None
+    if relative is not None and abs(relative) <= _LARGEST:
+        yield "relative", relative
 
 
 def _float(number: Fraction | None) -> float | None:
@@ -335,9 +339,16 @@ def margin_text(margin: Margin) -> str:
     return f"{_decimal(margin.amount * 100)}%" if margin.relative else _decimal(margin.amount)
 
 
+@lru_cache(maxsize=_REMEMBERED)
 def _decimal(number: Decimal) -> str:
     return f"{number.normalize():f}"
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def _fraction(number: Decimal) -> Fraction:
+    return Fraction(number)
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def _exact(value: float) -> Fraction:
     return Fraction(repr(float(value)))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias
 
 from bot.core.comparison.measured import Measured, is_known, name_of
 from bot.core.comparison.rows import Known, Outcome, Pair, Row, has_floor, has_margin, rows_of
+from bot.core.noise import Unknown
 from bot.core.spec import Acknowledgement, Criterion, PromotionPolicy
 from bot.core.traits import Difference, differences
 
@@ -67,7 +68,13 @@ def compare(
 def at_level(
     once: Comparison, level: float, policy: PromotionPolicy, acknowledged: Sequence[Acknowledgement] = ()
 ) -> Comparison:
-    """The same comparison at another level. What is known of noise is taken over: examples are many."""
+    """The same comparison at another level. What is known of noise is taken over: examples are many.
+
+    Where nothing is known of it, no row depends on the level.
+    """
+    reasons = _reasons_by_metric(acknowledged, once.candidate)
+    if all(isinstance(row.estimate, Unknown) and row.acknowledged == reasons.get(row.metric, "") for row in once.rows):
+        return replace(once, level=level)
     criteria = tuple({row.index: row.criterion for row in once.rows}.values())
     metrics: dict[int, list[str]] = {}
     for row in once.rows:
