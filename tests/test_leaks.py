@@ -9,7 +9,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -26,6 +25,7 @@ from bot.core.audit import Draft, stamp
 from bot.core.chain import chained
 from bot.sandbox.forge import Forge
 from bot.sandbox.mlflow_server import MlflowServer
+from bot.sandbox.team import PYTHON, SOURCE
 from bot.wiring import Connections
 from tests.adapters.git_repository import Repository
 from tests.commands.scene import APPROVALS
@@ -63,6 +63,7 @@ class Place:
         return {
             "PATH": os.environ["PATH"],
             "HOME": str(self.folder),
+            "PYTHONPATH": str(SOURCE),
             "MLFLOW_TRACKING_URI": self.relay.url,
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
             "GITHUB_TOKEN": self.token,
@@ -75,8 +76,8 @@ class Place:
         }
 
     def apply(self, *options: str, **changed: str) -> tuple[int, str]:
-        """The real process: how it ended, and what it printed."""
-        command = [sys.executable, "-m", "bot", "--repo", str(self.clone), *options, "apply"]
+        """The real process, with the packages that a workflow installs: how it ended, and what it printed."""
+        command = [str(PYTHON), "-P", "-m", "bot", "--repo", str(self.clone), *options, "apply"]
         environment = self.environment(**changed)
         done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
         return done.returncode, done.stdout + done.stderr
@@ -247,7 +248,7 @@ def test_the_unexpected_with_its_traceback(place: Place) -> None:
         " '__dict__'), [all[0].registry, all[0].pulls, all[0].log, all[0].tree])))))\n"
         "one.apply = fail\n"
     )
-    code, printed = place.apply("-v", **in_address(place), PYTHONPATH=str(broken))
+    code, printed = place.apply("-v", **in_address(place), PYTHONPATH=f"{broken}:{SOURCE}")
     assert code == 3, printed
     assert "Traceback" in printed
     assert "MlflowRegistryWriter" in printed

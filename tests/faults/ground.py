@@ -11,7 +11,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from bot.core.audit import Draft, Entry, record, stamp
 from bot.core.results import ApplyResult, Opened
 from bot.core.state import Identity, RegistryState
 from bot.sandbox.forge import Forge
+from bot.sandbox.team import PYTHON, SOURCE
 from bot.views.markdown import apply_comment
 from tests.adapters.git_repository import Repository
 from tests.commands.scene import APPROVALS, WORDING
@@ -244,10 +244,10 @@ class Ground(Site):
         }
 
     def start(self, *under: str, **changed: str) -> subprocess.Popen[str]:
-        """The real process, `python -m bot apply`; `under` is a command that starts it."""
+        """The real process, with the packages that a workflow installs; `under` is a command that starts it."""
         return subprocess.Popen(
-            [*under, sys.executable, "-m", "bot", "--repo", str(self.clone), "apply"],
-            env={**self.environment(), **changed},
+            [*under, str(PYTHON), "-P", "-m", "bot", "--repo", str(self.clone), "apply"],
+            env={**self.environment(), "PYTHONPATH": str(SOURCE), **changed},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
