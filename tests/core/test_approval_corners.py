@@ -102,6 +102,17 @@ def test_an_approval_that_no_rule_counts_is_told_as_what_it_is() -> None:
     assert found.discarded == (Discarded("eve", "APPROVED", "has not the permission that the rules ask for"),)
 
 
+@pytest.mark.parametrize("path", ["models/churn.yaml", evidence().path])
+def test_a_rule_of_files_asks_the_owners_of_their_model_and_not_those_by_the_policy(path: str) -> None:
+    owners = {"approvals": 1, "owners": True}
+    given = policy(
+        {**rule("files", 1, paths=["models/**", "evidence/**"]), "require": owners}, default_owners=["@carol"]
+    )
+    owned = by_hand(paths=(path, "models/churn.yaml"), models={MODEL: ModelAtBase(("@alice",))})
+    assert evaluate(given, replace(owned, reviews=reviews("alice"))).approved
+    assert not evaluate(given, replace(owned, reviews=reviews("carol"))).approved
+
+
 @pytest.mark.parametrize("distinct", [False, True])
 def test_whom_a_rule_asks_is_told_for_the_models_of_each_owner(distinct: bool) -> None:
     owner = {"approvals": 1, "owners": True}
