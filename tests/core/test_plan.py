@@ -154,9 +154,14 @@ def test_rule_5_without_a_base_something_else_is_refused(wanted: int | None) -> 
     found = planned(spec({"Production": wanted}), holding({3: "Production", 4: "None"}))
     refusal = one(found)
     assert isinstance(refusal, Refusal)
-    assert refusal.guard == "import-first"
-    assert f"Git wants {'version 4' if wanted else 'nothing'} and the registry holds version 3" in refusal.reason
-    assert refusal.after == (V4 if wanted else None)
+    wants = f"Git wants {'version 4' if wanted else 'nothing'} and the registry holds version 3"
+    assert refusal == Refusal(
+        PRODUCTION,
+        "import-first",
+        f"the log knows nothing of this slot yet, {wants}",
+        "First make the YAML say what the registry holds and merge that; change it in a second pull request.",
+        after=V4 if wanted else None,
+    )
     assert found.refusals == (refusal,)
 
 
@@ -173,9 +178,8 @@ def test_rule_6_neither_base_nor_desired_is_drift(stages: dict[int, str], holds:
     refusal = one(planned(spec({"Production": 4}), holding(stages), entries(adopted(after=V3))))
     assert isinstance(refusal, Refusal)
     assert refusal.guard == "drift"
-    assert refusal.reason.startswith(
-        f"the registry holds {holds}, but it was left with version 3 and Git wants version 4"
-    )
+    left = f"the registry holds {holds}, but it was left with version 3 and Git wants version 4"
+    assert refusal.reason == f"{left}: somebody moved it outside of Git"
     assert "Put version 3 back in Production" in refusal.way_out
     assert (refusal.before, refusal.after) == (V3, V4)
 
@@ -284,10 +288,12 @@ def test_rule_7_the_slot_may_be_managed_again() -> None:
 
 
 def test_a_version_that_does_not_exist() -> None:
-    refusal = one(planned(spec({"Production": 9}), holding({3: "Production"}), entries(adopted(after=V3))))
-    assert isinstance(refusal, Refusal)
-    assert refusal.guard == "version-missing"
-    assert refusal.reason == "version 9 of churn does not exist in the registry"
+    assert one(planned(spec({"Production": 9}), holding({3: "Production"}), entries(adopted(after=V3)))) == Refusal(
+        PRODUCTION,
+        "version-missing",
+        "version 9 of churn does not exist in the registry",
+        "Name a version that exists, or revert the edit.",
+    )
 
 
 def test_a_model_that_does_not_exist() -> None:
@@ -295,7 +301,10 @@ def test_a_model_that_does_not_exist() -> None:
     assert guards(found) == {PRODUCTION: "model-missing"}
     (refusal,) = found.refusals
     assert refusal.reason == "the registry has no model named churn"
-    assert "rename models/churn.yaml and the `name` in it" in refusal.way_out
+    assert refusal.way_out == (
+        "If it was renamed there, rename models/churn.yaml and the `name` in it by a pull request; if it was deleted,"
+        " restore it or delete the file by a pull request."
+    )
     assert by_key(found)[STAGING] == Adoption(STAGING, None, None, known=False)
 
 
