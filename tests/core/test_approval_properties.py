@@ -279,7 +279,11 @@ def messages(before: Sequence[Any], after: Sequence[Any], old: Any = None, new: 
             rule(require={"approvals": 1, "owners": True}),
             "asks for less: also of the model's owners",
         ),
-        (rule(require={"approvals": 1, "users": ["ana"]}), rule(require={"approvals": 1}), "of anybody with the role"),
+        (
+            rule(require={"approvals": 1, "users": ["ana"]}),
+            rule(require={"approvals": 1}),
+            "asks for less: of anybody with the role",
+        ),
         (
             rule(require={"approvals": 2, "permission": "admin", "users": ["ana"]}),
             rule(require={"approvals": 1, "users": ["ana", "ben"], "owners": True}),
