@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
 from bot.cli.completing import models
 from bot.cli.session import Session
 from bot.errors import Misuse
+
+if TYPE_CHECKING:
+    from bot.core.results import PlanResult, ValidateResult
+    from bot.wiring import Connections
 
 
 @click.command(epilog="Example: stagewright validate")
@@ -74,17 +78,31 @@ def plan(session: Session, number: int | None, *, exit_code: bool) -> None:
     With --pull, with what merging a pull request would give, which is read and never checked out. Then it exits 1 for
     findings, a conflict, and a slot of the changed files that apply would refuse.
     """
-    from bot.commands.plan import plan_pull_request, plan_working_tree
+    links = session.connections
+    result = _plan_of_pull(links, number) if number else _plan_of_disk(links)
     from bot.core.results import PlanResult
     from bot.views.notes import notes_of
 
-    links = session.connections
-    if number:
-        result = plan_pull_request(links.tree, links.registry, links.log, links.pulls, number, links.now())
-    else:
-        result = plan_working_tree(links.tree, links.registry, links.log, links.now(), links.repository_if_known)
     for line in links.actions.annotations(notes_of(result)):
         click.echo(links.masked(line), err=True)
     if isinstance(result, PlanResult):
         session.show(result, int(result.refuses_the_pull_request or (exit_code and result.has_changes)))
     session.show(result, 1)
+
+
+def _plan_of_pull(links: Connections, number: int) -> PlanResult | ValidateResult:
+    from bot.commands.plan import plan_pull_request
+
+    return plan_pull_request(links.tree, links.registry, links.log, links.pulls, number, links.now())
+
+
+def _plan_of_disk(links: Connections) -> PlanResult:
+    """What plans is loaded while the registry works."""
+    from bot.commands.ahead import reading_ahead
+    from bot.core.spec import MODELS_FOLDER
+
+    files = links.tree.list(None, MODELS_FOLDER)
+    with reading_ahead(links.registry, links.log, len(files), versions=True) as log:
+        from bot.commands.plan import plan_working_tree
+
+        return plan_working_tree(links.tree, links.registry, log, links.now(), links.repository_if_known)

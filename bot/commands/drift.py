@@ -21,12 +21,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeAlias
 
+from bot.commands.ahead import reading_ahead
 from bot.commands.apply import apply, preview
 from bot.commands.gathering import Desired, read_desired, refuse_unsupported
 from bot.commands.occasion import Occasion, Ports
 from bot.commands.opening import LABEL, SUPERSEDED, commit_message, edited_file, free_branch, has_content
 from bot.commands.recording import Telling
-from bot.commands.situation import Situation, past_of, present_of, reading_ahead, situation
+from bot.commands.situation import Situation, past_of, present_of, situation
 from bot.core.adoption import BRANCH_ROOT, Adopting, AdoptionFacts, adopting, edits_of
 from bot.core.approval import Scope, models_at_base
 from bot.core.approval.staffing import teams_of_policy

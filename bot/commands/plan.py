@@ -14,15 +14,14 @@ from typing import Final
 
 from bot.commands.approvals import open_pull
 from bot.commands.gathering import Desired, desired_of, read_desired
-from bot.commands.situation import reading_ahead, situation
+from bot.commands.situation import situation
 from bot.core.extent import Extent, extent_of
 from bot.core.guards import GuardFacts, guarded
 from bot.core.plan import InSync, Plan, Refusal, writes
 from bot.core.pulls import PullRequest
 from bot.core.results import Place, PlanResult, ValidateResult
-from bot.core.spec import MODELS_FOLDER
 from bot.core.state import SlotKey, section_of
-from bot.documents import Repository, model_files, read_repository
+from bot.documents import Repository, read_repository
 from bot.errors import InvalidDocuments, Refused
 from bot.ports import AuditLog, PullRequests, Registry, Tree
 
@@ -37,9 +36,7 @@ def plan_working_tree(
 
     `this_repository` is `owner/name`; without it, models that another repository owns are not told.
     """
-    files = model_files(tree.list(None, MODELS_FOLDER))
-    with reading_ahead(registry, log, len(files), versions=True) as known:
-        return _planned(read_desired(tree, None), registry, known, now, this_repository)
+    return _planned(read_desired(tree, None), registry, log, now, this_repository)
 
 
 def plan_pull_request(

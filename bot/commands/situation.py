@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
 
+from bot.commands.ahead import LogAt
 from bot.commands.gathering import (
     Desired,
     checked_log,
@@ -28,11 +27,8 @@ from bot.core.recorded import Recorded, fold
 from bot.core.sharding import Shard
 from bot.core.spec import desired_state
 from bot.core.state import RegistryState, section_of
-from bot.errors import HistoryUnavailable, LogMoved, LogUnavailable, StagewrightError
+from bot.errors import HistoryUnavailable, LogMoved, LogUnavailable
 from bot.ports import AuditLog, Registry, Tree
-
-WORTH_READING_AHEAD: Final = 300
-"""From so many models on, their documents and the log take longer to read than the first page of the registry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,46 +95,6 @@ class LogAsRead:
         """All of it."""
         tip = self.tip()
         return LogContent(tip.head, tuple(self.segment(tip.head, name) for name in tip.names)) if tip else None
-
-
-@dataclass(frozen=True, slots=True)
-class LogAt:
-    """An audit log as its branch was at one moment, whatever is appended to it since."""
-
-    log: AuditLog
-    at: LogTip | None
-
-    def tip(self) -> LogTip | None:
-        """Where it stood then."""
-        return self.at
-
-    def segment(self, head: str, name: str) -> LogSegment:
-        """One of its segments."""
-        return self.log.segment(head, name)
-
-    def read(self) -> LogContent | None:
-        """All of it."""
-        tip = self.at
-        return LogContent(tip.head, tuple(self.segment(tip.head, name) for name in tip.names)) if tip else None
-
-
-@contextmanager
-def reading_ahead(registry: Registry, log: AuditLog, models: int, *, versions: bool) -> Iterator[AuditLog]:
-    """Let the registry be read while the block reads documents and the log that it is given.
-
-    That log is as it was before the registry was asked for anything: what was appended since may be of changes that
-    the registry's answers do not show. Where there are few models, or the log cannot be looked at, the block does
-    everything in turn, and is told what is wrong where it asks.
-    """
-    try:
-        known = LogAt(log, log.tip()) if models >= WORTH_READING_AHEAD else None
-    except StagewrightError:
-        known = None
-    if known is None:
-        yield log
-        return
-    with registry.ahead(models, versions=versions):
-        yield known
 
 
 def situation(

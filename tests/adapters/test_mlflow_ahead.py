@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from bot.adapters.mlflow_registry import MlflowRegistry
+from bot.commands.ahead import WORTH_READING_AHEAD, reading_ahead
 from bot.commands.plan import plan_working_tree
-from bot.commands.situation import WORTH_READING_AHEAD
+from bot.core.results import PlanResult
 from bot.errors import InvalidDocuments, RegistryUnavailable
 from tests.adapters.test_mlflow_load import MODELS, VERSIONS, everything, managed, numbers, reading
 from tests.commands.scene import NOON
@@ -101,11 +102,16 @@ def _give_up(registry: MlflowRegistry, server: PagedMlflow) -> None:
 def test_a_document_that_is_invalid_ends_a_plan_with_its_findings() -> None:
     server = PagedMlflow(models=WORTH_READING_AHEAD, versions=2)
     tree, log = managed(server, dict.fromkeys(server.names(), 2))
+
+    def planned() -> PlanResult:
+        with reading_ahead(registry, log, WORTH_READING_AHEAD, versions=True) as known:
+            return plan_working_tree(tree, registry, known, NOON)
+
     with reading(_slowly(server)) as registry:
-        assert plan_working_tree(tree, registry, log, NOON).plan.changes == ()
+        assert planned().plan.changes == ()
         assert server.asked == {MODELS: 1, VERSIONS: 1}
         tree.working["models/m00007.yaml"] = b"name: m00007\n"
         with pytest.raises(InvalidDocuments, match=r"models/m00007\.yaml:1:1"):
-            plan_working_tree(tree, registry, log, NOON)
+            planned()
         time.sleep(0.5)
     assert server.asked == {MODELS: 2, VERSIONS: 1}, "the versions are not asked for any more"

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from bot.commands.ahead import WORTH_READING_AHEAD, reading_ahead
 from bot.commands.approvals import Asking, approvals_of_number
 from bot.commands.compare import compare_model
 from bot.commands.drift import look
@@ -16,7 +17,7 @@ from bot.commands.gathering import read_anchor, read_back, read_desired, read_lo
 from bot.commands.history import history
 from bot.commands.plan import plan_working_tree
 from bot.commands.policy import explain
-from bot.commands.situation import WORTH_READING_AHEAD, LogAsRead, reading_ahead, situation
+from bot.commands.situation import LogAsRead, situation
 from bot.core.anchors import ANCHOR_TAG
 from bot.core.chain import Chain, chained, read_chain
 from bot.core.history import periods_of
