@@ -37,6 +37,15 @@ def test_all_pages_are_there_before_anybody_asks_and_are_asked_for_once() -> Non
     assert server.asked == {MODELS: 4, VERSIONS: 4}, "what was handed out is old: it is asked for anew"
 
 
+def test_within_a_reading_no_other_one_begins() -> None:
+    server = PagedMlflow(models=400)
+    with reading(server.answer) as registry, registry.ahead(400, versions=True), registry.ahead(400, versions=True):
+        assert numbers(registry.state(server.names())) == everything(server, server.names())
+        with registry.ahead(400, versions=True):
+            time.sleep(0.1)
+    assert server.asked == {MODELS: 1, VERSIONS: 1}
+
+
 def test_the_list_of_models_alone_is_read_to_its_end() -> None:
     server = PagedMlflow(models=2_100, versions=1)
     with reading(server.answer) as registry, registry.ahead(300, versions=False):

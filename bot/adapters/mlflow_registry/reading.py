@@ -91,6 +91,7 @@ class MlflowRegistry:
         self._tally = tally
         self._takes_names = address.lists_models_by_name
         self._ahead: Ahead | None = None
+        self._is_ahead = False
 
     @classmethod
     def connect(
@@ -143,16 +144,20 @@ class MlflowRegistry:
 
     @contextmanager
     def ahead(self, models: int, *, versions: bool) -> Iterator[None]:
-        """Read pages while the block does something else, where `models` are so many that pages will be read."""
-        if models < _MANY or not self._address.lists_models_by_name:
+        """Read pages while the block does something else, where `models` are so many that pages will be read.
+
+        Within such a block another one begins nothing.
+        """
+        if models < _MANY or not self._address.lists_models_by_name or self._is_ahead:
             yield
             return
         begun = self._ahead = Ahead(self._source, models, versions=versions)
+        self._is_ahead = True
         try:
             yield
         finally:
             begun.stop()
-            self._ahead = None
+            self._ahead, self._is_ahead = None, False
 
     def state(self, models: Collection[str]) -> RegistryState:
         """These models with all their versions and aliases; absent is what MLflow says does not exist.
