@@ -303,7 +303,12 @@ def _announced(decision: Decision, occasion: Occasion) -> list[Draft]:
         draft = _announcement(item, decision, occasion)
         if draft and not (isinstance(item, Refusal) and _said_before(found.recorded.slot(item.key).refused, draft)):
             drafts.append(draft)
-    return [*drafts[:-1], *(last.draft(reconciled=not occasion.revert) for last in drafts[-1:])]
+    return [*drafts[:-1], *(last.draft(reconciled=_is_all(last, decision, occasion)) for last in drafts[-1:])]
+
+
+def _is_all(last: Draft, decision: Decision, occasion: Occasion) -> bool:
+    """Whether its commit is the one of which all is announced: the outcome of an interrupted run names an older one."""
+    return not occasion.revert and last.commit == decision.situation.desired.commit
 
 
 def _said_before(standing: StandingRefusal | None, draft: Draft) -> bool:

@@ -10,7 +10,8 @@
 4. Of each slot the newest 20 periods are kept, so that what is known does not grow with the log. A version that was in
    a slot before those counts as one that was never there: going back to it takes what a promotion takes.
 5. A refusal stands until anything else is said of its slot. So what may still differ from what Git wants at the commit
-   that was reconciled last are the slots with an open intention or a standing refusal, until a write fails.
+   that was reconciled last are the slots with an open intention or a standing refusal, until a write fails, or a
+   refused slot gets what another commit wants: a revert of drift puts back what Git wanted before, or wants again.
 6. What a slot held before Git stopped managing it does not count as seen there: when Git manages it again, it begins
    anew, with what an adoption finds or a promotion brings. So a model that was re-created is not mistaken for the old
    one because of its numbers.
@@ -105,7 +106,7 @@ class Recorded:
 
     `commit` is the commit of the default branch that was last reconciled, as far as an entry names one: what changed
     since is what Git may want otherwise. `reconciled` is the last of which an entry says that all of it is in the log
-    (rule 5), None where a write failed since. `policies` are the commits whose policy judged the newest mandates,
+    (rule 5), None where that holds no more. `policies` are the commits whose policy judged the newest mandates,
     newest first. `pulls` maps pull requests to the `seq` of the first outcome that named them.
     """
 
@@ -171,17 +172,19 @@ def fold(entries: Iterable[Entry], onto: Recorded = NOTHING) -> Recorded:
         if entry.event == "genesis":
             continue
         commit = entry.commit or commit
-        reconciled = _reconciled(entry, reconciled)
+        reconciled = _reconciled(entry, reconciled, slots.get(entry.key, _UNKNOWN))
         policies = _judged_by(entry, policies)
         _tell_pull(pulls, entry)
         _tell_slot(slots, entry)
     return Recorded(slots, commit, policies, pulls, reconciled)
 
 
-def _reconciled(entry: Entry, before: str | None) -> str | None:
-    if entry.event == "failed":
-        return None
-    return entry.commit if entry.reconciled else before
+def _reconciled(entry: Entry, before: str | None, slot: SlotRecord) -> str | None:
+    """Rule 5. `slot` is what was known of the entry's slot before it."""
+    if entry.reconciled and entry.event != "failed":
+        return entry.commit
+    ends_refusal = entry.event == "applied" and slot.refused is not None and entry.commit != before
+    return None if entry.event == "failed" or ends_refusal else before
 
 
 def _judged_by(entry: Entry, policies: tuple[str, ...]) -> tuple[str, ...]:

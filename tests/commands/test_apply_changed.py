@@ -19,7 +19,7 @@ from bot.core.anchors import ANCHOR_TAG, Anchor
 from bot.core.chain import read_chain
 from bot.core.plan import InSync, Refusal
 from bot.core.results import ApplyResult, PlanResult
-from bot.core.state import TransitionStage
+from bot.core.state import SetAlias, TransitionStage
 from bot.errors import Refused as NotAllowed
 from tests.commands.scene import NAMES, TEXT, CountingRegistry, CountingTree, Scene, comment_of, fleet
 from tests.commands.test_apply import Fuse, Killed
@@ -153,6 +153,37 @@ def test_what_a_revert_left_alone_is_not_taken_for_done() -> None:
         ("m0", "champion"),
     }
     assert looked_at(result) == {"m0", "m1", "wine"}
+
+
+def test_the_outcome_of_a_run_that_was_cut_off_does_not_stand_for_its_older_commit() -> None:
+    scene = fleet(6)
+    for model, effects in (("m1", 1), ("m0", 4)):
+        merged(scene, {model: 2})
+        Fuse(scene, effects)
+        with pytest.raises(Killed):
+            scene.apply(changed=True)
+        Fuse.remove(scene)
+    last = [entry for entry in scene.apply(changed=True).entries if entry.event == "applied"][-1]
+    assert last.model == "m1"
+    merged(scene, {"m0": 1})
+    scene.apply(changed=True)
+    assert [one.version for one in scene.registry.state({"m0"}).holding(("m0", "Production"))] == [1]
+
+
+def test_a_revert_of_what_was_refused_does_not_hide_that_git_wants_it_again() -> None:
+    scene = fleet(6)
+    merged(scene, {"m1": 2})
+    scene.apply(changed=True)
+    for model in ("m0", "m1"):
+        move(scene, model, 3)
+    scene.registry.change(SetAlias("m0", "champion", 3))
+    merged(scene, {"m0": 2})
+    assert scene.apply(changed=True).refused
+    merged(scene, {"m0": 1})
+    reverted(scene)
+    merged(scene, {"m0": 2})
+    scene.apply(changed=True)
+    assert [one.version for one in scene.registry.state({"m0"}).holding(("m0", "Production"))] == [2]
 
 
 def test_a_refusal_that_stands_is_tried_again_though_its_file_is_as_it_was() -> None:
