@@ -292,8 +292,8 @@ def messages(before: Sequence[Any], after: Sequence[Any], old: Any = None, new: 
         (rule(), rule(when={"slots": ["Staging"]}), "does not govern all that it governed: not 'Production'"),
         (
             rule(),
-            rule(when={"slots": ["Production"], "models": ["churn"]}),
-            "does not govern all that it governed: only 'churn'",
+            rule(when={"slots": ["Production"], "models": ["churn", "sales"]}),
+            "does not govern all that it governed: only 'churn', 'sales'",
         ),
         (rule(), rule(when={"slots": ["Production"], "models": ["**"]}), None),
         (rule(), rule(when={"slots": ["Production", "Staging"]}), None),
@@ -306,7 +306,11 @@ def messages(before: Sequence[Any], after: Sequence[Any], old: Any = None, new: 
             rule(when={"slots": ["production"], "kinds": ["rollback"]}),
             "that it governed: not 'Staging'; not 'promotion'",
         ),
-        (rule(when={"paths": ["a/**", "b/**"]}), rule(when={"paths": ["a/**"]}), "that it governed: not 'b/**'"),
+        (
+            rule(when={"paths": ["a/**", "b/**", "c/**"]}),
+            rule(when={"paths": ["a/**"]}),
+            "that it governed: not 'b/**', 'c/**'",
+        ),
         (rule(when={"paths": ["a/**"]}), rule(when={"paths": ["**"]}), None),
         (rule(), rule("other"), None),
         (rule(), rule("other", require={"approvals": 1}), "The rule 'production' is gone"),
