@@ -1,6 +1,7 @@
 """What the issue about drift says that only a deep look can see: quick looks keep it until a deep one says otherwise.
 
-1. It stands between two marks, and the first one has the number of differences: `?` where nobody knows.
+1. It stands between two marks, and the first one has the number of differences: `?` where nobody knows,
+   such as after a deep look that could not look at everything.
 2. A deep look writes it anew. A quick one puts it back as it is, and closes no issue where it tells of a difference.
 3. An issue without such a part was written by an earlier version or edited by hand. All it says is kept, as it may tell
    of anything.

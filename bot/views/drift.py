@@ -241,7 +241,9 @@ def _deep_part(result: DriftResult) -> Standing:
         filled("drift-deep.md.j2", **capped(most, found=found_texts(hidden), unchecked=result.report.unchecked))
         for most in _LENGTHS
     )
-    return Standing(len(hidden), next(text for text in texts if len(text) <= _MOST_STANDING).strip())
+    nobody_knows = not hidden and not result.report.is_whole
+    text = next(text for text in texts if len(text) <= _MOST_STANDING).strip()
+    return Standing(None if nobody_knows else len(hidden), text)
 
 
 def drift_page(result: DriftResult, most: int = LINES) -> Markdown:

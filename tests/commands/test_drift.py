@@ -18,6 +18,7 @@ from bot.core.sharding import WHOLE, Shard
 from bot.core.standing import Standing
 from bot.core.state import Artifacts, Capabilities, RegistryState, Run, SetAlias, TransitionStage
 from bot.errors import CouldNotTell, ForgeUnavailable, LogUnavailable, RegistryForbidden, RegistryUnavailable
+from bot.views.drift import issue_body
 from tests.commands.scene import (
     WINE,
     ReadOnlyLog,
@@ -671,6 +672,22 @@ class TestPosting:
         scene.registry.lost.clear()
         assert what(post_quickly(scene, issues)) == "unchanged"
         assert what(post(scene, issues)) == "closed"
+
+    def test_a_quick_look_does_not_close_what_a_deep_one_could_not_look_at(
+        self, scene: Scene, issues: FakeIssues
+    ) -> None:
+        def posted(result: DriftResult) -> str:
+            return what(command.post(issues, result, issue_body, dry_run=False))
+
+        scene.registry.lost[identity_of("wine", 1)] = Artifacts("missing", "nothing there")
+        assert posted(command.result_of(look(scene))) == "opened"
+        scene.registry.lost[identity_of("wine", 1)] = Artifacts("unknown", "no answer", is_passing=True)
+        move(scene, "demand", 4)
+        assert posted(command.result_of(look(scene))) == "edited"
+        move(scene, "demand", 5)
+        assert posted(quick(scene)) == "unchanged"
+        scene.registry.lost.clear()
+        assert posted(command.result_of(look(scene))) == "closed"
 
     def test_a_quick_look_closes_what_it_sees_all_of(self, scene: Scene, issues: FakeIssues) -> None:
         move(scene, "demand", 4)
