@@ -25,6 +25,7 @@ MOST_FILTER_BYTES: Final = 3_500
 """Searches are GET requests: gunicorn takes lines of 4,094 bytes, nginx and uvicorn more. So 318 names at most."""
 UNENDED: Final = frozenset({"RUNNING", "SCHEDULED"})
 """The statuses of a run that may still be logged to."""
+_NO_TAGS: Final[Mapping[str, str]] = {}
 _INFINITE: Final = 1.79e308
 """SQL stores keep an infinity as the largest double (1.797e308)."""
 
@@ -128,20 +129,24 @@ def change_of(content: Content) -> Change:
 
 
 def version_of(content: Content) -> ModelVersion:
-    """One version. MLflow leaves out the run_id of a version without a run, or answers an empty one."""
+    """One version. MLflow leaves out the run_id of a version without a run, or answers an empty one.
+
+    What many versions have in common is kept once: a registry has hundreds of thousands.
+    """
+    created, updated = int(content.get("creation_timestamp", 0)), int(content.get("last_updated_timestamp", 0))
     return ModelVersion(
         identity=Identity(
             intern(str(content["name"])),
             int(content["version"]),
             content.get("run_id") or None,
-            int(content.get("creation_timestamp", 0)),
+            created,
         ),
         stage=intern(str(content.get("current_stage") or "None")),
         status=intern(str(content.get("status") or "READY")),
         tags=_tags_of(content),
         description=intern(str(content.get("description") or "")),
         source=str(content.get("source") or ""),
-        last_updated=int(content.get("last_updated_timestamp", 0)),
+        last_updated=created if updated == created else updated,
     )
 
 
@@ -154,7 +159,7 @@ def run_of(content: Content) -> Run:
         experiment_id=intern(str(info.get("experiment_id", ""))),
         name=str(info.get("run_name") or ""),
         metrics={intern(one["key"]): number_of(float(one["value"])) for one in data.get("metrics", ())},
-        params={intern(one["key"]): str(one["value"]) for one in data.get("params", ())},
+        params={intern(one["key"]): intern(str(one["value"])) for one in data.get("params", ())},
         tags=tags,
         datasets=tuple(map(_dataset_of, content.get("inputs", {}).get("dataset_inputs", ()))),
         started_at=int(info.get("start_time") or 0),
@@ -169,8 +174,8 @@ def number_of(value: float) -> float:
     return math.copysign(math.inf, value) if abs(value) >= _INFINITE else float(value)
 
 
-def _tags_of(content: Content) -> dict[str, str]:
-    return {intern(one["key"]): str(one.get("value", "")) for one in content.get("tags", ())}
+def _tags_of(content: Content) -> Mapping[str, str]:
+    return {intern(one["key"]): str(one.get("value", "")) for one in content.get("tags", ())} or _NO_TAGS
 
 
 def _dataset_of(content: Content) -> Dataset:

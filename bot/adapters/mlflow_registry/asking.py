@@ -32,6 +32,8 @@ MOST_REQUESTS: Final = 20_000
 FIRST_ANSWER: Final[Timeouts] = (5.0, 10.0)
 LATER_ANSWERS: Final[Timeouts] = (5.0, 90.0)
 _API: Final = "/api/2.0/mlflow/"
+_PIECE: Final = 2**20
+"""Bytes of an answer that are taken at a time: of small pieces a large page has thousands."""
 
 
 class Tally:
@@ -86,10 +88,10 @@ class Asker:
         form: Form[Answer],
     ) -> Answer:
         """One at a time, since a page of JSON is large until it has its form."""
-        with self.response(method, _API + path, query=query, body=body) as response:
-            content = response.content
+        with self.response(method, _API + path, query=query, body=body, stream=True) as response:
+            content = bytearray().join(response.iter_content(_PIECE))
             with self._forming:
-                return _formed(response, content, form)
+                return _formed(response.status_code, content, form)
 
     @contextmanager
     def response(
@@ -130,30 +132,38 @@ class Asker:
         return LATER_ANSWERS if self._answered else FIRST_ANSWER
 
 
-def _formed(response: Response, content: bytes, form: Form[Answer]) -> Answer:
+def _formed(status: int, content: bytearray, form: Form[Answer]) -> Answer:
     try:
         told = json.loads(content)
     except (ValueError, RecursionError):
         told = None
-    if response.status_code != 200:
+    if status != 200:
         told = told if isinstance(told, dict) else {}
-        code = str(told.get("error_code") or code_of_status(response.status_code))
-        raise NoAnswer(code, f"{code}: {told.get('message') or response.text or f'status {response.status_code}'}")
+        code = str(told.get("error_code") or code_of_status(status))
+        raise NoAnswer(code, f"{code}: {told.get('message') or _text(content) or f'status {status}'}")
     if not isinstance(told, dict):
-        raise NoAnswer("MALFORMED_ANSWER", f"the answer is not in a valid JSON format: {response.text[:200]!r}")
+        raise NoAnswer("MALFORMED_ANSWER", f"the answer is not in a valid JSON format: {_text(content[:200])!r}")
+    content.clear()
     try:
         return form(told)
     except (LookupError, TypeError, AttributeError, ValueError, OverflowError) as error:
         raise NoAnswer("MALFORMED_ANSWER", f"the answer has another shape: {type(error).__name__}: {error}") from error
 
 
-def at_once(question: Callable[[Asked], Answer], items: Iterable[Asked]) -> Iterator[Answer]:
-    """The answers in the order of the items, several asked for at a time. Raises what the first failing one raises."""
+def _text(content: bytearray) -> str:
+    return content.decode("utf-8", "replace")
+
+
+def at_once(question: Callable[[Asked], Answer], items: Iterable[Asked], most: int = AT_ONCE) -> Iterator[Answer]:
+    """The answers in the order of the items, at most `most` asked for at a time, of what the whole registry may.
+
+    Raises what the first failing one raises.
+    """
     wanted = list(items)
     if len(wanted) < 2:
         yield from map(question, wanted)
         return
-    with ThreadPoolExecutor(min(AT_ONCE, len(wanted)), thread_name_prefix="mlflow") as pool:
+    with ThreadPoolExecutor(min(AT_ONCE, most, len(wanted)), thread_name_prefix="mlflow") as pool:
         asked = [pool.submit(question, item) for item in wanted]
         try:
             for position, one in enumerate(asked):
