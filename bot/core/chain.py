@@ -254,6 +254,8 @@ def read_segment(segment: LogSegment, after: End | None, genesis: Digest | None)
         return Segment((), (f"{segment.name} does not begin with a whole snapshot",), End(), None, None)
     problems = list(_problems(parsed, start.last, genesis))
     problems += _false_snapshots(lines, after, segment.name)
+    if after is None and genesis is not None and start.genesis != genesis:
+        problems.append(f"the snapshot of {segment.name} names another genesis than policies/audit.yaml")
     links = tuple(Link(one.content, one.digest, segment.name) for one in lines if isinstance(one.content, Entry))
     first = start.genesis or (lines[0].digest if lines else None)
     return Segment(links, tuple(problems), start, lines[-1] if lines else start.last, first)

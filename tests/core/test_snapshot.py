@@ -227,6 +227,12 @@ def test_another_genesis_is_found() -> None:
     assert problem == "the snapshot of 2026-10.jsonl names another genesis than the log has"
 
 
+def test_the_log_of_another_genesis_is_refused_though_its_first_months_are_not_read() -> None:
+    for number in (1, 2):
+        (problem,) = read_chain(newest(*SEGMENTS[number:]), "sha256:" + "0" * 64).problems
+        assert problem.endswith(f"{SEGMENTS[number].name} names another genesis than policies/audit.yaml")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
