@@ -18,6 +18,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from io import BytesIO
 from itertools import takewhile
 from typing import Final
 
@@ -287,11 +288,12 @@ def _told_by(told: Sequence[SnapshotLine]) -> End | None:
 
 
 def _lines(segment: LogSegment) -> Iterator[tuple[Line | None, str]]:
-    lines = segment.content.split(b"\n")
-    if lines.pop() != b"":
+    content = segment.content
+    if content and not content.endswith(b"\n"):
         yield None, f"{segment.name} does not end with a line feed: its last entry was cut"
-    for number, text in enumerate(lines, 1):
-        yield _parsed(text, segment.name, f"{segment.name} line {number}")
+    for number, text in enumerate(BytesIO(content), 1):
+        if text.endswith(b"\n"):
+            yield _parsed(text[:-1], segment.name, f"{segment.name} line {number}")
 
 
 def _parsed(text: bytes, segment: str, where: str) -> tuple[Line | None, str]:

@@ -100,7 +100,9 @@ class RegisteredModel:
     def holding(self, slot: str) -> tuple[ModelVersion, ...]:
         """The versions in a slot, oldest first: MLflow lets several versions share a stage."""
         if is_stage(slot):
-            return tuple(v for _, v in sorted(self.versions.items()) if v.stage == slot)
+            return tuple(
+                self.versions[number] for number in sorted(n for n, v in self.versions.items() if v.stage == slot)
+            )
         version = self.versions.get(self.aliases.get(slot, 0))
         return (version,) if version else ()
 
