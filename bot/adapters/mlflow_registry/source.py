@@ -25,6 +25,8 @@ VERSIONS_PER_PAGE: Final = 10_000
 EXPERIMENTS_PER_PAGE: Final = 10_000
 EXPERIMENTS_PER_SEARCH: Final = 5_000
 RUNS_PER_SEARCH: Final = 1_000
+SEARCHES_AT_ONCE: Final = 4
+"""A thousand runs take some megabytes while they are read; a server of four workers answers no more at once."""
 NEWEST_RUNS: Final = 1_000
 FIRST_CHANGES: Final = 50
 
@@ -146,8 +148,9 @@ class RestSource:
             for some in in_parts_of(EXPERIMENTS_PER_SEARCH, experiments)
         ]
         share = -(-len(experiments) // EXPERIMENTS_PER_SEARCH) or 1
+        searched = at_once(lambda one: self._runs_of(*one), asked, SEARCHES_AT_ONCE)
         found: list[Run] = []
-        for (part, _), some_runs in zip(asked, at_once(lambda one: self._runs_of(*one), asked), strict=True):
+        for (part, _), some_runs in zip(asked, searched, strict=True):
             found += some_runs
             done(len(part) // share)
         return found
