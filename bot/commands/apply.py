@@ -22,13 +22,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from bot.commands.gathering import read_newest
 from bot.commands.judging import Judge
 from bot.commands.occasion import Occasion, Ports
 from bot.commands.owning import claim
 from bot.commands.probing import with_belongings
 from bot.commands.recording import Telling, append, append_on_top, tell
-from bot.commands.situation import LogAsRead, Situation, log_name, newest_situation
+from bot.commands.situation import Situation, log_name, newest_situation
 from bot.commands.writing import OwnHead, write_changes
 from bot.core.anchors import anchors, unanchored
 from bot.core.audit import Draft, Entry, Mandate, record, stamp
@@ -100,8 +99,7 @@ def _decided(
     tree: Tree, registry: Registry, pulls: PullRequests, log: AuditLog, occasion: Occasion, *, force: bool
 ) -> Decision:
     now = occasion.now()
-    known = LogAsRead(log, read_newest(log))
-    found = newest_situation(tree, registry, known, now, pulls.repository, changed=occasion.changed)
+    found = newest_situation(tree, registry, log, now, pulls.repository, changed=occasion.changed)
     if found.chain is None:
         raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init` and merge what it wrote.")
     _refuse_unknown(occasion.take_over, found.desired.specs)

@@ -14,6 +14,7 @@ from bot.commands.gathering import (
     read_back,
     read_desired,
     read_log,
+    read_newest,
     recorded_of,
     refuse_unsupported,
 )
@@ -21,7 +22,6 @@ from bot.core.anchors import LogName, anchor_problems, anchors, newest
 from bot.core.audit import stamp
 from bot.core.chain import Appended, Chain, chained
 from bot.core.extent import Extent, left_to_apply
-from bot.core.log import LogContent, LogSegment, LogTip
 from bot.core.plan import Item, Plan, Refusal, Settled, Settlement, plan, settle
 from bot.core.recorded import Recorded, fold
 from bot.core.sharding import Shard
@@ -71,30 +71,6 @@ class Present:
     settlement: Settlement
     appended: Appended
     recorded: Recorded
-
-
-@dataclass(frozen=True, slots=True)
-class LogAsRead:
-    """An audit log as it was when its newest segments were read; those before them are read when they are asked for."""
-
-    log: AuditLog
-    content: LogContent | None
-
-    def tip(self) -> LogTip | None:
-        """Where it stood then."""
-        content = self.content
-        names = (segment.name for segment in content.segments) if content else ()
-        return LogTip(content.head, (*content.earlier, *names)) if content else None
-
-    def segment(self, head: str, name: str) -> LogSegment:
-        """One of its segments."""
-        known = self.content.segments if self.content else ()
-        return next((one for one in known if one.name == name), None) or self.log.segment(head, name)
-
-    def read(self) -> LogContent | None:
-        """All of it."""
-        tip = self.tip()
-        return LogContent(tip.head, tuple(self.segment(tip.head, name) for name in tip.names)) if tip else None
 
 
 def situation(
@@ -163,14 +139,16 @@ def present_of(
 
 
 def newest_situation(
-    tree: Tree, registry: Registry, log: LogAsRead, now: datetime, repository: str, *, changed: bool
+    tree: Tree, registry: Registry, log: AuditLog, now: datetime, repository: str, *, changed: bool
 ) -> Situation:
     """Gather what the newest merged state rests on; with `changed` no more of it than the log leaves to do.
 
-    After a run that was cut off before it told what it did, that is everything. Raises as `situation` does.
+    After a run that was cut off before it told what it did, that is everything. The log is read before the commit: see
+    `apply`. Raises as `situation` does.
     """
+    content = read_newest(log)
     commit = tree.default_branch_head()
-    chain = checked_log(log.content, read_anchor(tree, commit))
+    chain = checked_log(content, read_anchor(tree, commit))
     extent = _left(tree, commit, chain) if changed and chain else None
     if extent is not None:
         desired = read_desired(tree, commit, extent.files)
@@ -217,7 +195,7 @@ def _with_place(item: Item, desired: Desired) -> Item:
 
 def _has_moved(log: AuditLog, chain: Chain) -> bool:
     """Whether the log is another one by now, so that what the registry remembers may be of entries that came since."""
-    tip = (log.log if isinstance(log, LogAsRead | LogAt) else log).tip()
+    tip = (log.log if isinstance(log, LogAt) else log).tip()
     return tip is not None and tip.head != chain.head
 
 

@@ -13,11 +13,11 @@ from bot.commands.approvals import Asking, approvals_of_number
 from bot.commands.compare import compare_model
 from bot.commands.drift import look
 from bot.commands.exporting import export
-from bot.commands.gathering import read_anchor, read_back, read_desired, read_log, read_newest
+from bot.commands.gathering import read_anchor, read_back, read_desired, read_log
 from bot.commands.history import history
 from bot.commands.plan import plan_working_tree
 from bot.commands.policy import explain
-from bot.commands.situation import LogAsRead, situation
+from bot.commands.situation import situation
 from bot.core.anchors import ANCHOR_TAG
 from bot.core.chain import Chain, chained, read_chain
 from bot.core.history import periods_of
@@ -312,11 +312,11 @@ def test_an_export_has_the_snapshots_too(years: Years) -> None:
     )
 
 
-@pytest.mark.parametrize("as_read", [False, True])
-def test_another_apply_that_appends_between_reading_the_log_and_the_registry(years: Years, *, as_read: bool) -> None:
+@pytest.mark.parametrize("is_known", [False, True])
+def test_another_apply_that_appends_between_reading_the_log_and_the_registry(years: Years, *, is_known: bool) -> None:
     """Its anchor names an entry that was not there yet: that is no log that was cut."""
     years.promoted("wine")
-    log = LogAsRead(years.log, read_newest(years.log)) if as_read else years.log
+    known = years.chain() if is_known else None
 
     def read_late(models: Collection[str]) -> RegistryState:
         assert not years.apply().refused
@@ -324,7 +324,7 @@ def test_another_apply_that_appends_between_reading_the_log_and_the_registry(yea
 
     desired = read_desired(years.tree, years.tree.default_branch_head())
     with pytest.raises(LogMoved, match="Another run appended"):
-        situation(desired, years.registry, log, years.now(), "acme/models", read_late)
+        situation(desired, years.registry, years.log, years.now(), "acme/models", read_late, known=known)
 
 
 class TestReadingAhead:
