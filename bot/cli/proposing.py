@@ -13,7 +13,6 @@ from bot.cli.session import Session
 from bot.cli.sharding import as_shard
 
 if TYPE_CHECKING:
-    from bot.core.results import ProposeResult
     from bot.core.sharding import Shard
     from bot.wiring import Connections
 
@@ -47,7 +46,19 @@ def propose(
     """Open a pull request for each of MODELS (all when none is named) that has a better candidate."""
     links = session.connections
     with nullcontext() if models or watermark else _all_ahead(links, shard):
-        result = _proposed(links, models, watermark, shard, dry_run=dry_run, again=again, full=full)
+        from bot import __version__
+        from bot.commands.propose import Request, Wording, propose_models
+        from bot.commands.scanning import Watching
+        from bot.core.sharding import WHOLE
+        from bot.views.picture import picture
+        from bot.views.proposal import proposal_body, proposal_title
+
+        pulls = links.pulls
+        store = links.watermark(watermark) if watermark else None
+        watching = Watching(shard or WHOLE, store, full, __version__)
+        request = Request(models, again, dry_run, links.requesters, links.now(), links.repository_page, watching)
+        wording = Wording(proposal_title, proposal_body, picture)
+        result = propose_models(links.tree, links.registry, links.log_by_git, pulls, request, wording, links.progress)
     session.show(result, 0)
 
 
@@ -57,31 +68,6 @@ def _all_ahead(links: Connections, shard: Shard | None) -> AbstractContextManage
 
     files = len(links.tree.list(None, MODELS_FOLDER))
     return links.registry.ahead(files // (shard.count if shard else 1), versions=True)
-
-
-def _proposed(
-    links: Connections,
-    models: tuple[str, ...],
-    watermark: Path | None,
-    shard: Shard | None,
-    *,
-    dry_run: bool,
-    again: bool,
-    full: bool,
-) -> ProposeResult:
-    from bot import __version__
-    from bot.commands.propose import Request, Wording, propose_models
-    from bot.commands.scanning import Watching
-    from bot.core.sharding import WHOLE
-    from bot.views.picture import picture
-    from bot.views.proposal import proposal_body, proposal_title
-
-    pulls = links.pulls
-    store = links.watermark(watermark) if watermark else None
-    watching = Watching(shard or WHOLE, store, full, __version__)
-    request = Request(models, again, dry_run, links.requesters, links.now(), links.repository_page, watching)
-    wording = Wording(proposal_title, proposal_body, picture)
-    return propose_models(links.tree, links.registry, links.log_by_git, pulls, request, wording, links.progress)
 
 
 @click.command(
