@@ -60,6 +60,7 @@ class Bench:
     _workspace: tuple[Size, Workspace] | None = None
     _logged: int = 0
     _github: Counter[str] = field(default_factory=Counter)
+    _beside: list[Bench] = field(default_factory=list)
 
     def __enter__(self) -> Self:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -117,29 +118,38 @@ class Bench:
         """What `kept` was given is left when the row is measured."""
         with self._of_row:
             yield
+        self._beside.clear()
 
     def kept(self, thing: AbstractContextManager[Kept]) -> Kept:
         """Enter something until the row is measured."""
         return self._of_row.enter_context(thing)
 
+    def beside(self) -> Bench:
+        """Another pair of servers until the row is measured, with the same data. Its requests count as ours."""
+        self._beside.append(self.kept(Bench(self.folder, self.small, self.turns)))
+        return self._beside[-1]
+
     # Requests
 
     def mlflow_requests(self) -> Counts:
-        """What the MLflow server answered since this was last asked, by its own log."""
-        if self._server is None:
-            return {}
+        """What the MLflow servers answered since this was last asked, by their own logs."""
+        found = self._answered() if self._server else Counter[str]()
+        return dict(sum((Counter(one.mlflow_requests()) for one in self._beside), found))
+
+    def github_requests(self) -> Counts:
+        """What the forges' API answered since this was last asked. What git itself fetches is not counted."""
+        found, self._github = self._github, Counter()
+        return dict(sum((Counter(one.github_requests()) for one in self._beside), found))
+
+    def _answered(self) -> Counter[str]:
+        assert self._server is not None
         time.sleep(_UNTIL_IT_IS_LOGGED_S)
         with self._server[1].log.open("rb") as log:
             log.seek(min(self._logged, self._server[1].log.stat().st_size))
             new = log.read()
         self._logged = self._server[1].log.stat().st_size
         found = _ACCESS.finditer(new.decode("utf-8", "replace"))
-        return dict(Counter(f"{one['method']} {one['path']}" for one in found if one["path"] != "/health"))
-
-    def github_requests(self) -> Counts:
-        """What the forge's API answered since this was last asked. What git itself fetches is not counted."""
-        found, self._github = self._github, Counter()
-        return dict(found)
+        return Counter(f"{one['method']} {one['path']}" for one in found if one["path"] != "/health")
 
     def _counting(self, app: WSGIApplication) -> WSGIApplication:
         def counted(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ from bot.core.log import LogSegment
 _POLICIES: Final = Path(__file__).resolve().parent.parent / "policies"
 _BEGAN: Final = datetime.fromtimestamp(BEGAN_MS // 1000, UTC)
 _MONTH: Final = f"{_BEGAN:%Y-%m}"
+NEXT_MONTH: Final = f"{_BEGAN + timedelta(days=31):%Y-%m}"
 SLOTS: Final = ("Production", "champion")
 VERSION: Final = 2
 

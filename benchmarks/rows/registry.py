@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
-from benchmarks.bench import PYTHON, STAGEWRIGHT, Bench
+from benchmarks.bench import PYTHON, STAGEWRIGHT, Bench, Workspace
 from benchmarks.data import Size, name_of
 from benchmarks.measure import Contender
 from benchmarks.postgres import programs
@@ -28,7 +28,11 @@ NOTHING: Final = 'python -c "pass"'
 
 def ours(bench: Bench, size: Size, url: str, *words: str, exits: frozenset[int] = frozenset({0})) -> Contender:
     """A command of Stagewright in a clone of the repository of this size."""
-    workspace = bench.workspace(size)
+    return of_workspace(bench.workspace(size), url, *words, exits=exits)
+
+
+def of_workspace(workspace: Workspace, url: str, *words: str, exits: frozenset[int] = frozenset({0})) -> Contender:
+    """A command of Stagewright in this clone."""
     environment = {**workspace.environment, "MLFLOW_TRACKING_URI": url}
     return Contender(OURS, (STAGEWRIGHT, *words), workspace.clone, environment, exits)
 
