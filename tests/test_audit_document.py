@@ -12,7 +12,7 @@ import pytest
 
 from bot.core.audit import Draft, Entry, Mandate
 from bot.core.canonical import digest
-from bot.core.chain import Chain, chained, read_chain
+from bot.core.chain import FULL, Chain, chained, read_chain
 from bot.core.log import LogContent, LogSegment
 from bot.documents import parse_audit_anchor
 from tests.core.builders import adopted, applied, draft, identity, mandate
@@ -80,6 +80,18 @@ def verified(segments: Log, folder: Path) -> subprocess.CompletedProcess[str]:
     names = [str(folder / name) for name in segments]
     command = [sys.executable, "-I", "-X", "utf8", str(program), GENESIS, *names]
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", check=False)
+
+
+def test_the_verifier_reads_a_month_that_goes_on_in_parts(tmp_path: Path) -> None:
+    chain = read_chain(LogContent("", tuple(LogSegment(*one) for one in WHOLE.items())), None)
+    segments = dict(WHOLE)
+    for draft_ in (adopted(after=identity(5), reason="x" * FULL), adopted(after=identity(6))):
+        new = chained([draft_], chain, "2026-12")
+        segments[new.segment] = segments.get(new.segment, b"") + b"".join(line + b"\n" for line in new.lines)
+        chain = chain.grown("", new)
+    assert sorted(segments)[-1] == "2026-12.part-0002.jsonl"
+    found = verified(segments, tmp_path)
+    assert (found.returncode, found.stdout) == (0, f"9 lines hold; the newest is {chain.links[-1].digest}\n")
 
 
 def test_the_example_has_the_digest_that_stands_below_it() -> None:

@@ -97,7 +97,8 @@ def _grown(log: AuditLogWriter, chain: Chain) -> Chain:
     known = now.lines.get(seq)
     if now.problems or known is None or known.digest != digest:
         raise LogUnavailable("The audit log was replaced during this apply.", fix="Restore it from a clone.")
-    return replace(chain, head=now.head, links=(*chain.links, *(one for one in now.links if one.entry.seq > seq)))
+    new = [link for link in now.links if link.entry.seq > seq]
+    return replace(chain, head=now.head, links=(*chain.links, *new), size=now.size)
 
 
 def _message(appended: Appended) -> str:

@@ -2,10 +2,11 @@
 
 1. `seq` counts lines from 0 without a gap. `previous` is the digest of the line before; line 0 is the genesis and has
    none. The digest of the genesis stands in `policies/audit.yaml`.
-2. Lines lie in one segment per month, `YYYY-MM.jsonl`, in the order of `seq`. A clock that goes backwards does not
-   reorder them: a line never goes to an earlier segment than the one before it.
-3. A segment begins with a snapshot of what the log said until then (`bot.core.snapshot`), appended in one commit with
-   the first entries after it. The first segment begins with the genesis instead; segments written before there were
+2. Lines lie in one segment per month, `YYYY-MM.jsonl`, in the order of `seq`. An append sends its segment whole, so
+   that a full one goes on in parts, `YYYY-MM.part-0002.jsonl`. A clock that goes backwards does not reorder them: a
+   line never goes to an earlier segment than the one before it.
+3. A month begins with a snapshot of what the log said until then (`bot.core.snapshot`), appended in one commit with
+   the first entries after it. The first month begins with the genesis instead; months written before there were
    snapshots begin with an entry.
 4. So whoever wants to know what the log comes to reads the newest segments, back to the first that begins with a
    snapshot; whoever wants to know whether it is true reads all of it, and compares each snapshot with what went before.
@@ -13,6 +14,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
@@ -31,6 +33,9 @@ from bot.core.recorded import NOTHING, Recorded, fold
 from bot.core.snapshot import SnapshotDraft, SnapshotLine, differences, restored, snapshot
 from bot.core.state import Digest
 
+FULL: Final = 2 * 2**20
+"""Bytes: a segment that has as many is appended to no more (rule 2)."""
+_NAME = re.compile(r"[0-9]{4}-[0-9]{2}(\.part-[0-9]{4})?\.jsonl")
 _SNAPSHOT = b'"event":"snapshot"'
 """No entry holds this: within a text its quotes are escaped."""
 
@@ -92,6 +97,7 @@ class Chain:
 
     `links` are the entries that were read, oldest first, and `start` is how the chain stood before them. `earlier` are
     the names of the segments that were not read. `shorter` is the log that it grew from: what that comes to is known.
+    `size` is that of the last segment, in bytes.
     """
 
     head: str
@@ -100,6 +106,7 @@ class Chain:
     start: End = End()
     earlier: tuple[str, ...] = ()
     shorter: Chain | None = field(default=None, repr=False, compare=False)
+    size: int = field(default=0, compare=False)
 
     @cached_property
     def entries(self) -> tuple[Entry, ...]:
@@ -132,7 +139,9 @@ class Chain:
 
     def grown(self, head: str, appended: Appended) -> Chain:
         """The log after an append, which made `head`."""
-        return replace(self, head=head, links=(*self.links, *appended.links), shorter=self)
+        before = self.size if self.last and self.last.segment == appended.segment else 0
+        size = before + sum(len(line) + 1 for line in appended.lines)
+        return replace(self, head=head, links=(*self.links, *appended.links), shorter=self, size=size)
 
     def reaches(self, seq: int) -> bool:
         """Whether it was read back so far that the digest of this line is known, or of an earlier one."""
@@ -145,6 +154,7 @@ class Chain:
             older,
             links=(*older.links, *self.links),
             problems=(*older.problems, *apart, *self.problems),
+            size=self.size,
         )
 
 
@@ -171,7 +181,7 @@ class Appended:
 def chained(drafts: Sequence[Draft], chain: Chain | None, month: str) -> Appended:
     """Give drafts their place at the end of a log (rules 1 to 3); None: they begin one. `month` is `YYYY-MM`."""
     end = chain.end if chain else End()
-    segment = max(f"{month}.jsonl", end.last.segment if end.last else "")
+    segment = max(f"{month}.jsonl", _open_segment(end.last.segment, chain.size) if chain and end.last else "")
     written: list[tuple[Line, bytes]] = []
     opening: Sequence[Draft | SnapshotDraft] = _opening(end, segment, drafts)
     for draft in (*opening, *drafts):
@@ -180,11 +190,23 @@ def chained(drafts: Sequence[Draft], chain: Chain | None, month: str) -> Appende
     return Appended(segment, tuple(text for _, text in written), tuple(links))
 
 
+def _open_segment(last: str, size: int) -> str:
+    """Where a month goes on (rule 2)."""
+    if size < FULL:
+        return last
+    month, _, part = last.removesuffix(".jsonl").partition(".part-")
+    return f"{month}.part-{int(part or 1) + 1:04}.jsonl"
+
+
 def _opening(end: End, segment: str, drafts: Sequence[Draft]) -> tuple[SnapshotDraft, ...]:
     """The snapshot that these drafts need before them (rule 3)."""
-    if not drafts or end.last is None or end.genesis is None or segment == end.last.segment:
+    if not drafts or end.last is None or end.genesis is None or _month(segment) == _month(end.last.segment):
         return ()
     return snapshot(end.recorded, end.genesis, drafts[0].time)
+
+
+def _month(segment: str) -> str:
+    return segment[: len("YYYY-MM")]
 
 
 def _written(draft: Draft | SnapshotDraft, last: Line | None, segment: str) -> tuple[Line, bytes]:
@@ -236,7 +258,8 @@ def read_chain(content: LogContent, genesis: Digest | None) -> Chain:
         problems += read.problems
     if not links and not problems:
         problems.append("the log has no entry")
-    return Chain(content.head, tuple(links), tuple(problems), start, content.earlier)
+    size = len(content.segments[-1].content) if content.segments else 0
+    return Chain(content.head, tuple(links), tuple(problems), start, content.earlier, size=size)
 
 
 def begins_with_snapshot(segment: LogSegment) -> bool:
@@ -254,7 +277,8 @@ def read_segment(segment: LogSegment, after: End | None, genesis: Digest | None)
     start = _told_by(_opening_lines(lines)) if after is None else after
     if start is None:
         return Segment((), (f"{segment.name} does not begin with a whole snapshot",), End(), None, None)
-    problems = list(_problems(parsed, start.last, genesis))
+    problems = [] if _NAME.fullmatch(segment.name) else [f"{segment.name} is not the name of a segment"]
+    problems += _problems(parsed, start.last, genesis)
     problems += _false_snapshots(lines, after, segment.name)
     if after is None and genesis is not None and start.genesis != genesis:
         problems.append(f"the snapshot of {segment.name} names another genesis than policies/audit.yaml")

@@ -23,8 +23,8 @@ from bot.core.audit import (
     stamp,
 )
 from bot.core.canonical import canonical, digest
-from bot.core.chain import Appended, Chain, Digests, chained, read_chain
-from bot.core.log import LogContent
+from bot.core.chain import FULL, Appended, Chain, Digests, begins_with_snapshot, chained, read_chain
+from bot.core.log import LogContent, LogSegment
 from bot.core.recorded import fold
 from bot.core.snapshot import SnapshotLine
 from bot.core.state import Identity, RegisteredModel, RegistryState, SlotKey
@@ -122,6 +122,42 @@ def test_rule_3_entries_of_several_months_lie_in_several_segments() -> None:
     log, january = appended(log, "2027-01", *DRAFTS[3:])
     assert (november[0], january[0]) == ("2026-11.jsonl", "2027-01.jsonl")
     assert read_chain(content(november, january), GENESIS_DIGEST) == log
+
+
+def test_rule_2_a_full_segment_goes_on_in_parts_and_the_next_month_in_a_segment_of_its_own() -> None:
+    big = draft("refused", reason="x" * FULL)
+    log, first = appended(Chain("", ()), "2026-11", *DRAFTS[:2], big)
+    log, second = appended(log, "2026-11", DRAFTS[2])
+    log, third = appended(log, "2026-10", big)
+    log, fourth = appended(log, "2026-11", DRAFTS[3])
+    log, december = appended(log, "2026-12", DRAFTS[4])
+    assert [first[0], second[0], third[0], fourth[0], december[0]] == [
+        "2026-11.jsonl",
+        "2026-11.part-0002.jsonl",
+        "2026-11.part-0002.jsonl",
+        "2026-11.part-0003.jsonl",
+        "2026-12.jsonl",
+    ]
+    segments = (first, (second[0], second[1] + third[1]), fourth, december)
+    assert sorted(name for name, _ in segments) == [name for name, _ in segments]
+    assert [begins_with_snapshot(LogSegment(*one)) for one in segments] == [False, False, False, True]
+    found = read_chain(content(*segments), GENESIS_DIGEST)
+    assert found == log
+    assert found.size == log.size == len(december[1])
+
+
+def test_rule_2_a_part_that_is_read_later_says_how_full_the_last_segment_is() -> None:
+    log, first = appended(Chain("", ()), "2026-11", *DRAFTS[:2], draft("refused", reason="x" * FULL))
+    log, second = appended(log, "2026-11", DRAFTS[2])
+    whole = read_chain(content(first, second), GENESIS_DIGEST)
+    assert whole.size == len(second[1])
+    assert chained(DRAFTS[3:], whole, "2026-11").segment == second[0]
+
+
+def test_a_name_that_no_segment_has_is_a_problem() -> None:
+    _, (_, lines) = appended(Chain("", ()), "2026-11", *DRAFTS)
+    for name in ("zz.jsonl", "2026-11.part-2.jsonl", "2026-11.part-xxxx.jsonl", "2026-11.JSONL"):
+        assert read_chain(content((name, lines)), GENESIS_DIGEST).problems == (f"{name} is not the name of a segment",)
 
 
 def test_rule_3_a_clock_that_goes_backwards_over_a_month_does_not_reorder_the_log() -> None:

@@ -455,6 +455,7 @@ def test_a_chain_that_is_read_further_back_is_the_one_that_was_read_at_once() ->
     first = read_chain(LogContent(HEAD, SEGMENTS[:1]), None)
     assert both.preceded_by(first) == LOG
     assert both.preceded_by(first).problems == ()
+    assert both.size == newer.size == len(SEGMENTS[-1].content)
 
 
 def test_a_chain_knows_how_far_back_it_reaches() -> None:
