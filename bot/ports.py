@@ -5,24 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
-from typing import Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Final, Literal, Protocol, TypeAlias, TypeVar
 
-from bot.core.details import Details, Questions
-from bot.core.log import LogContent, LogSegment, LogTip
-from bot.core.pulls import Issue, NewestPulls, NewPull, PullCommit, PullRequest, Review, Team, TreeCommit
-from bot.core.state import (
-    Artifacts,
-    Capabilities,
-    Changes,
-    Experiment,
-    Identity,
-    ModelVersion,
-    RegisteredModel,
-    RegistryState,
-    Run,
-    Write,
-)
-from bot.errors import HistoryUnavailable
+if TYPE_CHECKING:
+    from bot.core.details import Details, Questions
+    from bot.core.log import LogContent, LogSegment, LogTip
+    from bot.core.pulls import Issue, NewestPulls, NewPull, PullCommit, PullRequest, Review, Team, TreeCommit
+    from bot.core.state import (
+        Artifacts,
+        Capabilities,
+        Changes,
+        Experiment,
+        Identity,
+        ModelVersion,
+        RegisteredModel,
+        RegistryState,
+        Run,
+        Write,
+    )
+    from bot.errors import HistoryUnavailable
 
 
 class Registry(Protocol):

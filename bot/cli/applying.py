@@ -89,27 +89,45 @@ def drift(
     With --deep also what is lost there, and what the list of models does not show. Exits 1 when there is drift; with
     --adopt or --revert, when some of it is left.
     """
-    from bot.commands import drift as command
-    from bot.core.sharding import WHOLE
-    from bot.views.drift import issue_body
-
     if adopt and revert:
         raise Misuse("--adopt and --revert are opposite ways out.", fix="Choose one.")
     if force and not revert:
         raise Misuse("--force goes with --revert.", fix="Leave it out, or add --revert.")
     if shard and (adopt or revert):
         raise Misuse("--shard only looks: --adopt and --revert are about all models.", fix="Leave --shard out.")
-    links, part = session.connections, shard or WHOLE
+    links = session.connections
     if adopt:
         result = _adopted(links, dry_run=dry_run)
     elif revert:
         result = _reverted(links, dry_run=dry_run, force=force)
     else:
-        look = command.deep_look if deep else command.quick_look
-        result = look(links.tree, links.registry, links.log, links.now(), links.repository_if_known, part)
+        result = _looked_deeply(links, shard) if deep else _looked_quickly(links, shard)
     if post:
-        result = command.post(links.issues, result, issue_body, dry_run=dry_run)
+        from bot.commands.drift import post as command
+        from bot.views.drift import issue_body
+
+        result = command(links.issues, result, issue_body, dry_run=dry_run)
     session.show(result, int(result.remains) if result.is_an_answer else 3)
+
+
+def _looked_quickly(links: Connections, shard: Shard | None) -> DriftResult:
+    """What compares is loaded while the registry works."""
+    from bot.commands.ahead import reading_ahead
+    from bot.core.folders import MODELS_FOLDER
+
+    files = links.tree.list(None, MODELS_FOLDER)
+    with reading_ahead(links.registry, links.log, len(files), versions=False) as log:
+        from bot.commands.drift import quick_look
+        from bot.core.sharding import WHOLE
+
+        return quick_look(links.tree, links.registry, log, links.now(), links.repository_if_known, shard or WHOLE)
+
+
+def _looked_deeply(links: Connections, shard: Shard | None) -> DriftResult:
+    from bot.commands.drift import deep_look
+    from bot.core.sharding import WHOLE
+
+    return deep_look(links.tree, links.registry, links.log, links.now(), links.repository_if_known, shard or WHOLE)
 
 
 def _adopted(links: Connections, *, dry_run: bool) -> DriftResult:

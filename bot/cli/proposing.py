@@ -64,7 +64,7 @@ def propose(
 
 def _all_ahead(links: Connections, shard: Shard | None) -> AbstractContextManager[None]:
     """Let the registry work while what proposes is loaded. About as many models are looked at as have files."""
-    from bot.core.spec import MODELS_FOLDER
+    from bot.core.folders import MODELS_FOLDER
 
     files = len(links.tree.list(None, MODELS_FOLDER))
     return links.registry.ahead(files // (shard.count if shard else 1), versions=True)

@@ -99,7 +99,7 @@ def _plan_of_pull(links: Connections, number: int) -> PlanResult | ValidateResul
 def _plan_of_disk(links: Connections) -> PlanResult:
     """What plans is loaded while the registry works."""
     from bot.commands.ahead import reading_ahead
-    from bot.core.spec import MODELS_FOLDER
+    from bot.core.folders import MODELS_FOLDER
 
     files = links.tree.list(None, MODELS_FOLDER)
     with reading_ahead(links.registry, links.log, len(files), versions=True) as log:

@@ -11,7 +11,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from urllib.parse import unquote
 
-from bot.core.spec import MODELS_FOLDER, file_of_model
+from bot.core.folders import MODELS_FOLDER
+from bot.core.spec import file_of_model
 from bot.core.state import STAGES
 from bot.documents import parse_model
 from bot.errors import HistoryUnavailable

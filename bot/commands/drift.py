@@ -21,7 +21,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeAlias
 
-from bot.commands.ahead import reading_ahead
 from bot.commands.apply import apply, preview
 from bot.commands.gathering import Desired, read_desired, refuse_unsupported
 from bot.commands.occasion import Occasion, Ports
@@ -32,12 +31,13 @@ from bot.core.adoption import BRANCH_ROOT, Adopting, AdoptionFacts, adopting, ed
 from bot.core.approval import Scope, models_at_base
 from bot.core.approval.staffing import teams_of_policy
 from bot.core.drift import DriftFacts, DriftReport, assigned, drift
+from bot.core.folders import MODELS_FOLDER
 from bot.core.listing import differing
 from bot.core.pulls import Issue, NewPull, PullRequest
 from bot.core.recorded import Recorded
 from bot.core.results import Adopted, ApplyResult, DriftResult, PlanResult, Posted
 from bot.core.sharding import WHOLE, Shard
-from bot.core.spec import MODELS_FOLDER, model_of_file
+from bot.core.spec import model_of_file
 from bot.core.standing import NOTHING_STANDS, Standing, standing_of
 from bot.core.state import Artifacts, Identity, ModelVersion, RegisteredModel, RegistryState, Run
 from bot.documents import model_files
@@ -104,15 +104,7 @@ def quick_look(
 ) -> DriftResult:
     """As `look`, by what the list of models shows (rule 1): says nothing of what only `look` sees."""
     base = tree.default_branch_head()
-    paths = model_files(tree.list(base, MODELS_FOLDER))
-    with reading_ahead(registry, log, len(paths), versions=False) as known_log:
-        return _quick_look(_ground(tree, base, paths, shard), registry, known_log, now, repository, shard)
-
-
-def _quick_look(
-    ground: _Ground, registry: Registry, log: AuditLog, now: datetime, repository: str | None, shard: Shard
-) -> DriftResult:
-    desired, others = ground
+    desired, others = _ground(tree, base, model_files(tree.list(base, MODELS_FOLDER)), shard)
     refuse_unsupported(desired, registry.capabilities)
     past = past_of(log, desired, _extent(shard))
     listed = registry.models()

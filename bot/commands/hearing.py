@@ -20,9 +20,10 @@ from bot.core.approval.facts import same
 from bot.core.audit import Mandate
 from bot.core.canonical import digest
 from bot.core.evidence import Evidence, parse
+from bot.core.folders import EVIDENCE_FOLDER
 from bot.core.mandate import NoMandate
 from bot.core.pulls import PullCommit, PullRequest, Review, Team
-from bot.core.spec import APPROVAL_POLICY, EVIDENCE_FOLDER, encoded
+from bot.core.spec import APPROVAL_POLICY, encoded
 from bot.core.state import Digest
 from bot.core.verification import Books, Claim, Heard, contradictions_of
 from bot.errors import UnfitFile

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bot.core.checks import shown
+from bot.core.folders import MODELS_FOLDER
 from bot.core.globs import matches
 from bot.core.importing import Imported, LeftOut, NewFile, Passed, imported, to_ask
 from bot.core.results import ImportResult
-from bot.core.spec import MODELS_FOLDER
 from bot.core.state import RegisteredModel
 from bot.documents import model_text, parse_model
 from bot.errors import Misuse

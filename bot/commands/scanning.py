@@ -17,10 +17,11 @@ from typing import Final
 
 from bot.commands.comparing import Scan, refuse_unknown, scan_of
 from bot.commands.gathering import read_anchor, read_desired, read_log, recorded_of
+from bot.core.folders import MODELS_FOLDER, POLICIES_FOLDER, PROGRAM_FOLDER
 from bot.core.recorded import NOTHING, Recorded
 from bot.core.results import Coverage
 from bot.core.sharding import WHOLE, Shard
-from bot.core.spec import MODELS_FOLDER, POLICIES_FOLDER, PROGRAM_FOLDER, file_of_model, model_of_file
+from bot.core.spec import file_of_model, model_of_file
 from bot.core.state import Changes, moment
 from bot.core.watermark import (
     CANNOT_BE_ASKED,

@@ -16,8 +16,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from bot.core.chain import Chain
+from bot.core.folders import MODELS_FOLDER, POLICIES_FOLDER
 from bot.core.recorded import Recorded
-from bot.core.spec import MODELS_FOLDER, POLICIES_FOLDER, file_of_model
+from bot.core.spec import file_of_model
 
 
 @dataclass(frozen=True, slots=True)

@@ -30,13 +30,10 @@ from pydantic import (
 )
 
 from bot.core.expressions import why_unfit
+from bot.core.folders import EVIDENCE_FOLDER, MODELS_FOLDER
 from bot.core.state import STAGES, SlotKey
 from bot.core.strict import JsonSchema, SchemaVersion, Strict, given_key, unfit
 
-MODELS_FOLDER = "models"
-POLICIES_FOLDER = "policies"
-EVIDENCE_FOLDER = "evidence"
-PROGRAM_FOLDER = "bot"
 PROMOTION_POLICY = "policies/promotion.yaml"
 APPROVAL_POLICY = "policies/approvals.yaml"
 AUDIT_ANCHOR = "policies/audit.yaml"

@@ -9,10 +9,10 @@ from typing import Protocol, TypeVar
 
 from bot.core.approval_policy import ApprovalPolicy
 from bot.core.checks import NamedByModels, colliding_files, idle_rules, shown, weaker_than_policy
+from bot.core.folders import MODELS_FOLDER
 from bot.core.spec import (
     APPROVAL_POLICY,
     AUDIT_ANCHOR,
-    MODELS_FOLDER,
     PROMOTION_POLICY,
     AuditAnchor,
     ModelSpec,

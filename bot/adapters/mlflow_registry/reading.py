@@ -30,11 +30,9 @@ from bot.adapters.mlflow_registry.answers import (
     versions_of,
 )
 from bot.adapters.mlflow_registry.asking import Asker, Tally, at_once
-from bot.adapters.mlflow_registry.details import DetailReader
 from bot.adapters.mlflow_registry.failures import NOT_ACCEPTED, code_of, foreign, translating
 from bot.adapters.mlflow_registry.line import line_to
 from bot.adapters.mlflow_registry.source import RestSource, Source
-from bot.core.details import Details, Questions
 from bot.core.state import (
     Artifacts,
     Capabilities,
@@ -51,6 +49,8 @@ from bot.ports import SILENT, Advance, Progress, counted
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
+
+    from bot.core.details import Details, Questions
 
 Item = TypeVar("Item")
 Asked = TypeVar("Asked")
@@ -259,6 +259,8 @@ class MlflowRegistry:
 
     def details(self, questions: Questions) -> Details:
         """What costs a request of its own; see `details` for how many."""
+        from bot.adapters.mlflow_registry.details import DetailReader
+
         with translating(self._address, "read what only winners are asked for", "READ"):
             return DetailReader(self._source, self._asker, self._address).answers(questions)
 

@@ -16,9 +16,9 @@ from bot.core.approval.facts import PullFacts, Scope, same
 from bot.core.approval.governing import teams_to_read, ungoverned
 from bot.core.approval.timing import frozen, moment_of, must_be_open, not_yet, only_goes_back
 from bot.core.approval_policy import BREAK_GLASS_LABEL, LEVELS, ApprovalPolicy, ApprovalRule, When
+from bot.core.folders import EVIDENCE_FOLDER, MODELS_FOLDER
 from bot.core.private import without_emails
 from bot.core.pulls import Review
-from bot.core.spec import EVIDENCE_FOLDER, MODELS_FOLDER
 from bot.core.state import ChangeKind
 
 EMERGENCY: Final = "break glass"

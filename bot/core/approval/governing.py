@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from bot.core.approval.facts import NEW_MODEL, Scope, owner_key, team_key
 from bot.core.approval_policy import ApprovalPolicy, ApprovalRule, Require, When
 from bot.core.changes import SlotChange
+from bot.core.folders import EVIDENCE_FOLDER, MODELS_FOLDER
 from bot.core.globs import matches
-from bot.core.spec import EVIDENCE_FOLDER, MODELS_FOLDER, encoded, file_of_model
+from bot.core.spec import encoded, file_of_model
 from bot.core.state import is_among
 
 

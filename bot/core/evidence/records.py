@@ -11,8 +11,8 @@ from pydantic import AfterValidator, Field, PlainSerializer, ValidationError, mo
 from bot.core.canonical import JSON, canonical
 from bot.core.canonical import digest as digest_of
 from bot.core.comparison import Outcome, Verdict, margin_text
+from bot.core.folders import EVIDENCE_FOLDER
 from bot.core.spec import (
-    EVIDENCE_FOLDER,
     Acknowledgement,
     ComparabilityRules,
     Criterion,
