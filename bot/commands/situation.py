@@ -128,14 +128,17 @@ def present_of(
     chain = past.chain
     if chain:
         chain = _refuse_cut_log(log, chain, actual, log_name(desired, repository))
-    found = settle(past.recorded.intents, actual, desired_state(desired.specs))
+    interrupted = {model for model, _ in past.recorded.intents}
+    wanted = desired_state({name: spec for name, spec in desired.specs.items() if name in interrupted})
+    found = settle(past.recorded.intents, actual, wanted)
     time = stamp(now)
     drafts = [
         one.intent.draft(event=one.event, time=time, registry=address, intended=one.intent.seq, reason=one.reason)
         for one in found.settled
     ]
     appended = chained(drafts, chain, f"{now:%Y-%m}")
-    return Present(chain, found, appended, fold((link.entry for link in appended.links), past.recorded))
+    recorded = fold((link.entry for link in appended.links), past.recorded) if appended.links else past.recorded
+    return Present(chain, found, appended, recorded)
 
 
 def newest_situation(
@@ -204,7 +207,7 @@ def _refuse_cut_log(log: AuditLog, chain: Chain, actual: RegistryState, ours: Lo
     found = anchors(actual, ours)
     last = newest(found)
     known = read_back(log, chain, last.seq) if last else chain
-    problems = anchor_problems(known, [one for one in found if one.seq < 0 or known.reaches(one.seq)])
+    problems = anchor_problems(known.lines, [one for one in found if one.seq < 0 or known.reaches(one.seq)])
     if problems and _has_moved(log, chain):
         raise LogMoved(
             "Another run appended to the audit log between reading it and reading the registry.",

@@ -243,17 +243,15 @@ def _drift(
         "drift",
         f"the registry holds {named(*holding)}, but it was left with {named(base)} and Git wants {named(wanted)}:"
         " somebody moved it outside of Git",
-        _out_of_drift(_back_in(key[1], base, wanted, holding), holding, seen),
+        _out_of_drift(_back_in(key[1], base, wanted), holding, seen),
         before=base,
         after=wanted,
     )
 
 
-def _back_in(slot: str, base: Identity | None, wanted: Identity | None, holding: tuple[Identity, ...]) -> str:
+def _back_in(slot: str, base: Identity | None, wanted: Identity | None) -> str:
     """Rule 11 goes back only to what Git wants as well."""
     back = f"Put {named(base)} back in {slot} of the registry" if base else f"Empty {slot} in the registry"
-    if base in holding:
-        back = f"Leave nothing but {named(base)} in {slot} of the registry"
     return f"{back} by hand or with `stagewright drift --revert`" if base == wanted else back
 
 
@@ -264,9 +262,7 @@ def _out_of_drift(back: str, holding: tuple[Identity, ...], seen: frozenset[Iden
             f"{back}, or merge a pull request that makes the YAML say what the registry holds;"
             " then run `stagewright apply` again."
         )
-    new = [identity for identity in holding if identity not in seen]
-    only = f" Only a proposal can promote {named(*new)}, which never held this slot." if new else ""
-    return f"{back} and run `stagewright apply` again.{only}"
+    return f"{back} and run `stagewright apply` again; then let the promotion go through a proposal."
 
 
 def reverting(plan_: Plan, specs: Mapping[str, ModelSpec], actual: RegistryState) -> Plan:
