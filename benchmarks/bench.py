@@ -106,7 +106,7 @@ class Bench:
         forge = self._forge.enter_context(Forge.start(folder / "forge", wsgi_middleware=self._counting))
         made = repository(self.folder, size)
         git(forge.git_directory, "fetch", "--quiet", str(made.resolve()), "+refs/heads/*:refs/heads/*")
-        forge.add_user("ann", permission="admin")
+        forge.add_user("ann", permission="admin", emails=("ann@example.com",))
         forge.add_app(BOT)
         clone = folder / "clone"
         git(folder, "clone", "--quiet", forge.clone_url("ann"), str(clone))

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Final
 
 from benchmarks.row import Row
-from benchmarks.rows import files, github, growth, log, registry, startup, watermark
+from benchmarks.rows import changes, files, github, growth, log, registry, startup, watermark
 
 ROWS: Final[tuple[Row, ...]] = (
     *registry.ROWS,
     *watermark.ROWS,
     *files.ROWS,
+    *changes.ROWS,
     *github.ROWS,
     *log.ROWS,
     *startup.ROWS,

@@ -48,6 +48,10 @@ ISSUE_TITLE: Final = "Drift between Git and the registry"
 ISSUE_LABEL: Final = "drift"
 ISSUE_MARKER: Final = "<!-- stagewright:drift -->"
 CLEAN: Final = "The registry is what Git says again: no drift is left."
+CLEAN_AS_FAR_AS_SEEN: Final = (
+    "As far as a quick look sees, the registry is what Git says again. Whatever only a deep look sees, the next one"
+    " reports in a new issue."
+)
 MOST_LISTINGS: Final = 500
 """Versions whose files are looked at in one run: each costs a request, which may take a second on a slow storage."""
 _BRANCH: Final = re.compile(rf"{BRANCH_ROOT}/[0-9a-f]{{12}}(?:-after-[0-9]+)*")
@@ -342,7 +346,7 @@ def _posted(issues: Issues, kept: Issue | None, result: DriftResult, body: Issue
         if kept and (not result.report.is_whole or standing.keeps_open):
             return Posted("unchanged", kept)
         if kept and not dry_run:
-            issues.close_issue(kept, _marker(result), CLEAN)
+            issues.close_issue(kept, _marker(result), CLEAN if result.report.is_deep else CLEAN_AS_FAR_AS_SEEN)
         return Posted("closed" if kept else "nothing to tell", kept)
     text, title, marker = body(result, standing), _title(result), _marker(result)
     if kept is None:

@@ -94,7 +94,7 @@ def _grown(log: AuditLogWriter, chain: Chain) -> Chain:
     content, last = read_newest(log), chain.last
     seq, digest = (last.seq, last.digest) if last else (0, "")
     now = read_back(log, read_chain(content, None) if content else Chain("", ()), seq)
-    known = now.lines.get(seq)
+    known = now.get(seq)
     if now.problems or known is None or known.digest != digest:
         raise LogUnavailable("The audit log was replaced during this apply.", fix="Restore it from a clone.")
     new = [link for link in now.links if link.entry.seq > seq]

@@ -207,7 +207,7 @@ def _refuse_cut_log(log: AuditLog, chain: Chain, actual: RegistryState, ours: Lo
     found = anchors(actual, ours)
     last = newest(found)
     known = read_back(log, chain, last.seq) if last else chain
-    problems = anchor_problems(known.lines, [one for one in found if one.seq < 0 or known.reaches(one.seq)])
+    problems = anchor_problems(known, [one for one in found if one.seq < 0 or known.reaches(one.seq)])
     if problems and _has_moved(log, chain):
         raise LogMoved(
             "Another run appended to the audit log between reading it and reading the registry.",

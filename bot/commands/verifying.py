@@ -106,7 +106,7 @@ class _Found:
 
     def read(self, segment: LogSegment) -> None:
         """Read the next segment, and hold what it claims against git and GitHub."""
-        found = read_segment(segment, self.end, self.genesis)
+        found = read_segment(segment, self.end, self.genesis, every_line=True)
         self.end = found.end
         self.broken += found.problems
         asked = sum(self._is_asked(link.entry) for link in found.links)

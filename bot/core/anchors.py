@@ -73,7 +73,7 @@ class Anchor:
 
 
 class Lines(Protocol):
-    """The lines of a log by their `seq`, such as a mapping, or `bot.core.chain.Digests`."""
+    """The lines of a log by their `seq`, such as `bot.core.chain.Chain` or `Digests`."""
 
     def get(self, seq: int, /) -> Line | None:
         """The line of this `seq`; None where there is none."""

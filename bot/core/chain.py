@@ -10,6 +10,8 @@
    snapshots begin with an entry.
 4. So whoever wants to know what the log comes to reads the newest segments, back to the first that begins with a
    snapshot; whoever wants to know whether it is true reads all of it, and compares each snapshot with what went before.
+5. Whoever wrote a line looked whether the one before it was canonical, and hashed its very bytes. So of what is read
+   only the last line of each segment is looked at again; whoever wants to know whether the log is true looks at each.
 """
 
 from __future__ import annotations
@@ -17,11 +19,11 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
-from itertools import takewhile
+from itertools import islice, takewhile
 from typing import Final
 
 from pydantic import ValidationError
@@ -131,11 +133,11 @@ class Chain:
         """The line that the chain goes on after."""
         return _line(self.links[-1]) if self.links else self.start.last
 
-    @cached_property
-    def lines(self) -> Mapping[int, Line]:
-        """The lines that an anchor may name, by `seq`: what was read, and the line before it."""
-        known = (*filter(None, [self.start.last]), *map(_line, self.links))
-        return {line.seq: line for line in known}
+    def get(self, seq: int) -> Line | None:
+        """The line of this `seq`, of those that an anchor may name: an entry that was read, or the line before them."""
+        place = bisect_left(self.links, seq, key=_seq)
+        found = _line(self.links[place]) if place < len(self.links) else None
+        return next((line for line in (found, self.start.last) if line and line.seq == seq), None)
 
     def grown(self, head: str, appended: Appended) -> Chain:
         """The log after an append, which made `head`."""
@@ -163,6 +165,10 @@ def _apart(end: End, start: End, segment: str) -> Iterator[str]:
         yield f"{segment} does not go on where the segment before it ends"
     else:
         yield from _false_memory(start.recorded, end.recorded, segment)
+
+
+def _seq(link: Link) -> int:
+    return link.entry.seq
 
 
 def _line(link: Link) -> Line:
@@ -267,12 +273,15 @@ def begins_with_snapshot(segment: LogSegment) -> bool:
     return _SNAPSHOT in segment.content.partition(b"\n")[0]
 
 
-def read_segment(segment: LogSegment, after: End | None, genesis: Digest | None) -> Segment:
+def read_segment(
+    segment: LogSegment, after: End | None, genesis: Digest | None, *, every_line: bool = False
+) -> Segment:
     """Read and check one segment, given how the chain stood after the one before it.
 
     None: as the snapshot says that it begins with, which is believed (rule 4); without a whole one nothing is read.
+    `every_line`: whether each has to be canonical, and not the last one only (rule 5).
     """
-    parsed = tuple(_lines(segment))
+    parsed = tuple(_lines(segment, every_line=every_line))
     lines = [line for line, _ in parsed if line]
     start = _told_by(_opening_lines(lines)) if after is None else after
     if start is None:
@@ -311,23 +320,22 @@ def _told_by(told: Sequence[SnapshotLine]) -> End | None:
     return End(Line(told[0].seq - 1, told[0].previous), recorded, genesis)
 
 
-def _lines(segment: LogSegment) -> Iterator[tuple[Line | None, str]]:
-    content = segment.content
+def _lines(segment: LogSegment, *, every_line: bool) -> Iterator[tuple[Line | None, str]]:
+    content, name = segment.content, segment.name
     if content and not content.endswith(b"\n"):
-        yield None, f"{segment.name} does not end with a line feed: its last entry was cut"
-    for number, text in enumerate(BytesIO(content), 1):
-        if text.endswith(b"\n"):
-            yield _parsed(text[:-1], segment.name, f"{segment.name} line {number}")
+        yield None, f"{name} does not end with a line feed: its last entry was cut"
+    last = content.count(b"\n")
+    for number, text in enumerate(islice(BytesIO(content), last), 1):
+        yield _parsed(text[:-1], name, f"{name} line {number}", is_checked=every_line or number == last)
 
 
-def _parsed(text: bytes, segment: str, where: str) -> tuple[Line | None, str]:
+def _parsed(text: bytes, segment: str, where: str, *, is_checked: bool) -> tuple[Line | None, str]:
     kind: type[Entry | SnapshotLine] = SnapshotLine if _SNAPSHOT in text else Entry
     try:
         content = kind.model_validate_json(text)
-        expected = _text(content)
     except ValidationError as error:
         return None, f"{where} is not an entry of the audit log: {error.errors()[0]['msg']}"
-    if expected != text:
+    if is_checked and _text(content) != text:
         return None, f"{where}: {content} was changed: it is not canonical JSON"
     if isinstance(content, Entry):
         _share_keys(content)

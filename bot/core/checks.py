@@ -461,7 +461,8 @@ def _without_stages(spec: ModelSpec) -> Iterator[Problem]:
         yield Problem(("stages", stage), "no-stages", message, f"Write an alias instead, for example {form}.")
     for alias, value in spec.aliases.items():
         if isinstance(value, Follows):
-            fix = f"Give the alias its version: `{alias}: 3`."
+            version = spec.stages.get(value.follows)
+            fix = f"Give the alias its version: `{alias}: {'null' if version is None else version}`."
             yield Problem(("aliases", alias, "follows"), "no-stages", message, fix)
     if spec.promotion and isinstance(spec.promotion.candidates, FromStage):
         fix = "Take candidates from an alias, for example `candidates: {alias: challenger}`."

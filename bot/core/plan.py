@@ -243,15 +243,17 @@ def _drift(
         "drift",
         f"the registry holds {named(*holding)}, but it was left with {named(base)} and Git wants {named(wanted)}:"
         " somebody moved it outside of Git",
-        _out_of_drift(_back_in(key[1], base, wanted), holding, seen),
+        _out_of_drift(_back_in(key[1], base, wanted, holding), holding, seen),
         before=base,
         after=wanted,
     )
 
 
-def _back_in(slot: str, base: Identity | None, wanted: Identity | None) -> str:
+def _back_in(slot: str, base: Identity | None, wanted: Identity | None, holding: tuple[Identity, ...]) -> str:
     """Rule 11 goes back only to what Git wants as well."""
     back = f"Put {named(base)} back in {slot} of the registry" if base else f"Empty {slot} in the registry"
+    if base in holding:
+        back = f"Leave nothing but {named(base)} in {slot} of the registry"
     return f"{back} by hand or with `stagewright drift --revert`" if base == wanted else back
 
 
@@ -262,7 +264,9 @@ def _out_of_drift(back: str, holding: tuple[Identity, ...], seen: frozenset[Iden
             f"{back}, or merge a pull request that makes the YAML say what the registry holds;"
             " then run `stagewright apply` again."
         )
-    return f"{back} and run `stagewright apply` again; then let the promotion go through a proposal."
+    new = [identity for identity in holding if identity not in seen]
+    only = f" Only a proposal can promote {named(*new)}, which never held this slot." if new else ""
+    return f"{back} and run `stagewright apply` again.{only}"
 
 
 def reverting(plan_: Plan, specs: Mapping[str, ModelSpec], actual: RegistryState) -> Plan:

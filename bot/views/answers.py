@@ -169,7 +169,8 @@ def explained_text(result: ExplainResult) -> str:
     change = result.change
     target = f"version {change.after}" if isinstance(change.after, int) else "nothing"
     article = "an" if change.kind.startswith(("a", "u")) else "a"
-    return f"Moving {change.slot} of {change.model} to {target} is {article} {change.kind}"
+    unmanaged = ": Git does not manage this slot yet" if change.kind == "adoption" else ""
+    return f"Moving {change.slot} of {change.model} to {target} is {article} {change.kind}{unmanaged}"
 
 
 def supposing_text(result: ApprovalsResult) -> str:
@@ -246,7 +247,7 @@ def applied_slots(result: ApplyResult) -> tuple[SlotText, ...]:
 def after_apply(result: ApplyResult) -> str:
     """What to do after this run."""
     if not result.refused:
-        return "The registry is what Git says."
+        return f"{'As far as this looked, the' if result.not_looked_at else 'The'} registry is what Git says."
     return "Follow the way out of each slot above; then run `stagewright apply` again. The other slots are done."
 
 

@@ -526,6 +526,9 @@ def _(result: VerifyResult) -> Iterator[str]:
             yield from lines
             if slot.evidence:
                 yield from wrapped(slot.evidence, "  ")
+    if any(slot.evidence for slot in slots):
+        yield ""
+        yield "A digest below a slot is that of the evidence for its version."
 
 
 def _explained(slot: answers.ExplainedText) -> tuple[str, ...]:

@@ -172,7 +172,7 @@ class TestOpening:
         pull = pulls_of(forge).open_pull(new)
         assert asked_for_review(forge, pull.number) == ["alice", "bob"]
         assert [record.getMessage() for record in caplog.records if record.levelname == "WARNING"] == [
-            f"GitHub does not ask {one} for a review of #{pull.number}."
+            f"{one} was not asked for a review of #{pull.number}: GitHub asks only who has access to the repository."
             for one in ("nobody-here", "acme/a-team-without-access")
         ]
 

@@ -95,6 +95,12 @@ def test_what_failures_mean(error: Exception, kind: type[StagewrightError], fix:
     assert fix in found.fix
 
 
+def test_what_a_library_calls_a_connection_is_left_out() -> None:
+    of_urllib3 = "_PromptPool(host='a', port=1): Retries (\"_PromptConnection(host='a', port=1): No route\")"
+    found = translated(NoConnection(of_urllib3), ADDRESS, "do it", "EDIT")
+    assert found.message.endswith('asked to do it: ConnectionError: Retries ("No route").')
+
+
 # On the wire
 
 
@@ -118,7 +124,8 @@ def error_body(code: str, message: str) -> bytes:
         (Answered(200, b"{}"), RegistryUnavailable, "MLflow server?"),
         (Answered(200, b"[]"), RegistryUnavailable, "MLflow server?"),
         (Answered(500, error_body("INTERNAL_ERROR", "boom")), RegistryUnavailable, "server's log"),
-        (Answered(503, b"down for maintenance", "text/plain"), RegistryUnavailable, "server's log"),
+        (Answered(503, b"down for maintenance", "text/plain"), RegistryUnavailable, "the proxy"),
+        (Answered(504, b"<html>Gateway timeout</html>", "text/html"), RegistryUnavailable, "the proxy"),
         (Answered(429, error_body("REQUEST_LIMIT_EXCEEDED", "slow down")), RegistryUnavailable, "Wait"),
         (Answered(400, b"Invalid HTTP request received.", "text/plain"), RegistryUnavailable, "Correct"),
     ],

@@ -213,7 +213,7 @@ class Scene:
         chain = read_chain(self.log.content, None)
         assert chain.problems == ()
         ours = LogName.of(chain.links[0].digest, self.pulls.repository)
-        assert anchor_problems(chain.lines, anchors(self.state(), ours)) == ()
+        assert anchor_problems(chain, anchors(self.state(), ours)) == ()
         return chain.entries
 
     def anchors(self) -> tuple[Anchor, ...]:

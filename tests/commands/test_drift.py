@@ -694,6 +694,8 @@ class TestPosting:
         assert [what(post(scene, issues)), what(post_quickly(scene, issues))] == ["opened", "unchanged"]
         move(scene, "demand", 5)
         assert what(post_quickly(scene, issues)) == "closed"
+        (kept,) = issues.kept.values()
+        assert kept.comments == (command.CLEAN_AS_FAR_AS_SEEN,)
 
     def test_what_an_earlier_version_wrote_is_closed_by_a_deep_look_alone(
         self, scene: Scene, issues: FakeIssues

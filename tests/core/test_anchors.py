@@ -22,7 +22,7 @@ def test_an_anchor_of_another_log_and_repository_says_nothing_of_ours() -> None:
     theirs = Anchor(MODEL, 4, 77, "sha256:" + "e" * 64, THEIRS)
     found = anchors(tagged((3, anchor_tag(WHOLE.links[3])), (4, theirs.tag)), OURS)
     assert [anchor.version for anchor in found] == [3]
-    assert anchor_problems(read(*LINES).lines, found) == ()
+    assert anchor_problems(read(*LINES), found) == ()
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,17 @@ from bot.core.audit import (
     stamp,
 )
 from bot.core.canonical import canonical, digest
-from bot.core.chain import FULL, Appended, Chain, Digests, begins_with_snapshot, chained, read_chain
+from bot.core.chain import (
+    FULL,
+    Appended,
+    Chain,
+    Digests,
+    End,
+    begins_with_snapshot,
+    chained,
+    read_chain,
+    read_segment,
+)
 from bot.core.log import LogContent, LogSegment
 from bot.core.recorded import fold
 from bot.core.snapshot import SnapshotLine
@@ -217,10 +227,10 @@ def test_a_removed_last_entry_is_named_by_its_anchor() -> None:
     cut = read(*LINES[:-1])
     assert cut.problems == ()
     anchor = Anchor(MODEL, 5, 4, WHOLE.links[4].digest)
-    assert anchor_problems(cut.lines, [anchor]) == (
+    assert anchor_problems(cut, [anchor]) == (
         f"entry 4 is missing: the registry's tag stagewright.audit_head on churn version 5 names it ({anchor.digest})",
     )
-    assert anchor_problems(read(*LINES).lines, [anchor]) == ()
+    assert anchor_problems(read(*LINES), [anchor]) == ()
 
 
 def test_reordered_entries_are_named() -> None:
@@ -254,7 +264,7 @@ def test_a_log_that_was_rewritten_and_chained_again_does_not_reach_its_anchor() 
     lines = rechained(LINES, lambda fields: fields.update(actor="nobody"), 2)
     rewritten = read(*lines)
     assert rewritten.problems == ()
-    assert anchor_problems(rewritten.lines, [Anchor(MODEL, 5, 4, WHOLE.links[4].digest)]) == (
+    assert anchor_problems(rewritten, [Anchor(MODEL, 5, 4, WHOLE.links[4].digest)]) == (
         (
             "entry 4 (adopted churn Staging → version 5) was changed: the registry's tag stagewright.audit_head"
             f" on churn version 5 names {WHOLE.links[4].digest}"
@@ -286,9 +296,11 @@ def test_a_segment_that_was_cut_in_a_line_is_named(end: bytes) -> None:
 
 
 def test_line_ends_of_windows_are_a_change_of_every_entry() -> None:
-    found = read(*(line + b"\r" for line in LINES)).problems
+    segment = LogSegment("2026-11.jsonl", b"".join(line + b"\r\n" for line in LINES))
+    found = read_segment(segment, End(), GENESIS_DIGEST, every_line=True).problems
     assert found[0] == "2026-11.jsonl line 1: entry 0 (genesis) was changed: it is not canonical JSON"
     assert len(found) == len(LINES)
+    assert len(read(*(line + b"\r" for line in LINES)).problems) == len(LINES)
 
 
 def test_a_blank_line_is_named() -> None:
@@ -342,21 +354,37 @@ def test_a_line_that_is_no_entry_is_named_with_its_place(line: bytes) -> None:
     assert "\n" not in problem
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        with_field(LINES[4], "schema_version", "true"),
-        with_field(LINES[4], "seq", '4,"seq":4'),
-        with_field(LINES[4], "seq", '9,"seq":4'),
-        LINES[4].replace(b":", b": ", 1),
-        LINES[4] + b" ",
-        LINES[4].replace(b"churn", b"\\u0063hurn"),
-    ],
+OTHER_BYTES = (
+    with_field(LINES[4], "schema_version", "true"),
+    with_field(LINES[4], "seq", '4,"seq":4'),
+    with_field(LINES[4], "seq", '9,"seq":4'),
+    LINES[4].replace(b":", b": ", 1),
+    LINES[4] + b" ",
+    LINES[4].replace(b"churn", b"\\u0063hurn"),
 )
+"""The last line, which says the same."""
+
+
+@pytest.mark.parametrize("line", OTHER_BYTES)
 def test_a_line_that_says_the_same_in_other_bytes_was_changed(line: bytes) -> None:
     assert read(*LINES[:4], line).problems == (
         "2026-11.jsonl line 5: entry 4 (adopted churn Staging → version 5) was changed: it is not canonical JSON",
     )
+
+
+@pytest.mark.parametrize("line", OTHER_BYTES)
+def test_of_lines_that_a_next_one_vouches_for_only_who_asks_whether_the_log_is_true_looks_at_each(line: bytes) -> None:
+    """Whoever wrote the next line hashed these bytes; what it says is what pydantic reads, of two values the last."""
+    last = WHOLE.links[-1].entry
+    following = canonical({**last.model_dump(mode="json"), "seq": 5, "previous": digest(line)})
+    segment = LogSegment("2026-11.jsonl", b"".join(one + b"\n" for one in (*LINES[:4], line, following)))
+    found = read_segment(segment, End(), GENESIS_DIGEST)
+    assert found.problems == ()
+    assert found.links[4].entry == last
+    assert found.links[4].digest == digest(line)
+    (problem,) = read_segment(segment, End(), GENESIS_DIGEST, every_line=True).problems[:1]
+    assert problem.startswith("2026-11.jsonl line 5: ")
+    assert "it is not canonical JSON" in problem
 
 
 @pytest.mark.parametrize("invalid", [{"event": "promoted"}, {"kind": "swap"}, {"unknown": 1}, {"time": 5}])
@@ -419,7 +447,7 @@ def test_any_changed_byte_of_any_line_is_found(data: st.DataObject) -> None:
     line[place] = data.draw(st.integers(0, 255).filter(lambda byte: byte != LINES[number][place]))
     found = read(*LINES[:number], bytes(line), *LINES[number + 1 :])
     head = Anchor(MODEL, 5, 4, WHOLE.links[-1].digest)
-    problems = (*found.problems, *anchor_problems(found.lines, [head]))
+    problems = (*found.problems, *anchor_problems(found, [head]))
     names = (f"line {number + 1}", f"entry {number}", f"entries {number} to")
     assert any(name in problem for problem in problems for name in names), problems
 
@@ -428,7 +456,7 @@ def test_any_changed_byte_of_any_line_is_found(data: st.DataObject) -> None:
 def test_any_removed_lines_are_found(first: int, count: int) -> None:
     left = (*LINES[:first], *LINES[first + count :])
     found = read(*left)
-    problems = (*found.problems, *anchor_problems(found.lines, [Anchor(MODEL, 5, 4, WHOLE.links[-1].digest)]))
+    problems = (*found.problems, *anchor_problems(found, [Anchor(MODEL, 5, 4, WHOLE.links[-1].digest)]))
     assert bool(problems) == (count > 0)
 
 
@@ -464,7 +492,7 @@ def test_rule_7_anchors_come_oldest_first() -> None:
 
 def test_rule_7_an_older_anchor_of_a_whole_log_is_no_problem() -> None:
     found = anchors(tagged((3, anchor_tag(WHOLE.links[1])), (4, anchor_tag(WHOLE.links[3]))), OURS)
-    assert anchor_problems(read(*LINES).lines, found) == ()
+    assert anchor_problems(read(*LINES), found) == ()
 
 
 @pytest.mark.parametrize(
@@ -472,19 +500,19 @@ def test_rule_7_an_older_anchor_of_a_whole_log_is_no_problem() -> None:
 )
 def test_rule_7_a_tag_that_is_no_anchor_is_a_problem(value: str) -> None:
     found = anchors(tagged((4, value)), OURS)
-    (problem,) = anchor_problems(read(*LINES).lines, found)
+    (problem,) = anchor_problems(read(*LINES), found)
     assert "stagewright.audit_head on churn version 4" in problem
     assert "was changed" in problem
 
 
 def test_rule_7_a_tag_that_names_a_later_entry_is_a_problem() -> None:
-    (problem,) = anchor_problems(read(*LINES).lines, anchors(tagged((4, f"999999999999999:{GENESIS_DIGEST}")), OURS))
+    (problem,) = anchor_problems(read(*LINES), anchors(tagged((4, f"999999999999999:{GENESIS_DIGEST}")), OURS))
     assert problem.startswith("entry 999999999999999 is missing")
 
 
 def test_rule_7_every_problem_is_reported() -> None:
     found = anchors(tagged((3, "head"), (4, f"3:{GENESIS_DIGEST}"), (5, f"77:{GENESIS_DIGEST}")), OURS)
-    assert len(anchor_problems(read(*LINES).lines, found)) == 3
+    assert len(anchor_problems(read(*LINES), found)) == 3
 
 
 def test_rule_7_what_follows_the_newest_anchor_is_not_told_yet() -> None:

@@ -210,6 +210,10 @@ def test_14_files_that_differ_by_case() -> None:
     assert colliding_files(["a", "b"]) == ()
 
 
+def follower_of(version: int) -> ModelSpec:
+    return model(stages={"Production": version}, aliases={"champion": {"follows": "Production"}})
+
+
 def test_15_a_registry_without_stages_or_aliases() -> None:
     spec = model(
         stages={"Production": 3, "Staging": None},
@@ -226,6 +230,9 @@ def test_15_a_registry_without_stages_or_aliases() -> None:
     ]
     assert "`aliases: {champion: 3}`" in without_stages[0].fix
     assert "`aliases: {champion: null}`" in without_stages[1].fix
+    emptied = model(stages={"Staging": None}, aliases={"champion": {"follows": "Staging"}})
+    fixes = [unsupported_slots(one, Capabilities(stages=False))[-1].fix for one in (emptied, follower_of(7))]
+    assert fixes == [f"Give the alias its version: `champion: {version}`." for version in ("null", 7)]
     assert brief(unsupported_slots(spec, Capabilities(aliases=False))) == [
         (("aliases", "champion"), "no-aliases", "error"),
         (("aliases", "challenger"), "no-aliases", "error"),

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.core.audit import Draft, Entry, Event
 from bot.core.canonical import canonical, digest
-from bot.core.chain import Chain, End, begins_with_snapshot, chained, read_chain
+from bot.core.chain import Chain, End, begins_with_snapshot, chained, read_chain, read_segment
 from bot.core.log import LogContent, LogSegment
 from bot.core.recorded import PERIODS, PULLS, Recorded, fold
 from bot.core.snapshot import MODELS_PER_LINE, SnapshotLine, restored, snapshot
@@ -122,9 +122,11 @@ def test_what_a_decision_needs_is_there_without_the_months_before() -> None:
 def test_an_anchor_of_the_line_before_the_newest_segment_can_be_checked() -> None:
     found = read_chain(newest(SEGMENTS[2]), None)
     before = json.loads(lines_of(SEGMENTS[1])[-1])
-    assert found.lines[before["seq"]].digest == digest(lines_of(SEGMENTS[1])[-1])
-    assert str(found.lines[before["seq"]]) == f"entry {before['seq']}"
-    assert before["seq"] - 1 not in found.lines
+    line = found.get(before["seq"])
+    assert line
+    assert line.digest == digest(lines_of(SEGMENTS[1])[-1])
+    assert str(line) == f"entry {before['seq']}"
+    assert found.get(before["seq"] - 1) is None
 
 
 def test_a_log_without_snapshots_reads_and_gets_one_the_next_month() -> None:
@@ -277,8 +279,11 @@ def test_a_log_cannot_begin_with_a_snapshot() -> None:
 
 def test_a_snapshot_that_is_not_canonical_is_found() -> None:
     spaced = LogSegment(SEGMENTS[2].name, SEGMENTS[2].content.replace(b'"part":1,', b'"part":1, '))
-    (problem,) = read_chain(LogContent(HEAD, (*SEGMENTS[:2], spaced)), None).problems[:1]
+    before = read_chain(LogContent(HEAD, SEGMENTS[:2]), None).end
+    problem, *_ = read_segment(spaced, before, None, every_line=True).problems
     assert "it is not canonical JSON" in problem
+    (problem,) = read_chain(LogContent(HEAD, (*SEGMENTS[:2], spaced)), None).problems
+    assert "was changed: entry 11 was chained to other content" in problem
 
 
 # Size

@@ -322,3 +322,18 @@ def test_a_plan_of_some_models_says_how_much_it_left_out() -> None:
     for form in ("text", "markdown"):
         assert "; 7 slots of other models not looked at." in rendered(plan, form)
     assert "not looked at" not in rendered(samples.nothing_to_do(), "text")
+
+
+def test_an_apply_that_looked_at_some_models_says_nothing_of_the_others() -> None:
+    whole = replace(samples.apply_result(), plan=Plan(()), entries=())
+    for form in ("text", "markdown"):
+        assert "The registry is what Git says." in rendered(whole, form)
+        partly = rendered(replace(whole, not_looked_at=7), form)
+        assert "As far as this looked, the registry is what Git says." in " ".join(partly.split())
+
+
+def test_a_slot_that_git_does_not_manage_is_told_as_such_since_it_may_be_a_typo() -> None:
+    explained = samples.explained()
+    adoption = replace(explained, change=replace(explained.change, slot="Prod", kind="adoption"))
+    text = " ".join(rendered(adoption, "text").split())
+    assert "Moving Prod of demand to version 5 is an adoption: Git does not manage this slot yet." in text

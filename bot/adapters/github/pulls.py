@@ -246,7 +246,8 @@ class GitHubPullRequests:
             return
         for one in reviewers:
             if len(reviewers) == 1 or not self._asked(number, [one]):
-                _log.warning("GitHub does not ask %s for a review of #%d.", one, number)
+                why = "GitHub asks only who has access to the repository"
+                _log.warning("%s was not asked for a review of #%d: %s.", one, number, why)
 
     def _asked(self, number: int, reviewers: Sequence[str]) -> bool:
         people = [one for one in reviewers if "/" not in one]

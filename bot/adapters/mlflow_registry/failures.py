@@ -61,7 +61,7 @@ _OF_STATUS: Final = {
     501: "NOT_IMPLEMENTED",
     502: "TEMPORARILY_UNAVAILABLE",
     503: "TEMPORARILY_UNAVAILABLE",
-    504: "DEADLINE_EXCEEDED",
+    504: "TEMPORARILY_UNAVAILABLE",
 }
 
 
@@ -78,6 +78,8 @@ _PATIENCE_S: Final = 2.0
 _LONGEST_WAIT_S: Final = 30.0
 _LONGEST_TEXT: Final = 400
 _QUERY: Final = re.compile(r"\?[\w.%]+=\S*")
+_WHERE: Final = re.compile(r"\w*(?:Pool|Connection)\(host='[^']*', port=\d+\): ")
+"""What urllib3 calls the connection; the message has the address already."""
 
 _IDENTITY: Final = "MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN,"
 _IS_IT_MLFLOW: Final = "Is this an MLflow server? Check MLFLOW_TRACKING_URI, the path included; a login page is none."
@@ -134,6 +136,11 @@ ROWS: Final = (
         kind=RegistryForbidden,
     ),
     Row(
+        "is not available at the moment",
+        "Check that it runs, and read its log and that of the proxy before it, if there is one; then run it again.",
+        codes=_codes("TEMPORARILY_UNAVAILABLE"),
+    ),
+    Row(
         "answers something that is no MLflow answer",
         _IS_IT_MLFLOW,
         codes=_codes("ENDPOINT_NOT_FOUND", "MALFORMED_ANSWER"),
@@ -184,7 +191,7 @@ ROWS: Final = (
     Row(
         "failed",
         "Read the server's log, and run it again.",
-        codes=_codes("INTERNAL_ERROR", "DATA_LOSS", "TEMPORARILY_UNAVAILABLE"),
+        codes=_codes("INTERNAL_ERROR", "DATA_LOSS"),
         says=_says(""),
     ),
 )
@@ -215,7 +222,7 @@ def translated(
 
 def _in_short(text: str) -> str:
     """One line without the queries of URLs, which hold a whole filter; it ends as a sentence does."""
-    line = " ".join(_QUERY.sub("", text).split())
+    line = " ".join(_WHERE.sub("", _QUERY.sub("", text)).split())
     return f"{line[:_LONGEST_TEXT]}…" if len(line) > _LONGEST_TEXT else f"{line.rstrip('.')}."
 
 
