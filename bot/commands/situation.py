@@ -60,7 +60,7 @@ class Past:
 
     def models(self, desired: Desired) -> set[str]:
         """Those that Git or the log manages."""
-        return {*desired.specs, *(model for model, _ in (*self.recorded.bases, *self.recorded.intents))}
+        return {*desired.specs, *(model for model, _ in (*self.recorded.slots.managed, *self.recorded.intents))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def past_of(log: AuditLog, desired: Desired, extent: Extent | Shard | None = Non
     chain = known or read_log(log, desired.audit)
     whole = recorded_of(chain)
     within = whole.within(extent.covers) if extent else whole
-    return Past(chain, within, len(whole.bases) - len(within.bases))
+    return Past(chain, within, len(whole.slots.managed) - len(within.slots.managed))
 
 
 def present_of(
