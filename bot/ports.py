@@ -102,7 +102,7 @@ class Registry(Protocol):
 
 
 class RegistryWriter(Registry, Protocol):
-    """Writes too. Every write is idempotent, since MLflow's client repeats a POST after a timeout."""
+    """Writes too. RegistryUnavailable leaves open whether a write was done: read `state` again."""
 
     def write(self, write: Write) -> None:
         """Do one write. It is verified by reading `state` again, not by the answer."""

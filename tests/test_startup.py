@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from bot.sandbox.forge import Forge
+from bot.sandbox.mlflow_server import MlflowServer
 from tests.attacks.field import APP, BACK, Field
 from tests.contract.openapi import Contract
+from tests.faults.ground import Ground
 
 ROOT = Path(__file__).parent.parent
 HEAVY = ("mlflow", "numpy", "scipy", "matplotlib", "jinja2", "rich", "flask", "sklearn", "pandas")
@@ -62,3 +65,29 @@ def test_history_loads_neither_the_registry_nor_the_templates(field: Field, tmp_
     names = loaded(field, tmp_path / "clone", "history", "churn")
     packages = {name.partition(".")[0] for name in names}
     assert packages.isdisjoint({*HEAVY, "ruamel"})
+
+
+@pytest.mark.mlflow
+def test_an_apply_that_writes_loads_no_mlflow_and_sends_one_request_per_change(
+    mlflow_server: MlflowServer, tmp_path: Path, contract: Contract
+) -> None:
+    with Ground(mlflow_server.url, tmp_path, contract, models=1) as ground:
+        assert not ground.apply().refused
+        ground.merge({ground.models[0]: 2})
+        ground.mlflow_relay.asked.clear()
+        code, said = ground.run(PYTHONPROFILEIMPORTTIME="1")
+        assert code == 0, said
+        assert set(ground.numbers().values()) == {(2,)}
+    loaded = {
+        line.rpartition("|")[2].strip().partition(".")[0]
+        for line in said.splitlines()
+        if line.startswith("import time:")
+    }
+    assert "requests" in loaded
+    assert loaded.isdisjoint({"mlflow", "numpy", "pandas", "google", "flask"})
+    asked = Counter(f"{one.method} {one.path.partition('?')[0]}" for one in ground.mlflow_relay.asked)
+    assert {what.removeprefix("POST /api/2.0/mlflow/"): n for what, n in asked.items() if "/search" not in what} == {
+        "model-versions/transition-stage": 1,
+        "registered-models/alias": 1,
+        "model-versions/set-tag": 3,
+    }

@@ -112,7 +112,7 @@ class Entry(Draft):
     seq: Whole
     previous: Digest | None
 
-    @property
+    @cached_property
     def key(self) -> SlotKey:
         """(model, slot); empty strings for the genesis."""
         return self.model or "", self.slot or ""

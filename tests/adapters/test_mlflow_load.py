@@ -130,7 +130,7 @@ def test_a_quick_look_for_drift_reads_the_pages_of_models_and_by_name_what_diffe
 
 
 def test_no_more_than_eight_requests_are_under_way() -> None:
-    server = PagedMlflow(models=12_000, takes_s=0.2)
+    server = PagedMlflow(models=12_000, gathers=AT_ONCE)
     with reading(server.answer) as registry:
         assert len(registry.state(server.names()).models) == 12_000
     assert server.most_at_once == AT_ONCE
@@ -246,7 +246,7 @@ def test_what_was_asked_for_is_told(caplog: pytest.LogCaptureFixture) -> None:
         registry.state(server.names())
         registry.tell_requests()
         address = registry.address
-    assert caplog.messages == [f"Read from MLflow at {address} by 2 requests: GET {VERSIONS} 1, GET {MODELS} 1."]
+    assert caplog.messages == [f"MLflow at {address} was sent 2 requests: GET {VERSIONS} 1, GET {MODELS} 1."]
 
 
 def test_one_run_makes_so_many_requests_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:

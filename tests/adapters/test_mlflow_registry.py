@@ -97,6 +97,14 @@ def writer(mlflow_server: MlflowServer) -> MlflowRegistryWriter:
 
 
 @pytest.fixture(scope="session")
+def by_client(mlflow_server: MlflowServer, client: MlflowClient) -> MlflowRegistryWriter:
+    """As Databricks is written to, whose reads go by MLflow's client too."""
+    address = RegistryAddress.of(mlflow_server.url, None)
+    source = ClientSource(client, ordered=True)
+    return MlflowRegistryWriter(source, an_asker(mlflow_server.url), address, address.capabilities)
+
+
+@pytest.fixture(scope="session")
 def registry(mlflow_server: MlflowServer) -> MlflowRegistry:
     return MlflowRegistry.connect(mlflow_server.url)
 
@@ -515,6 +523,35 @@ def test_each_write_done_twice_leaves_what_was_predicted_for_once(
     for _ in range(2):
         writer.write(_for(name, write))
         assert held(writer.state([name])) == predicted
+
+
+@pytest.mark.parametrize("write", [EACH_WRITE[0], EACH_WRITE[3], EACH_WRITE[6], EACH_WRITE[7]], ids=str)
+def test_mlflow_s_own_client_does_the_same(
+    client: MlflowClient, by_client: MlflowRegistryWriter, registry: MlflowRegistry, name: str, write: Write
+) -> None:
+    register(client, name, versions=3)
+    transition(client, name, 1, "Production")
+    client.set_registered_model_alias(name, "champion", "2")
+    predicted = held(after_writes(registry.state([name]), [_for(name, write)]))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        by_client.write(_for(name, write))
+    assert held(registry.state([name])) == predicted
+
+
+def test_mlflow_s_own_client_tags_models_and_versions_and_no_prompts(
+    client: MlflowClient, by_client: MlflowRegistryWriter, registry: MlflowRegistry, name: str
+) -> None:
+    register(client, name)
+    by_client.tag_model(name, "gone", "x")
+    by_client.tag_model(name, OWNER_TAG, "acme/models")
+    by_client.untag_model(name, "gone")
+    by_client.tag_version(name, 1, "key", "value")
+    model = registry.state([name]).models[name]
+    assert (model.tags, model.versions[1].tags) == ({OWNER_TAG: "acme/models"}, {"key": "value"})
+    client.register_prompt(f"{name}-prompt", "Say {{word}}")
+    with pytest.raises(Refused, match="a prompt is not a model"):
+        by_client.tag_model(f"{name}-prompt", OWNER_TAG, "acme/models")
 
 
 def test_says_how_far_it_is_with_what_it_reads(client: MlflowClient, mlflow_server: MlflowServer, name: str) -> None:

@@ -13,6 +13,7 @@ from typing import Final, Literal, TypeVar
 from requests import RequestException
 from requests.exceptions import ConnectionError as RequestsConnectionError
 from requests.exceptions import Timeout
+from urllib3.exceptions import NewConnectionError
 
 from bot.adapters.mlflow_registry.address import RegistryAddress
 from bot.errors import Refused, RegistryForbidden, RegistryUnavailable, StagewrightError
@@ -236,35 +237,47 @@ def translating(address: RegistryAddress, doing: str, role: Role, *, writing: bo
         raise translated(error, address, doing, role, writing=writing) from None
 
 
-def with_patience(question: Callable[[], Answer], pauses: tuple[float, ...] = _PAUSES_S) -> Answer:
+def may_pass(error: Exception) -> bool:
+    """Whether what failed so may be answered the next time: for reads, and for changes that are the same twice."""
+    if isinstance(error, RequestException):
+        return isinstance(error, RequestsConnectionError) and not isinstance(error, Timeout)
+    answered = code_of(error) in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "ABORTED", "RESOURCE_CONFLICT"}
+    return answered and "not in a valid JSON format" not in str(error)
+
+
+def was_never_sent(error: Exception) -> bool:
+    """Whether a request surely did not arrive: there was no connection to send it on."""
+    cause = error.args[0] if isinstance(error, RequestsConnectionError) and error.args else None
+    return isinstance(getattr(cause, "reason", None), NewConnectionError)
+
+
+def with_patience(
+    question: Callable[[], Answer],
+    pauses: tuple[float, ...] = _PAUSES_S,
+    passes: Callable[[Exception], bool] = may_pass,
+) -> Answer:
     """Ask, and ask again after each pause (seconds) when the server failed quickly: MLflow does so under concurrency.
 
-    For reads only. A read that took more than 2 seconds to fail is not repeated, so that a dead server is told soon;
-    one that was answered 429 is, after the time that the answer names, unless that is longer than 30 seconds.
+    `passes` says which failures are worth it. What took more than 2 seconds to fail is not repeated, so that a dead
+    server is told soon; what was answered 429 is, after the time that the answer names, unless that is longer than
+    30 seconds.
     """
     for pause in pauses:
         began = time.monotonic()
         try:
             return question()
         except foreign() as error:
-            pause = _pause_after(error, pause, time.monotonic() - began)
+            pause = _pause_after(error, pause, time.monotonic() - began, passes)
         time.sleep(pause)
     return question()
 
 
-def _pause_after(error: Exception, pause: float, took: float) -> float:
+def _pause_after(error: Exception, pause: float, took: float, passes: Callable[[Exception], bool]) -> float:
     """How long to wait before asking again. Raises the error where that is of no use."""
     if isinstance(error, Throttled):
         if (error.wait_s or 0) > _LONGEST_WAIT_S:
             raise error
         return error.wait_s or pause
-    if took > _PATIENCE_S or not _may_pass(error):
+    if took > _PATIENCE_S or not passes(error):
         raise error
     return pause
-
-
-def _may_pass(error: Exception) -> bool:
-    if isinstance(error, RequestException):
-        return isinstance(error, RequestsConnectionError) and not isinstance(error, Timeout)
-    answered = code_of(error) in {"INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "ABORTED", "RESOURCE_CONFLICT"}
-    return answered and "not in a valid JSON format" not in str(error)

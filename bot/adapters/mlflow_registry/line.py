@@ -4,7 +4,9 @@
    client would ask it: importing MLflow takes longer than many a command has to do.
 2. Everything else that MLflow can do on the way (signatures of AWS, plugins for authentication or headers, workspaces)
    is left to MLflow: `is_plain` says which it is, and takes what it does not understand for the latter.
-3. The default server of MLflow sends an answer in pieces and waits for each to be acknowledged, which takes 40 ms on a
+3. What has a body is not sent to another host by a redirection, and not as a GET: the redirection is the answer. With
+   no body `requests` follows it as MLflow does, without the credentials where the host is another one.
+4. The default server of MLflow sends an answer in pieces and waits for each to be acknowledged, which takes 40 ms on a
    connection that is kept; so pieces are acknowledged at once, where the system can be told so (Linux).
 """
 
@@ -19,6 +21,7 @@ from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Final, Protocol, TypeAlias
+from urllib.parse import urljoin
 
 from requests import Response, Session
 from requests.adapters import HTTPAdapter
@@ -46,6 +49,8 @@ _CLIENT_CERTIFICATE: Final = "MLFLOW_TRACKING_CLIENT_CERT_PATH"
 _USER: Final = "MLFLOW_TRACKING_USERNAME"
 _PASSWORD: Final = "MLFLOW_TRACKING_PASSWORD"
 _TOKEN: Final = "MLFLOW_TRACKING_TOKEN"
+_SENT_AS_IT_WAS: Final = (307, 308)
+"""The redirections after which a client sends the same method and body; after others it sends a GET without any."""
 _NO: Final = ("", "false", "0")
 _YES: Final = ("true", "1")
 _CREDENTIALS: Final = Path(".mlflow", "credentials")
@@ -55,9 +60,17 @@ class Line(Protocol):
     """Sends one request. Raises what `requests` raises, or MLflow's exceptions; any status is a response."""
 
     def send(
-        self, method: str, path: str, *, query: Mapping[str, Any] | None, body: Any, timeouts: Timeouts, stream: bool
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None,
+        body: Any,
+        timeouts: Timeouts,
+        stream: bool,
+        once: bool = False,
     ) -> Response:
-        """`path` begins with a slash; `body` is sent as JSON."""
+        """`path` begins with a slash; `body` is sent as JSON. `once`: whatever fails, it is not sent again."""
         ...
 
 
@@ -84,7 +97,15 @@ class MlflowLine:
         self._uri = uri
 
     def send(
-        self, method: str, path: str, *, query: Mapping[str, Any] | None, body: Any, timeouts: Timeouts, stream: bool
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None,
+        body: Any,
+        timeouts: Timeouts,
+        stream: bool,
+        once: bool = False,
     ) -> Response:
         """See `Line`."""
         from mlflow.utils.credentials import get_default_host_creds
@@ -93,6 +114,8 @@ class MlflowLine:
         given: dict[str, Any] = {"params": dict(query)} if query else {}
         if body is not None:
             given["json"] = body
+        if once:
+            given |= {"max_retries": 0, "allow_redirects": False}
         found: Response = http_request(  # type: ignore[no-untyped-call]  # MLflow has no types here
             get_default_host_creds(self._uri),  # type: ignore[no-untyped-call]  # as above
             path,
@@ -113,7 +136,7 @@ class PlainLine:
         self._identity = _identity(environment)
         self._verify = _verify(environment)
         self._certificate = environment.get(_CLIENT_CERTIFICATE)
-        self._session = Session()
+        self._session = _Session()
         for scheme in ("http://", "https://"):
             self._session.mount(scheme, _PromptAdapter(pool_maxsize=AT_ONCE, pool_block=True))
 
@@ -121,7 +144,15 @@ class PlainLine:
         return "PlainLine()"
 
     def send(
-        self, method: str, path: str, *, query: Mapping[str, Any] | None, body: Any, timeouts: Timeouts, stream: bool
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, Any] | None,
+        body: Any,
+        timeouts: Timeouts,
+        stream: bool,
+        once: bool = False,  # noqa: ARG002 - nothing is sent again here
     ) -> Response:
         """See `Line`."""
         return self._session.request(
@@ -179,6 +210,19 @@ def _verify(environment: Mapping[str, str]) -> bool | str:
 
 
 # Rule 3
+
+
+class _Session(Session):
+    def get_redirect_target(self, resp: Response) -> str | None:
+        target = super().get_redirect_target(resp)
+        if target is None or resp.request.body is None:
+            return target
+        asked = str(resp.request.url)
+        is_elsewhere = self.should_strip_auth(asked, urljoin(asked, target))  # type: ignore[no-untyped-call]  # requests'
+        return None if is_elsewhere or resp.status_code not in _SENT_AS_IT_WAS else target
+
+
+# Rule 4
 
 
 def _acknowledge_at_once(connection: HTTPConnection) -> None:

@@ -14,7 +14,6 @@ import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from functools import cached_property
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from bot.adapters.mlflow_registry import artifacts
@@ -48,8 +47,6 @@ from bot.errors import RegistryUnavailable
 from bot.ports import SILENT, Advance, Progress, counted
 
 if TYPE_CHECKING:
-    from mlflow.tracking import MlflowClient
-
     from bot.core.details import Details, Questions
 
 Item = TypeVar("Item")
@@ -130,17 +127,10 @@ class MlflowRegistry:
         """What this server can do, by its address."""
         return self._capabilities
 
-    @cached_property
-    def _client(self) -> MlflowClient:
-        """MLflow's own, for what is not a read; loads MLflow."""
-        from mlflow.tracking import MlflowClient
-
-        return MlflowClient(self._address.tracking, self._address.registry)
-
     def tell_requests(self) -> None:
-        """Log how many reads the server was asked for; `-v` shows it."""
+        """Log how many requests the server was sent; `-v` shows it."""
         if self._tally is not None:
-            _log.info("Read from MLflow at %s by %s.", self.address, self._tally)
+            _log.info("MLflow at %s was sent %s.", self.address, self._tally)
 
     @contextmanager
     def ahead(self, models: int, *, versions: bool) -> Iterator[None]:

@@ -15,7 +15,7 @@ from bot.adapters.mlflow_registry.answers import (
     run_of,
     version_of,
 )
-from bot.adapters.mlflow_registry.asking import Asker
+from bot.adapters.mlflow_registry.asking import Asker, at_once
 from bot.adapters.mlflow_registry.failures import NOT_ACCEPTED, NOT_THERE, code_of, foreign
 from bot.adapters.mlflow_registry.paging import Page, pages, rows_of
 from bot.core.state import ModelVersion, Run
@@ -26,7 +26,7 @@ EXPERIMENTS_PER_PAGE: Final = 10_000
 EXPERIMENTS_PER_SEARCH: Final = 5_000
 RUNS_PER_SEARCH: Final = 1_000
 SEARCHES_AT_ONCE: Final = 4
-"""A thousand runs take some megabytes while they are read."""
+"""A thousand runs take some megabytes while they are read; a server of four workers answers no more at once."""
 NEWEST_RUNS: Final = 1_000
 FIRST_CHANGES: Final = 50
 
@@ -87,7 +87,7 @@ class RestSource:
     """Asks over HTTP(S): `registry` where models are, `tracking` where runs are."""
 
     def __init__(self, registry: Asker, tracking: Asker) -> None:
-        self._registry = registry
+        self.registry = registry
         self._tracking = tracking
 
     def models(self, condition: str | None, expected: int = 0) -> Iterator[list[ListedModel]]:
@@ -98,7 +98,7 @@ class RestSource:
     def model(self, name: str) -> ListedModel | None:
         """See `Source`."""
         return self._if_there(
-            self._registry, "registered-models/get", {"name": name}, lambda told: model_of(told["registered_model"])
+            self.registry, "registered-models/get", {"name": name}, lambda told: model_of(told["registered_model"])
         )
 
     def versions(self, condition: str | None, expected: int = 0) -> Iterator[list[ModelVersion]]:
@@ -113,7 +113,7 @@ class RestSource:
 
         def page(name: str, size: int) -> tuple[list[Change], str]:
             asked = query | {"max_results": size} | ({"page_token": name} if name else {})
-            return self._registry.get(path, asked, lambda told: _rows(told, key, change_of))
+            return self.registry.get(path, asked, lambda told: _rows(told, key, change_of))
 
         try:
             rows, name = page("", FIRST_CHANGES)
@@ -126,16 +126,16 @@ class RestSource:
     def version(self, name: str, number: int) -> ModelVersion:
         """See `Source`."""
         query = {"name": name, "version": str(number)}
-        return self._registry.get("model-versions/get", query, lambda told: version_of(told["model_version"]))
+        return self.registry.get("model-versions/get", query, lambda told: version_of(told["model_version"]))
 
     def _pages(
         self, path: str, query: dict[str, Any], key: str, row: Callable[[Any], Any], size: int, expected: int
     ) -> Iterator[list[Any]]:
         def page(name: str) -> tuple[list[Any], str]:
             asked = query | ({"page_token": name} if name else {})
-            return self._registry.get(path, asked, lambda told: _rows(told, key, row))
+            return self.registry.get(path, asked, lambda told: _rows(told, key, row))
 
-        return pages(page, size, expected, self._registry.lanes)
+        return pages(page, size, expected)
 
     # Runs
 
@@ -148,7 +148,7 @@ class RestSource:
             for some in in_parts_of(EXPERIMENTS_PER_SEARCH, experiments)
         ]
         share = -(-len(experiments) // EXPERIMENTS_PER_SEARCH) or 1
-        searched = self._tracking.lanes.answers(lambda one: self._runs_of(*one), asked, SEARCHES_AT_ONCE)
+        searched = at_once(lambda one: self._runs_of(*one), asked, SEARCHES_AT_ONCE)
         found: list[Run] = []
         for (part, _), some_runs in zip(asked, searched, strict=True):
             found += some_runs

@@ -1,21 +1,31 @@
-"""Moves slots. Every write may be sent twice, since MLflow's client repeats a POST whose answer was lost."""
+"""Moves slots, and sets and removes tags.
+
+1. What is no model but a prompt, which shares the tables of models, is never written to: a model that `state` has found
+   is none, and of any other it is asked first.
+2. A new alias may be set by two at once: then one is answered with the database's own error. It looks what the alias
+   is by now, and sets it again.
+"""
 
 from __future__ import annotations
 
-import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from typing import Final
 
 from bot.adapters.mlflow_registry.failures import (
     LOST_THE_RACE,
     NOT_THERE,
+    NoAnswer,
     Role,
     code_of,
     foreign,
     translating,
-    with_patience,
 )
 from bot.adapters.mlflow_registry.reading import MlflowRegistry
-from bot.core.state import DeleteAlias, SetAlias, TransitionStage, Write, is_stage
+from bot.adapters.mlflow_registry.source import RestSource
+from bot.adapters.mlflow_registry.target import RestTarget, Target
+from bot.core.state import DeleteAlias, RegistryState, SetAlias, TransitionStage, Write, is_stage
 from bot.errors import Refused
 
 _RACES: Final = 3
@@ -25,37 +35,75 @@ _STAGES: Final = frozenset({"Production", "Staging", "Archived", "None"})
 class MlflowRegistryWriter(MlflowRegistry):
     """Writes too. Refused is a no with nothing changed: no such model or version, a prompt, a name MLflow refuses.
 
-    The identity needs EDIT on the models; to delete an alias MLflow asks for MANAGE. MLflow's client looks whether
-    the name is a prompt's before each write, and then says that the model does not exist.
+    The identity needs EDIT on the models; to delete an alias MLflow asks for MANAGE. A write whose answer was lost may
+    have been done or not: RegistryUnavailable is raised, and nothing is sent again but tags (see `target`).
     """
+
+    @cached_property
+    def _target(self) -> Target:
+        """Goes the way that reads go."""
+        if isinstance(self._source, RestSource):
+            return RestTarget(self._source.registry)
+        from mlflow.tracking import MlflowClient
+
+        from bot.adapters.mlflow_registry.client_target import ClientTarget
+
+        return ClientTarget(MlflowClient(self._address.tracking, self._address.registry))
+
+    @cached_property
+    def _models(self) -> set[str]:
+        """Those that were found to be models and no prompts."""
+        return set()
+
+    def state(self, models: Collection[str]) -> RegistryState:
+        """See `MlflowRegistry`."""
+        found = super().state(models)
+        self._models.difference_update(models)
+        self._models.update(found.models)
+        return found
 
     def write(self, write: Write) -> None:
         """Do one write. Verify it by reading `state` again: MLflow has no compare-and-swap."""
         self._refuse_what_cannot_be(write)
         role: Role = "MANAGE" if isinstance(write, DeleteAlias) else "EDIT"
-        with translating(self._address, _said(write), role, writing=True):
+        with self._writing(write.model, _said(write), role) as target:
             match write:
                 case TransitionStage():
-                    self._transition(write)
+                    target.transition(write)
                 case SetAlias():
-                    self._set_alias(write)
+                    self._set_alias(target, write)
                 case DeleteAlias():
-                    self._delete_alias(write)
+                    self._delete_alias(target, write)
 
     def tag_version(self, model: str, version: int, key: str, value: str) -> None:
         """Set a tag on a version, replacing the value it may have. Needs EDIT."""
-        with translating(self._address, f"tag version {version} of {model!r} with {key!r}", "EDIT", writing=True):
-            self._client.set_model_version_tag(model, str(version), key, value)
+        with self._writing(model, f"tag version {version} of {model!r} with {key!r}", "EDIT") as target:
+            target.tag_version(model, version, key, value)
 
     def tag_model(self, model: str, key: str, value: str) -> None:
         """Set a tag on a model, replacing the value it may have. Needs EDIT."""
-        with translating(self._address, f"tag {model!r} with {key!r}", "EDIT", writing=True):
-            self._client.set_registered_model_tag(model, key, value)
+        with self._writing(model, f"tag {model!r} with {key!r}", "EDIT") as target:
+            target.tag_model(model, key, value)
 
     def untag_model(self, model: str, key: str) -> None:
         """Remove a tag from a model; one that is not there is fine. Needs EDIT."""
-        with translating(self._address, f"remove the tag {key!r} from {model!r}", "EDIT", writing=True):
-            self._client.delete_registered_model_tag(model, key)
+        with self._writing(model, f"remove the tag {key!r} from {model!r}", "EDIT") as target:
+            target.untag_model(model, key)
+
+    @contextmanager
+    def _writing(self, model: str, doing: str, role: Role) -> Iterator[Target]:
+        with translating(self._address, doing, role, writing=True):
+            if not self._target.refuses_prompts and model not in self._models:
+                self._refuse_prompt(model)
+            yield self._target
+
+    def _refuse_prompt(self, model: str) -> None:
+        """Rule 1. Of a model that does not exist the write itself will be told."""
+        found = self._source.model(model)
+        if found and found.is_prompt:
+            raise NoAnswer("RESOURCE_DOES_NOT_EXIST", f"{model!r} is a prompt")
+        if found:
+            self._models.add(model)
 
     def _refuse_what_cannot_be(self, write: Write) -> None:
         possible = self.capabilities.stages if isinstance(write, TransitionStage) else self.capabilities.aliases
@@ -68,18 +116,11 @@ class MlflowRegistryWriter(MlflowRegistry):
         if isinstance(write, TransitionStage):
             refuse_impossible_transition(write)
 
-    def _transition(self, write: TransitionStage) -> None:
-        with warnings.catch_warnings():
-            # Every call warns that stages are deprecated; design and README say so once, to the people who choose.
-            warnings.simplefilter("ignore", FutureWarning)
-            self._client.transition_model_version_stage(
-                write.model, str(write.version), write.stage, write.archive_existing
-            )
-
-    def _set_alias(self, write: SetAlias) -> None:
+    def _set_alias(self, target: Target, write: SetAlias) -> None:
+        """Rule 2."""
         for remaining in reversed(range(_RACES)):
             try:
-                self._client.set_registered_model_alias(write.model, write.alias, str(write.version))
+                target.set_alias(write)
             except foreign() as error:
                 if not (remaining and LOST_THE_RACE.search(str(error))):
                     raise
@@ -89,17 +130,16 @@ class MlflowRegistryWriter(MlflowRegistry):
                 return
 
     def _alias_is(self, wanted: SetAlias) -> bool:
-        model = with_patience(lambda: self._client.get_registered_model(wanted.model))
-        return str(model.aliases.get(wanted.alias)) == str(wanted.version)
+        model = self._source.model(wanted.model)
+        return model is not None and model.aliases.get(wanted.alias) == wanted.version
 
-    def _delete_alias(self, write: DeleteAlias) -> None:
+    def _delete_alias(self, target: Target, write: DeleteAlias) -> None:
+        """Gone already is what was asked for, unless the model is."""
         try:
-            self._client.delete_registered_model_alias(write.model, write.alias)
+            target.delete_alias(write)
         except foreign() as error:
-            if code_of(error) not in NOT_THERE:
+            if code_of(error) not in NOT_THERE or self._source.model(write.model) is None:
                 raise
-            # Gone already is what was asked for; without the model, this raises.
-            self._client.get_registered_model(write.model)
 
 
 def refuse_impossible_transition(write: TransitionStage) -> None:
