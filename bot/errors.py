@@ -11,7 +11,8 @@ StagewrightError             has a message, what to do next, and an exit code
     │   └── TooMuchToRead    GitHub does not list all of a pull request, now or later
     ├── ForgeForbidden       GitHub refuses the token; names the missing permission
     ├── HistoryUnavailable   git cannot read what a decision needs (a shallow clone, a missing commit)
-    │   └── UnfitFile        a path is a symbolic link, or too large; at a commit it stays that
+    │   ├── UnfitFile        a path is a symbolic link, or too large; at a commit it stays that
+    │   └── UnknownCommit    the clone is whole, and does not hold a commit
     ├── PolicyUnreadable     a policy is missing or broken: nothing can be approved by it
     ├── LogUnavailable       the audit log is missing although its genesis is known, or is broken
     └── LogMoved             somebody else appended to the audit log first; read it again
@@ -105,6 +106,10 @@ class HistoryUnavailable(CouldNotTell):
 
 class UnfitFile(HistoryUnavailable):
     """A path is no regular file (a symbolic link, a submodule) or too large a one. At a commit it stays that."""
+
+
+class UnknownCommit(HistoryUnavailable):
+    """A clone that is not shallow does not hold a commit: it is not fetched yet, or no branch leads to it any more."""
 
 
 class PolicyUnreadable(CouldNotTell):

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from bot.adapters.disk import files_below, not_a_file, read_file
 from bot.adapters.git_command import Git, GitFailed, GitObject, authorization, full_sha, without
 from bot.core.pulls import TreeCommit
-from bot.errors import ForgeUnavailable, HistoryUnavailable, Misuse, UnfitFile
+from bot.errors import ForgeUnavailable, HistoryUnavailable, Misuse, UnfitFile, UnknownCommit
 
 FETCH_TIMEOUT = 180.0
 
@@ -338,8 +338,10 @@ class GitTree:
         found = self._git_object(full_sha(commit) + "^{commit}")
         if found is not None:
             return found
-        fix = _TO_SHALLOW if self._is_shallow() else "Fetch it: `git fetch origin`."
-        raise HistoryUnavailable(f"{self._git.directory} does not hold the commit {commit[:12]}.", fix=fix)
+        message = f"{self._git.directory} does not hold the commit {commit[:12]}."
+        if self._is_shallow():
+            raise HistoryUnavailable(message, fix=_TO_SHALLOW)
+        raise UnknownCommit(message, fix="Fetch it: `git fetch origin`.")
 
     def _object(self, sha: str, path: str) -> GitObject:
         found = self._git_object(sha)

@@ -32,7 +32,7 @@ from bot.core.pulls import PullCommit, PullRequest, Review, Team
 from bot.core.spec import APPROVAL_POLICY, ModelSpec, desired_state, file_of_model, followed_stages, is_evidence
 from bot.core.state import SlotKey
 from bot.documents import Document, parse_approval_policy, parse_model
-from bot.errors import Finding, PolicyUnreadable, TooMuchToRead, UnfitFile
+from bot.errors import Finding, PolicyUnreadable, TooMuchToRead, UnfitFile, UnknownCommit
 from bot.ports import PullRequestReader, Tree
 
 
@@ -349,7 +349,11 @@ class Judge:
 
     def _judge_range(self, pull: PullRequest, merge_sha: str) -> Judged | NoMandate:
         commits = self.pulls.commits(pull.number)
-        line = self.tree.line(merge_sha, len(commits))
+        try:
+            line = self.tree.line(merge_sha, len(commits))
+        except UnknownCommit:  # somebody rewrote the branch; that must not stop the slots of all others
+            gone = f"pull request #{pull.number} was merged as {merge_sha[:7]}, which the default branch lost since"
+            return NoMandate(gone, pull.number)
         merged = merged_range(pull, commits, line)
         if merged is None:
             return NoMandate(f"git does not show what pull request #{pull.number} merged", pull.number)

@@ -60,7 +60,7 @@ class Past:
 
     def models(self, desired: Desired) -> set[str]:
         """Those that Git or the log manages."""
-        return {*desired.specs, *(model for model, _ in (*self.recorded.bases, *self.recorded.intents))}
+        return {*desired.specs, *(model for model, _ in (*self.recorded.slots.managed, *self.recorded.intents))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,7 @@ def past_of(log: AuditLog, desired: Desired, extent: Extent | Shard | None = Non
     chain = known or read_log(log, desired.audit)
     whole = recorded_of(chain)
     within = whole.within(extent.covers) if extent else whole
-    return Past(chain, within, len(whole.bases) - len(within.bases))
+    return Past(chain, within, len(whole.slots.managed) - len(within.slots.managed))
 
 
 def present_of(
@@ -128,14 +128,17 @@ def present_of(
     chain = past.chain
     if chain:
         chain = _refuse_cut_log(log, chain, actual, log_name(desired, repository))
-    found = settle(past.recorded.intents, actual, desired_state(desired.specs))
+    interrupted = {model for model, _ in past.recorded.intents}
+    wanted = desired_state({name: spec for name, spec in desired.specs.items() if name in interrupted})
+    found = settle(past.recorded.intents, actual, wanted)
     time = stamp(now)
     drafts = [
         one.intent.draft(event=one.event, time=time, registry=address, intended=one.intent.seq, reason=one.reason)
         for one in found.settled
     ]
     appended = chained(drafts, chain, f"{now:%Y-%m}")
-    return Present(chain, found, appended, fold((link.entry for link in appended.links), past.recorded))
+    recorded = fold((link.entry for link in appended.links), past.recorded) if appended.links else past.recorded
+    return Present(chain, found, appended, recorded)
 
 
 def newest_situation(

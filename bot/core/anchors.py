@@ -136,7 +136,7 @@ def anchor_targets(new: Sequence[Entry], recorded: Recorded, state: RegistryStat
     Those that the newest of the `new` entries speak of, and one of a managed model, by what is recorded. An entry of an
     empty slot is anchored on the model's newest version. A model that is gone cannot hold an anchor.
     """
-    managed = {model for model, _ in recorded.bases}
+    managed = {model for model, _ in recorded.slots.managed}
     told = tuple(islice(dict.fromkeys(_versions_to_anchor(new, state)), ANCHORS))
     lasting = (target for target in (*told, *_left_in_slots(recorded, state)) if target[0] in managed)
     return tuple(sorted({*told, *islice(lasting, 1)})) if new else ()
@@ -152,10 +152,11 @@ def _versions_to_anchor(entries: Sequence[Entry], state: RegistryState) -> Itera
 
 def _left_in_slots(recorded: Recorded, state: RegistryState) -> Iterator[tuple[str, int]]:
     """What the managed slots were left with and the registry still has, the newest first."""
-    managed = [(slot.periods[-1].entry, key[0], slot.base) for key, slot in recorded.slots.items() if slot.is_managed]
-    for _, model, base in sorted(managed, reverse=True, key=lambda one: one[0]):
-        if model in state.models:
-            yield from _version_to_anchor(model, [base.version] if base else [], state)
+    managed = recorded.slots.managed
+    for key in sorted(managed, reverse=True, key=managed.__getitem__):
+        if key[0] in state.models:
+            base = recorded.slot(key).base
+            yield from _version_to_anchor(key[0], [base.version] if base else [], state)
 
 
 def _version_to_anchor(model: str, named: Sequence[int], state: RegistryState) -> Iterator[tuple[str, int]]:

@@ -112,7 +112,7 @@ class Entry(Draft):
     seq: Whole
     previous: Digest | None
 
-    @cached_property
+    @property
     def key(self) -> SlotKey:
         """(model, slot); empty strings for the genesis."""
         return self.model or "", self.slot or ""

@@ -190,8 +190,9 @@ class _Look:
         self.facts = facts
         self.specs, self.actual, self.listed = facts.specs, facts.actual, facts.listed
         self.repository, self.shard, self.others = facts.repository, facts.shard, facts.others
-        self.recorded, self.bases, self.seen = facts.recorded, facts.recorded.bases, facts.recorded.seen
-        self.desired, self.follows = desired_state(facts.specs), followed_stages(facts.specs)
+        self.recorded, self.bases = facts.recorded, facts.recorded.bases
+        self.desired = desired_state(facts.specs)
+        self.follows = followed_stages({name: one for name, one in facts.specs.items() if name in facts.actual.models})
         self.intended = facts.recorded.intents
 
     def missing_models(self) -> Iterator[Drift]:
@@ -304,7 +305,7 @@ class _Look:
             left_by=left.pull_request if left else None,
             revertable=owner is None and self._is_revertable(key),
             adoptable=owner is None and self._is_adoptable(key, holding),
-            is_promotion=not self.seen.get(key, frozenset()).issuperset(holding),
+            is_promotion=not self.recorded.seen.get(key, frozenset()).issuperset(holding),
         )
 
     def _wanted(self, key: SlotKey) -> tuple[Identity, ...] | None:
@@ -378,7 +379,7 @@ class _Look:
         if not self._is_adoptable(key, holding):
             return ""
         way = f"{ADOPT} opens a pull request that makes the YAML say {named(*holding)}"
-        if self.seen.get(key, frozenset()).issuperset(holding):
+        if self.recorded.seen.get(key, frozenset()).issuperset(holding):
             return f"{way}."
         return f"{way}. It never held this slot, so that is a promotion, which needs evidence."
 

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 
 from bot.core.chain import Chain
 from bot.core.folders import MODELS_FOLDER, POLICIES_FOLDER
-from bot.core.recorded import Recorded
 from bot.core.spec import file_of_model
 
 
@@ -45,16 +44,12 @@ def left_to_apply(changed: Iterable[str], chain: Chain) -> Extent | None:
     extent = extent_of(changed)
     if extent is None:
         return None
-    models = {*_open(chain.recorded), *_bearers(chain)}
+    models = {*(model for model, _ in chain.recorded.slots.unsettled), *_bearers(chain)}
     return Extent(extent.files | {file_of_model(model) for model in models})
-
-
-def _open(recorded: Recorded) -> Iterator[str]:
-    return (model for (model, _), slot in recorded.slots.items() if slot.intents or slot.refused)
 
 
 def _bearers(chain: Chain) -> Iterator[str]:
     """The models on which apply anchored the head of the log, if it came to that."""
     yield from (entry.model for entry in chain.entries[-1:] if entry.model)
-    managed = ((slot.periods[-1].entry, model) for (model, _), slot in chain.recorded.slots.items() if slot.is_managed)
-    yield from (model for _, model in sorted(managed)[-1:])
+    managed = chain.recorded.slots.managed
+    yield from (model for model, _ in sorted(managed, key=managed.__getitem__)[-1:])

@@ -94,7 +94,7 @@ def unclaimed(models: Iterable[str], actual: RegistryState, repository: str) -> 
 def released(new: Iterable[Entry], recorded: Recorded) -> frozenset[str]:
     """The models that Git no longer manages at all (rule 4), of those that the new entries un-manage."""
     unmanaged = {entry.model or "" for entry in new if entry.event == "applied" and entry.kind == "unmanage"}
-    return frozenset(unmanaged - {model for model, _ in recorded.bases})
+    return frozenset(unmanaged - {model for model, _ in recorded.slots.managed})
 
 
 def _why(actual: RegistryState, name: str) -> str:

@@ -15,11 +15,13 @@
 6. What a slot held before Git stopped managing it does not count as seen there: when Git manages it again, it begins
    anew, with what an adoption finds or a promotion brings. So a model that was re-created is not mistaken for the old
    one because of its numbers.
+7. Entries of one model change nothing of another's slots. So a model's are worked out when somebody asks for them: a
+   change of three models among ten thousand need not know the periods of the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, ItemsView, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -87,6 +89,11 @@ class SlotRecord:
         return self.began is not None
 
     @property
+    def moved(self) -> int | None:
+        """The `seq` of the entry that moved it last, of a managed slot."""
+        return self.periods[-1].entry if self.periods and self.began is not None else self.began
+
+    @property
     def current(self) -> Period | None:
         """The period that lasts still, of a managed slot."""
         return self.periods[-1] if self.is_managed else None
@@ -100,6 +107,80 @@ class SlotRecord:
 _UNKNOWN: Final = SlotRecord()
 
 
+class Slots(Mapping[SlotKey, SlotRecord]):
+    """What is known of each slot. What entries come to is worked out of a model when one of its slots is asked for.
+
+    What is wanted of all slots is kept up entry by entry: `managed` has those that Git manages, each with the `seq` of
+    the entry that moved it last; `refused` those whose refusal stands; `intents` per `seq` of an open intent its slot.
+    One thread at a time.
+    """
+
+    def __init__(self, known: Mapping[SlotKey, SlotRecord] | None = None) -> None:
+        self._known = dict(known or {})
+        self._untold: dict[str, list[Entry]] = {}
+        found = self._known.items()
+        self.managed = {key: slot.moved for key, slot in found if slot.moved is not None}
+        self.refused = {key for key, slot in found if slot.refused}
+        self.intents = {intent.seq: key for key, slot in found for intent in slot.intents}
+
+    def __getitem__(self, key: SlotKey) -> SlotRecord:
+        for entry in self._untold.pop(key[0], ()):
+            _tell_slot(self._known, entry)
+        return self._known[key]
+
+    def __iter__(self) -> Iterator[SlotKey]:
+        return iter(self._all())
+
+    def __len__(self) -> int:
+        return len(self._all())
+
+    def items(self) -> ItemsView[SlotKey, SlotRecord]:
+        """Each slot with what is known of it; a mapping's own would look each up again."""
+        return self._all().items()
+
+    @property
+    def unsettled(self) -> frozenset[SlotKey]:
+        """Those with an open intent or a refusal that stands."""
+        return frozenset((*self.refused, *self.intents.values()))
+
+    def within(self, covers: Callable[[str], bool]) -> Slots:
+        """A copy with those of some models, by their names."""
+        models = frozenset(filter(covers, {*self._untold, *(model for model, _ in self._known)}))
+        found = Slots()
+        found._known = {key: slot for key, slot in self._known.items() if key[0] in models}
+        found._untold = {model: [*entries] for model, entries in self._untold.items() if model in models}
+        found.managed = {key: seq for key, seq in self.managed.items() if key[0] in models}
+        found.refused = {key for key in self.refused if key[0] in models}
+        found.intents = {seq: key for seq, key in self.intents.items() if key[0] in models}
+        return found
+
+    def enter(self, entry: Entry) -> None:
+        """Take in the next entry."""
+        key = entry.key
+        self._untold.setdefault(key[0], []).append(entry)
+        if entry.event == "intended":
+            self.intents[entry.seq] = key
+            return
+        if entry.intended is not None and self.intents.get(entry.intended) == key:
+            del self.intents[entry.intended]
+        self.refused.discard(key)
+        if entry.event == "refused":
+            self.refused.add(key)
+        elif entry.event != "failed":
+            self._move(key, entry)
+
+    def _all(self) -> Mapping[SlotKey, SlotRecord]:
+        for model in tuple(self._untold):
+            self.get((model, ""))
+        return self._known
+
+    def _move(self, key: SlotKey, entry: Entry) -> None:
+        if entry.kind == "unmanage":
+            self.managed.pop(key, None)
+        else:
+            self.managed[key] = entry.seq
+
+
 @dataclass(frozen=True)
 class Recorded:
     """What the log says after some entry.
@@ -110,7 +191,7 @@ class Recorded:
     newest first. `pulls` maps pull requests to the `seq` of the first outcome that named them.
     """
 
-    slots: Mapping[SlotKey, SlotRecord] = field(default_factory=dict)
+    slots: Slots = field(default_factory=Slots)
     commit: str | None = None
     policies: tuple[str, ...] = ()
     pulls: Mapping[int, int] = field(default_factory=dict)
@@ -122,7 +203,7 @@ class Recorded:
 
     def within(self, covers: Callable[[str], bool]) -> Recorded:
         """The same of some models only, by their names."""
-        return replace(self, slots={key: slot for key, slot in self.slots.items() if covers(key[0])})
+        return replace(self, slots=self.slots.within(covers))
 
     @cached_property
     def bases(self) -> Mapping[SlotKey, Identity | None]:
@@ -148,7 +229,7 @@ class Recorded:
     @cached_property
     def intents(self) -> Mapping[SlotKey, Entry]:
         """Per slot, the newest `intended` entry that no outcome names yet (rule 3)."""
-        return {key: slot.intents[-1] for key, slot in self.slots.items() if slot.intents}
+        return {key: self.slots[key].intents[-1] for key in self.slots.intents.values()}
 
     @cached_property
     def held(self) -> Mapping[SlotKey, Mapping[Identity, str]]:
@@ -166,24 +247,24 @@ NOTHING: Final = Recorded()
 
 def fold(entries: Iterable[Entry], onto: Recorded = NOTHING) -> Recorded:
     """What the log says after more entries."""
-    slots, pulls = dict(onto.slots), dict(onto.pulls)
+    slots, pulls = onto.slots.within(lambda _: True), dict(onto.pulls)
     commit, policies, reconciled = onto.commit, onto.policies, onto.reconciled
     for entry in entries:
         if entry.event == "genesis":
             continue
         commit = entry.commit or commit
-        reconciled = _reconciled(entry, reconciled, slots.get(entry.key, _UNKNOWN))
+        reconciled = _reconciled(entry, reconciled, slots.refused)
         policies = _judged_by(entry, policies)
         _tell_pull(pulls, entry)
-        _tell_slot(slots, entry)
+        slots.enter(entry)
     return Recorded(slots, commit, policies, pulls, reconciled)
 
 
-def _reconciled(entry: Entry, before: str | None, slot: SlotRecord) -> str | None:
-    """Rule 5. `slot` is what was known of the entry's slot before it."""
+def _reconciled(entry: Entry, before: str | None, refused: Container[SlotKey]) -> str | None:
+    """Rule 5. `refused` are the slots whose refusal stood before the entry."""
     if entry.reconciled and entry.event != "failed":
         return entry.commit
-    ends_refusal = entry.event == "applied" and slot.refused is not None and entry.commit != before
+    ends_refusal = entry.event == "applied" and entry.key in refused and entry.commit != before
     return None if entry.event == "failed" or ends_refusal else before
 
 

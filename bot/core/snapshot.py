@@ -15,7 +15,7 @@ from typing import Final, Generic, Literal, TypeVar
 
 from bot.core.audit import Approval, Entry, IdentityRecord, Mandate
 from bot.core.history import Period
-from bot.core.recorded import Departure, Recorded, SlotRecord, StandingRefusal
+from bot.core.recorded import Departure, Recorded, SlotRecord, Slots, StandingRefusal
 from bot.core.state import ChangeKind, Digest, Identity, SlotKey
 from bot.core.strict import Strict, Whole
 
@@ -235,7 +235,7 @@ def restored(lines: Sequence[SnapshotLine]) -> tuple[Recorded, Digest]:
     beginning = lines[0].log if lines else None
     if beginning is None or [line.part for line in lines] != list(range(1, lines[0].parts + 1)):
         raise ValueError("its lines are not all the parts of one snapshot")
-    slots = {key: slot for line in lines for key, slot in _slots(line)}
+    slots = Slots({key: slot for line in lines for key, slot in _slots(line)})
     recorded = Recorded(
         slots, beginning.commit, beginning.policies, dict(beginning.pulls), reconciled=beginning.reconciled
     )

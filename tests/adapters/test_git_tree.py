@@ -15,7 +15,7 @@ from bot.adapters.audit_log import GitAuditLog
 from bot.adapters.git_command import LARGEST_FILE, Git, authorization
 from bot.adapters.git_tree import GitTree
 from bot.core.log import LogContent, LogSegment
-from bot.errors import ForgeUnavailable, HistoryUnavailable, Misuse, UnfitFile
+from bot.errors import ForgeUnavailable, HistoryUnavailable, Misuse, UnfitFile, UnknownCommit
 from tests.adapters.git_repository import Repository
 
 TOKEN = "ghs_verySecretToken"
@@ -115,7 +115,7 @@ class TestReading:
 
     def test_an_unknown_commit_says_what_to_do(self, repository: Repository, tree: GitTree) -> None:
         repository.commit({"a": ""})
-        with pytest.raises(HistoryUnavailable, match=r"does not hold the commit bbbb.*git fetch origin"):
+        with pytest.raises(UnknownCommit, match=r"does not hold the commit bbbb.*git fetch origin"):
             tree.read("b" * 40, "a")
 
     def test_a_blob_is_no_commit(self, repository: Repository, tree: GitTree) -> None:

@@ -89,6 +89,19 @@ class TestWithoutMandate:
         (told,) = scene.pulls.comments[number].values()
         assert told.startswith("refused demand Production 3")
 
+    def test_the_default_branch_was_rewritten_and_lost_its_merge(self, scene: Scene) -> None:
+        """GitHub still says as what it was merged; one such pull request does not stop the slots of all others."""
+        number = scene.edited("alice", scene.file("models/demand.yaml", *BACK))
+        pull = scene.pulls.pulls[number]
+        assert pull.merge_sha
+        del scene.tree.commits[pull.merge_sha]
+        scene.tree.branches["main"] = pull.head_sha
+        scene.promoted("wine")
+        result = scene.apply()
+        lost = f"pull request #{number} was merged as {pull.merge_sha[:7]}, which the default branch lost since"
+        assert (refusal(result).guard, refusal(result).reason) == ("no-mandate", lost)
+        assert [str(entry.key[0]) for entry in result.entries if entry.event == "applied"] == ["wine", "wine"]
+
     def test_approvals_that_came_after_the_merge(self, scene: Scene) -> None:
         number = scene.edited("alice", scene.file("models/demand.yaml", *BACK), approvers=("bob",))
         scene.pulls.review(number, "carol")

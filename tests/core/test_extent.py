@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bot.core.audit import Draft
 from bot.core.extent import Extent, extent_of, left_to_apply
-from bot.core.recorded import Recorded, SlotRecord
+from bot.core.recorded import Recorded, SlotRecord, Slots
 from bot.core.state import SlotKey
 from tests.core.builders import adopted, applied, chain, draft, identity
 
@@ -23,10 +23,10 @@ def test_2_else_the_models_whose_files_change() -> None:
 
 def test_the_log_is_cut_to_the_same_models() -> None:
     one, other = SlotRecord(began=1), SlotRecord()
-    recorded = Recorded({("a", "Production"): one, ("b", "Production"): other}, "c0ffee", ("p",), {7: 1})
+    recorded = Recorded(Slots({("a", "Production"): one, ("b", "Production"): other}), "c0ffee", ("p",), {7: 1})
     assert recorded.bases.keys() == {("a", "Production")}
     assert recorded.within(lambda model: model == "b") == Recorded(
-        {("b", "Production"): other}, "c0ffee", ("p",), {7: 1}
+        Slots({("b", "Production"): other}), "c0ffee", ("p",), {7: 1}
     )
     assert recorded.within(lambda model: model == "b").bases == {}
 

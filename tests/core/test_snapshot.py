@@ -15,7 +15,7 @@ from bot.core.audit import Draft, Entry, Event
 from bot.core.canonical import canonical, digest
 from bot.core.chain import Chain, End, begins_with_snapshot, chained, read_chain, read_segment
 from bot.core.log import LogContent, LogSegment
-from bot.core.recorded import PERIODS, PULLS, Recorded, fold
+from bot.core.recorded import PERIODS, PULLS, Recorded, Slots, fold
 from bot.core.snapshot import MODELS_PER_LINE, SnapshotLine, restored, snapshot
 from bot.core.state import ChangeKind, Identity, SlotKey
 from tests.core.builders import (
@@ -416,7 +416,27 @@ def test_a_snapshot_says_all_that_is_recorded(told: list[Draft]) -> None:
 @given(st.lists(drafts(), max_size=25), st.integers(0, 25))
 def test_folding_in_two_parts_is_folding_at_once(told: list[Draft], part: int) -> None:
     known = entries(*told)
-    assert fold(known[part:], fold(known[:part])) == fold(known)
+    first = fold(known[:part])
+    assert fold(known[part:], first) == fold(known)
+    assert first == fold(known[:part]), "what it goes on from stays as it was"
+
+
+@settings(max_examples=80)
+@given(st.lists(drafts(), min_size=12, max_size=40), st.lists(_KEYS, max_size=3))
+def test_what_is_worked_out_when_it_is_asked_for_is_what_is_worked_out_entry_by_entry(
+    told: list[Draft], asked: list[SlotKey]
+) -> None:
+    late, early = recorded(*told), Recorded()
+    for entry in entries(*told):
+        early = fold([entry], early)
+        assert len(early.slots) <= len(told), "asked for all"
+    assert [late.slot(key) for key in asked] == [early.slot(key) for key in asked]
+    few = {model for model, _ in asked}
+    assert dict(late.within(few.__contains__).slots) == {key: one for key, one in early.slots.items() if key[0] in few}
+    assert late == early
+    for slots in (late.slots, late.within(few.__contains__).slots):
+        anew = Slots(dict(slots))
+        assert (slots.managed, slots.refused, slots.intents) == (anew.managed, anew.refused, anew.intents)
 
 
 @settings(max_examples=60)

@@ -12,7 +12,7 @@ import pytest
 from bot.core.examination import Examined
 from bot.core.ownership import OWNER_TAG
 from bot.core.proposal import NothingToPropose, Proposal, propose
-from bot.core.recorded import Departure, Recorded, SlotRecord
+from bot.core.recorded import Departure, Recorded, SlotRecord, Slots
 from bot.core.sharding import WHOLE, Shard
 from bot.core.spec import ModelSpec, PromotionPolicy
 from bot.core.state import Dataset, RegisteredModel, Run
@@ -149,7 +149,7 @@ def test_what_the_log_holds_now_and_held_before() -> None:
 
 def recorded_with(*versions: int) -> Recorded:
     departures = {identity(number): Departure("2026-11-01T00:00:00Z", 12) for number in versions}
-    return Recorded({PRODUCTION: SlotRecord(departures=departures), ("churn", "champion"): SlotRecord()})
+    return Recorded(Slots({PRODUCTION: SlotRecord(departures=departures), ("churn", "champion"): SlotRecord()}))
 
 
 # What is asked for

@@ -9,14 +9,10 @@ from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.fakes.http_relay import Answered, Asked
-
-_PATIENCE_S: Final = 10
-_ONE_MORE_S: Final = 0.05
-"""Within this, one more request would come, if there were one too many."""
 
 
 def by_offset(offset: int) -> str:
@@ -33,19 +29,19 @@ def offset_of(name: str) -> int:
 class PagedMlflow:
     """`models` with `versions` each, the newest of them in Production. Give `answer` to an HttpRelay as `interfere`.
 
-    `named`, `offset`: how pages are named. `gathers`: requests after the first are answered when so many were there
-    together, or after a while. `asked` counts, `most_at_once` is how many were there together.
+    `named`, `offset`: how pages are named. `takes_s`: how long an answer takes, beside others too. `asked` counts,
+    `most_at_once` is how many were there together.
     """
 
     models: int
     versions: int = 1
     named: Callable[[int], str] = by_offset
     offset: Callable[[str], int] = offset_of
-    gathers: int = 0
+    takes_s: float = 0
     asked: Counter[str] = field(default_factory=Counter)
     most_at_once: int = 0
     _now: int = 0
-    _changed: threading.Condition = field(default_factory=threading.Condition)
+    _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def names(self, count: int | None = None) -> list[str]:
         """The first names."""
@@ -55,16 +51,12 @@ class PagedMlflow:
         """What the server answers to a search."""
         parts = urlsplit(asked.path)
         endpoint = parts.path.removeprefix("/api/2.0/mlflow/")
-        with self._changed:
+        with self._counting:
             self.asked[endpoint] += 1
             self._now += 1
             self.most_at_once = max(self.most_at_once, self._now)
-            self._changed.notify_all()
-            if self.gathers and self.asked.total() > 1:
-                self._changed.wait_for(lambda: self.most_at_once >= self.gathers, timeout=_PATIENCE_S)
-        if self.gathers:
-            time.sleep(_ONE_MORE_S)
-        with self._changed:
+        time.sleep(self.takes_s)
+        with self._counting:
             self._now -= 1
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         return self._search(endpoint, query)

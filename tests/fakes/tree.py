@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from bot.core.pulls import TreeCommit
-from bot.errors import HistoryUnavailable, UnfitFile
+from bot.errors import HistoryUnavailable, UnfitFile, UnknownCommit
 
 MORNING = datetime(2026, 11, 2, 8, 0, tzinfo=UTC)
 _APART = timedelta(minutes=7)
@@ -167,7 +167,7 @@ class FakeTree:
 
     def _commit(self, sha: str) -> FakeCommit:
         if sha not in self.commits:
-            raise HistoryUnavailable(f"The clone does not hold the commit {sha[:12]}.")
+            raise UnknownCommit(f"The clone does not hold the commit {sha[:12]}.")
         return self.commits[sha]
 
 

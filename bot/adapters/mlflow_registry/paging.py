@@ -12,7 +12,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
-from bot.adapters.mlflow_registry.asking import at_once
+from bot.adapters.mlflow_registry.asking import Lanes
 from bot.adapters.mlflow_registry.failures import foreign
 
 Row = TypeVar("Row")
@@ -22,12 +22,12 @@ Page = tuple[list[Row], str]
 """What a page holds, and the name of the next one: empty after the last."""
 
 
-def pages(page: Callable[[str], Page[Row]], size: int, expected: int) -> Iterator[list[Row]]:
+def pages(page: Callable[[str], Page[Row]], size: int, expected: int, lanes: Lanes) -> Iterator[list[Row]]:
     """The pages of a list of about `expected` rows, `size` on a page, in order. Raises what `page` raises."""
     most = max(1, ROWS_AT_ONCE // size)
     guesses = ["", *(_name(number * size) for number in range(1, -(-expected // size)))]
     name = ""
-    for guess, answer in zip(guesses, at_once(_daring(page), guesses, most), strict=True):
+    for guess, answer in zip(guesses, lanes.answers(_daring(page), guesses, most), strict=True):
         if guess != name or answer is None:
             break
         rows, name = answer

@@ -15,7 +15,7 @@ from bot.adapters.mlflow_registry.answers import (
     run_of,
     version_of,
 )
-from bot.adapters.mlflow_registry.asking import Asker, at_once
+from bot.adapters.mlflow_registry.asking import Asker
 from bot.adapters.mlflow_registry.failures import NOT_ACCEPTED, NOT_THERE, code_of, foreign
 from bot.adapters.mlflow_registry.paging import Page, pages, rows_of
 from bot.core.state import ModelVersion, Run
@@ -26,7 +26,7 @@ EXPERIMENTS_PER_PAGE: Final = 10_000
 EXPERIMENTS_PER_SEARCH: Final = 5_000
 RUNS_PER_SEARCH: Final = 1_000
 SEARCHES_AT_ONCE: Final = 4
-"""A thousand runs take some megabytes while they are read; a server of four workers answers no more at once."""
+"""A thousand runs take some megabytes while they are read."""
 NEWEST_RUNS: Final = 1_000
 FIRST_CHANGES: Final = 50
 
@@ -135,7 +135,7 @@ class RestSource:
             asked = query | ({"page_token": name} if name else {})
             return self.registry.get(path, asked, lambda told: _rows(told, key, row))
 
-        return pages(page, size, expected)
+        return pages(page, size, expected, self.registry.lanes)
 
     # Runs
 
@@ -148,7 +148,7 @@ class RestSource:
             for some in in_parts_of(EXPERIMENTS_PER_SEARCH, experiments)
         ]
         share = -(-len(experiments) // EXPERIMENTS_PER_SEARCH) or 1
-        searched = at_once(lambda one: self._runs_of(*one), asked, SEARCHES_AT_ONCE)
+        searched = self._tracking.lanes.answers(lambda one: self._runs_of(*one), asked, SEARCHES_AT_ONCE)
         found: list[Run] = []
         for (part, _), some_runs in zip(asked, searched, strict=True):
             found += some_runs
