@@ -25,14 +25,14 @@ PENDING: Final = "Not drift, but pending; the next apply does it, or says why no
 
 def headline(result: DriftResult) -> str:
     """How much drift there is, in one clause."""
-    return _headline(result, len(result.report.found))
+    left = " left" if isinstance(result.reverted, ApplyResult) else ""
+    return _headline(result, len(result.report.found), left)
 
 
-def _headline(result: DriftResult, differences: int) -> str:
+def _headline(result: DriftResult, differences: int, left: str = "") -> str:
     managed = words.counted(result.report.slots, "managed slot") + (f" of shard {result.shard}" if result.shard else "")
     if not differences:
         return f"no drift in {managed}"
-    left = " left" if isinstance(result.reverted, ApplyResult) else ""
     return f"{words.counted(differences, 'difference')}{left}, {managed}"
 
 

@@ -155,6 +155,13 @@ def test_golden_files_render_as_they_were_meant(name: str) -> None:
     assert all("**" not in text for text in found.bare if "hostile" not in name), "emphasis that did not become one"
 
 
+def test_a_revert_leaves_the_issue_as_the_next_look_would_write_it() -> None:
+    left = drift_samples.reverted_now()
+    looked = replace(left, wish="look", reverted=None)
+    assert issue_body(left, NOTHING_STANDS) == issue_body(looked, NOTHING_STANDS)
+    assert "1 difference left" in rendered(left, "text")
+
+
 # The body of a proposal
 
 
