@@ -2,7 +2,8 @@
 
 The list has the aliases of each model and the newest version of each stage. It shows neither an older version in the
 same stage, nor the identity of a version that only an alias names.
-1. A model that the list lacks, or that an interrupted run was changing, is read wholly.
+1. A model that the list lacks, that an interrupted run was changing, or of which a refusal stands, is read wholly:
+   apply looks at all versions, and may have refused what the list does not show.
 2. So is one with a slot that Git manages and the log does not know, or the other way round, or where they differ.
 3. So is one with a stage whose newest version is not the one that was left there.
 4. So is one with an alias of another number than it was left with, or of that number where the list shows that it is
@@ -27,7 +28,7 @@ def _differing(
     specs: Mapping[str, ModelSpec], recorded: Recorded, shown: Mapping[str, RegisteredModel]
 ) -> Iterator[str]:
     yield from specs.keys() - shown.keys()
-    yield from (model for model, _ in recorded.intents)
+    yield from (model for model, _ in recorded.slots.unsettled)
     bases, desired = recorded.bases, desired_state(specs)
     yield from (model for model, _ in bases.keys() ^ desired.keys())
     for key, wanted in desired.items():

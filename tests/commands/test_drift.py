@@ -697,6 +697,17 @@ class TestPosting:
         (kept,) = issues.kept.values()
         assert kept.comments == (command.CLEAN_AS_FAR_AS_SEEN,)
 
+    def test_what_was_put_back_by_halves_keeps_the_issue_open(self, scene: Scene, issues: FakeIssues) -> None:
+        """Moved back without archiving: the stage holds both, and the list of models shows the newer one alone."""
+        move(scene, "demand", 4)
+        assert scene.apply().refused
+        assert what(post_quickly(scene, issues)) == "opened"
+        move(scene, "demand", 5, archive=False)
+        assert what(post_quickly(scene, issues)) == "edited"
+        assert ("demand", "Production", "two-versions") in codes(quick(scene))
+        move(scene, "demand", 4, "Archived", archive=False)
+        assert what(post_quickly(scene, issues)) == "closed"
+
     def test_what_an_earlier_version_wrote_is_closed_by_a_deep_look_alone(
         self, scene: Scene, issues: FakeIssues
     ) -> None:

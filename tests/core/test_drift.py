@@ -34,6 +34,7 @@ from tests.core.builders import (
     STAGING,
     adopted,
     applied,
+    draft,
     entries,
     holding,
     identity,
@@ -482,6 +483,14 @@ def test_what_the_list_does_not_show_is_hidden(
     assert codes(deep) == codes_
     assert all(one.is_hidden for one in deep.found)
     assert (quick.found, quick.unchecked, quick.is_whole, quick.is_deep) == ((), (), True, False)
+
+
+def test_what_apply_refused_is_looked_at_wholly_though_the_list_does_not_show_it() -> None:
+    drafts = (*ADOPTED, draft("refused", PRODUCTION, before=V3, after=V3, guard="drift"))
+    deep, quick = deep_and_quick(facts(holding({3: "Production", 2: "Production"}, {"champion": 3}), *drafts))
+    assert codes(quick) == [("Production", "two-versions"), ("champion", "alias-disagrees")]
+    assert quick.found == deep.found
+    assert not any(one.is_hidden for one in deep.found)
 
 
 def test_an_alias_whose_version_the_list_does_not_show_counts_by_its_number() -> None:
