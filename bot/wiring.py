@@ -247,9 +247,9 @@ class Connections:
 
     @cached_property
     def log(self) -> AuditLog:
-        """The audit log, to read: from GitHub where the environment names it, else as the clone knows it."""
+        """The audit log, to read: as GitHub has it now where the environment names it, else as the clone knows it."""
         if self.has_github:
-            return self.log_writer
+            return self.log_by_git
         from bot.adapters.audit_log import GitAuditLog
 
         return self._open.enter_context(GitAuditLog(self._directory))
@@ -263,10 +263,12 @@ class Connections:
 
     @cached_property
     def log_writer(self) -> AuditLogWriter:
-        """The audit log, to append to."""
+        """The audit log, to append to by GitHub's API."""
+        from bot.adapters.audit_log import FetchedAuditLog
         from bot.adapters.github import GitHubAuditLog
 
-        return GitHubAuditLog(self._token, self.repository, self._api_url, pace=self._pace, progress=self.progress)
+        api = GitHubAuditLog(self._token, self.repository, self._api_url, pace=self._pace, progress=self.progress)
+        return FetchedAuditLog(self.log_by_git, api)
 
     @property
     def _pace(self) -> Pace:

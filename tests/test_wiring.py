@@ -9,8 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from bot.adapters.audit_log import GitAuditLog
-from bot.adapters.github import GitHubAuditLog
 from bot.core.state import Capabilities
 from bot.errors import Misuse
 from bot.wiring import SECRETS, Connections
@@ -101,15 +99,21 @@ class TestWhere:
         assert not links({"GITHUB_TOKEN": "t"}).has_github
         assert not links({"GITHUB_REPOSITORY": "acme/models"}).has_github
 
-    def test_the_log_comes_from_github_where_it_is_known_and_else_from_the_clone(self, tmp_path: Path) -> None:
-        Repository(tmp_path).commit({"README.md": "x"})
-        assert isinstance(links(RUNNER, tmp_path).log, GitHubAuditLog)
-        with links({}, tmp_path) as found:
-            assert isinstance(found.log, GitAuditLog)
+    def test_the_log_is_fetched_where_github_is_known_and_else_as_the_clone_has_it(
+        self, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        remote, here = (tmp_path_factory.mktemp(name) for name in ("remote", "clone"))
+        origin = Repository(remote)
+        origin.commit({"2026-11.jsonl": "a\n"})
+        origin.git("branch", "audit-log")
+        Repository(here).git("remote", "add", "origin", str(remote))
+        with links({}, here) as found:
             assert found.log.read() is None
-        with links(RUNNER, tmp_path) as found:
-            assert isinstance(found.log_by_git, GitAuditLog)
-            assert found.log_by_git.read() is None
+        with links(RUNNER, here) as found:
+            for log in (found.log, found.log_by_git, found.log_writer):
+                read = log.read()
+                assert read
+                assert [one.content for one in read.segments] == [b"a\n"]
 
     def test_time_is_utc(self) -> None:
         assert links({}).now().tzinfo is UTC

@@ -1,13 +1,20 @@
-"""The audit log as a local clone has it, for reading without GitHub: `bot.ports.AuditLog`."""
+"""The audit log as git reads it, however long it is, without a request to GitHub's API: `bot.ports.AuditLog`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Final
 
 from bot.adapters.git_tree import GitTree
 from bot.core.log import LogContent, LogSegment, LogTip
 from bot.errors import LogUnavailable
+from bot.ports import AuditLog, AuditLogWriter
+
+LARGEST_SEGMENT: Final = 100 * 2**20
+"""Bytes: no file at GitHub is larger. What is appended at once is in one segment, such as a first adoption of all."""
 
 
 class GitAuditLog:
@@ -45,7 +52,7 @@ class GitAuditLog:
 
     def segment(self, head: str, name: str) -> LogSegment:
         """One segment at a head."""
-        content = self._tree.read(head, name)
+        content = self._tree.read(head, name, LARGEST_SEGMENT)
         if content is None:
             raise LogUnavailable(
                 f"The segment {name} of the audit log vanished from {head[:12]}.", fix="Run `git fsck` in the clone."
@@ -62,3 +69,34 @@ class GitAuditLog:
     def _head_in_clone(self) -> str | None:
         refs = (f"refs/remotes/origin/{self._branch}", f"refs/heads/{self._branch}")
         return next((sha for sha in map(self._tree.ref, refs) if sha is not None), None)
+
+
+@dataclass(frozen=True, slots=True)
+class FetchedAuditLog:
+    """What git reads, and a forge's API appends to: `bot.ports.AuditLogWriter`.
+
+    An append goes on from the head that git read; the forge refuses it when the branch has moved since.
+    """
+
+    reader: AuditLog
+    writer: AuditLogWriter
+
+    def tip(self) -> LogTip | None:
+        """Where the branch stands at the remote."""
+        return self.reader.tip()
+
+    def segment(self, head: str, name: str) -> LogSegment:
+        """One segment at a head."""
+        return self.reader.segment(head, name)
+
+    def read(self) -> LogContent | None:
+        """The whole log, or None when there is no such branch."""
+        return self.reader.read()
+
+    def head(self) -> str | None:
+        """The branch's head now, by the API: one request, and nothing is fetched."""
+        return self.writer.head()
+
+    def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogTip:
+        """Append lines, given without their line breaks, in one commit. Raises as the writer does."""
+        return self.writer.append(head, segment, lines, message)

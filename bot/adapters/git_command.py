@@ -129,16 +129,16 @@ class Git:
         """One line that git wrote."""
         return self.run(*arguments).decode("utf-8", "replace").strip()
 
-    def object(self, name: str) -> GitObject | None:
+    def object(self, name: str, largest: int = LARGEST_FILE) -> GitObject | None:
         """An object by full SHA or by `<full sha>^{commit}`; None when the repository does not hold it.
 
-        Raises HistoryUnavailable for one of more than 32 MiB, for a damaged one and when git does not answer in time.
+        Raises HistoryUnavailable for one of more bytes, for a damaged one and when git does not answer in time.
         """
         if self._batch is None or self._batch.poll() is not None:
             self.close()
             self._batch = self._started_batch()
         try:
-            (found,) = self._asked(self._batch, [name])
+            (found,) = self._asked(self._batch, [name], largest)
         except HistoryUnavailable:
             self.close()
             raise
@@ -153,7 +153,9 @@ class Git:
         finally:
             _end(batch)
 
-    def _asked(self, batch: subprocess.Popen[bytes], names: Sequence[str]) -> Iterator[GitObject | None]:
+    def _asked(
+        self, batch: subprocess.Popen[bytes], names: Sequence[str], largest: int = LARGEST_FILE
+    ) -> Iterator[GitObject | None]:
         watchdog = threading.Timer(LOCAL_TIMEOUT, batch.kill)
         watchdog.start()
         try:
@@ -161,7 +163,7 @@ class Git:
             stdin.write("".join(f"{name}\n" for name in names).encode("ascii"))
             stdin.flush()
             for name in names:
-                yield _answer(stdout, name)
+                yield _answer(stdout, name, largest)
         except (OSError, ValueError):
             raise HistoryUnavailable(
                 f"git did not hand out {', '.join(names[:3])} of {self.directory}.",
@@ -221,21 +223,21 @@ def _end(batch: subprocess.Popen[bytes]) -> None:
     batch.communicate()
 
 
-def _answer(stdout: IO[bytes], name: str) -> GitObject | None:
+def _answer(stdout: IO[bytes], name: str, largest: int) -> GitObject | None:
     """What git says of one name. Raises ValueError where it says nothing that makes sense."""
     header = stdout.readline().split()
     if header[1:] == [b"missing"]:
         return None
     sha, kind, size = header
-    if int(size) > LARGEST_FILE:
+    if int(size) > largest:
         raise UnfitFile(
-            f"The object {name} has {int(size)} bytes; files of more than {LARGEST_FILE} bytes are not read.",
+            f"The object {name} has {int(size)} bytes; files of more than {largest} bytes are not read.",
             fix="Keep large files out of the folders that Stagewright reads.",
         )
-    content = stdout.read(int(size) + 1)
-    if len(content) != int(size) + 1:
+    content = stdout.read(int(size))
+    if len(content) != int(size) or stdout.read(1) != b"\n":
         raise ValueError("the answer is cut")
-    return GitObject(sha.decode(), kind.decode(), content[:-1])
+    return GitObject(sha.decode(), kind.decode(), content)
 
 
 def _pipes(batch: subprocess.Popen[bytes]) -> tuple[IO[bytes], IO[bytes]]:

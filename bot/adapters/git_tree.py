@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import NamedTuple, TypeVar
 
 from bot.adapters.disk import files_below, not_a_file, read_file
-from bot.adapters.git_command import Git, GitFailed, GitObject, authorization, full_sha, without
+from bot.adapters.git_command import LARGEST_FILE, Git, GitFailed, GitObject, authorization, full_sha, without
 from bot.core.pulls import TreeCommit
 from bot.errors import ForgeUnavailable, HistoryUnavailable, Misuse, UnfitFile, UnknownCommit
 
@@ -125,12 +125,15 @@ class GitTree:
                 return None
             raise self._without_commit(failed) from None
 
-    def read(self, commit: str | None, path: str) -> bytes | None:
-        """A regular file of at most 32 MiB, or None; a folder is not a file. Never through a symbolic link."""
+    def read(self, commit: str | None, path: str, largest: int = LARGEST_FILE) -> bytes | None:
+        """A regular file of at most 32 MiB, or None; a folder is not a file. Never through a symbolic link.
+
+        `largest`: at a commit so many bytes instead.
+        """
         if commit is None:
             return read_file(self._git.directory, _parts(path))
         blob = self._blob(commit, path)
-        return None if blob is None else self._object(blob, path).content
+        return None if blob is None else self._object(blob, path, largest).content
 
     def read_many(
         self, commit: str | None, paths: Iterable[str]
@@ -327,9 +330,9 @@ class GitTree:
         except GitFailed as failed:
             raise self._without_commit(failed) from None
 
-    def _git_object(self, name: str) -> GitObject | None:
+    def _git_object(self, name: str, largest: int = LARGEST_FILE) -> GitObject | None:
         try:
-            return self._git.object(name)
+            return self._git.object(name, largest)
         except HistoryUnavailable:
             self._is_shallow()  # says so when there is no repository at all, which `git cat-file` cannot tell
             raise
@@ -343,8 +346,8 @@ class GitTree:
             raise HistoryUnavailable(message, fix=_TO_SHALLOW)
         raise UnknownCommit(message, fix="Fetch it: `git fetch origin`.")
 
-    def _object(self, sha: str, path: str) -> GitObject:
-        found = self._git_object(sha)
+    def _object(self, sha: str, path: str, largest: int = LARGEST_FILE) -> GitObject:
+        found = self._git_object(sha, largest)
         if found is None:
             raise self._missing(sha, path)
         return found

@@ -493,6 +493,13 @@ class TestGitAuditLog:
             repository.git("update-ref", "refs/remotes/origin/audit-log", remote)
             assert log.read() == LogContent(remote, (segments[0], LogSegment("2026-11.jsonl", b"b\nc\n")))
 
+    def test_a_segment_may_be_larger_than_a_file_of_the_repository(self, repository: Repository) -> None:
+        (repository.directory / "2026-11.jsonl").write_bytes(b"x" * (LARGEST_FILE + 1))
+        head = repository.commit({})
+        repository.git("branch", "audit-log")
+        with GitAuditLog(repository.directory) as log:
+            assert len(log.segment(head, "2026-11.jsonl").content) == LARGEST_FILE + 1
+
     def test_a_link_is_no_segment(self, repository: Repository) -> None:
         (repository.directory / "2026-11.jsonl").symlink_to("elsewhere")
         repository.commit({})

@@ -17,6 +17,7 @@ import pytest
 import requests
 import responses
 
+from bot.adapters.audit_log import FetchedAuditLog, GitAuditLog
 from bot.adapters.git_tree import GitTree
 from bot.adapters.github import GitHubAuditLog, GitHubPullRequests, Pace
 from bot.core.log import LogContent, LogSegment, LogTip
@@ -566,6 +567,25 @@ class TestAuditLog:
         first = log_of(forge).append(None, SEGMENT, [b"1"], "m")
         log_of(forge).append(first.head, SEGMENT, [b"2"], "m")
         assert _now(log_of(forge)).segments == (LogSegment(SEGMENT, b"1\n2\n"),)
+
+    def test_what_git_reads_is_what_an_append_goes_on_from(
+        self, forge: Forge, contract: Contract, tmp_path: Path
+    ) -> None:
+        Repository(tmp_path).git("remote", "add", "origin", str(forge.git_directory))
+        with GitTree(tmp_path) as tree, counting(contract) as asked:
+            log = FetchedAuditLog(GitAuditLog(tmp_path, tree=tree), log_of(forge))
+            assert (log.tip(), log.read(), asked()) == (None, None, {})
+            begun = log.append(None, "2026-10.jsonl", [b"0"], "m")
+            assert log.tip() == begun
+            other = log_of(forge).append(begun.head, SEGMENT, [b"1"], "m")
+            with pytest.raises(LogMoved, match="first"):
+                log.append(begun.head, SEGMENT, [b"late"], "m")
+            assert log.tip() == other
+            assert log.head() == other.head
+            assert log.segment(other.head, SEGMENT).content == b"1\n"
+            again = log.append(other.head, SEGMENT, [b"2"], "m")
+            segments = (LogSegment("2026-10.jsonl", b"0\n"), LogSegment(SEGMENT, b"1\n2\n"))
+            assert log.read() == LogContent(again.head, segments)
 
     def test_two_writers_never_both_succeed(self, forge: Forge) -> None:
         one, other = log_of(forge), log_of(forge)
