@@ -376,12 +376,9 @@ class GitTree:
 
     def _entries(self, tree: str) -> Iterator[_Entry]:
         # A tree object is a sequence of `<mode> <name>\0<raw sha>`; git's own order is not that of the full paths.
-        content, length, position = self._object(tree, "a folder").content, len(tree) // 2, 0
-        while position < len(content):
-            end = content.index(b"\0", position)
-            mode, _, name = content[position:end].partition(b" ")
-            position = end + 1 + length
-            yield _Entry(_text(name), mode.decode(), content[end + 1 : position].hex())
+        entry = re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % (len(tree) // 2), re.DOTALL)
+        for mode, name, sha in entry.findall(self._object(tree, "a folder").content):
+            yield _Entry(_text(name), mode.decode(), sha.hex())
 
     def _below(self, tree: str, parts: Sequence[str]) -> Iterator[tuple[str, str]]:
         for entry in self._folder(tree).values():

@@ -40,6 +40,8 @@ AUDIT_ANCHOR = "policies/audit.yaml"
 
 
 _LONGEST_SEGMENT: Final = 200
+_PLAIN_NAME: Final = re.compile(rf"[A-Za-z0-9_~-][A-Za-z0-9_~. -]{{0,{_LONGEST_SEGMENT - 1}}}")
+"""A name that is its own path segment, as most are: looked at in a fifth of the time."""
 """Bytes of a path segment made from a name. File systems take 255, with `.yaml` and what a temporary file adds."""
 _PART_OF_AN_ESCAPE: Final = re.compile(r"%[0-9A-F]?\Z")
 
@@ -61,6 +63,8 @@ def encoded(name: str) -> str:
     RFC 3986 unreserved characters and spaces stay, the rest is percent-encoded, and so is a leading dot. What would be
     longer than 200 bytes is cut, and ends in `+` and the SHA-256 of the name; no encoded name holds a `+`.
     """
+    if _PLAIN_NAME.fullmatch(name):
+        return name
     safe = quote(name, safe=" ", errors="surrogatepass")
     segment = "%2E" + safe[1:] if safe.startswith(".") else safe
     return segment if len(segment) <= _LONGEST_SEGMENT else _shortened(segment, name)
