@@ -34,6 +34,7 @@ from bot.core.log import LogContent, LogSegment
 from bot.core.recorded import NOTHING, Recorded, fold
 from bot.core.snapshot import SnapshotDraft, SnapshotLine, differences, restored, snapshot
 from bot.core.state import Digest
+from bot.errors import LogUnavailable
 
 FULL: Final = 2 * 2**20
 """Bytes: a segment that has as many is appended to no more (rule 2)."""
@@ -315,7 +316,7 @@ def _told_by(told: Sequence[SnapshotLine]) -> End | None:
     """How the chain stood before a snapshot, by what it says; None where it is not whole."""
     try:
         recorded, genesis = restored(told)
-    except ValueError:
+    except LogUnavailable:
         return None
     return End(Line(told[0].seq - 1, told[0].previous), recorded, genesis)
 
@@ -393,8 +394,9 @@ def _false_snapshots(lines: Sequence[Line], after: End | None, name: str) -> Ite
 def _false_snapshot(told: Sequence[SnapshotLine], after: End, name: str) -> Iterator[str]:
     try:
         recorded, genesis = restored(told)
-    except ValueError as error:
-        yield f"the snapshot of {name} cannot be read: {error}"
+        recorded.slots.items()
+    except LogUnavailable as error:
+        yield f"{name}: {error.message}"
         return
     if after.genesis is not None and genesis != after.genesis:
         yield f"the snapshot of {name} names another genesis than the log has"

@@ -21,10 +21,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, ItemsView, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, ItemsView, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Final
+from typing import Final, Protocol, TypeAlias
 
 from bot.core.audit import Draft, Entry, IdentityRecord
 from bot.core.history import Period, followed_by
@@ -89,11 +89,6 @@ class SlotRecord:
         return self.began is not None
 
     @property
-    def moved(self) -> int | None:
-        """The `seq` of the entry that moved it last, of a managed slot."""
-        return self.periods[-1].entry if self.periods and self.began is not None else self.began
-
-    @property
     def current(self) -> Period | None:
         """The period that lasts still, of a managed slot."""
         return self.periods[-1] if self.is_managed else None
@@ -105,25 +100,64 @@ class SlotRecord:
 
 
 _UNKNOWN: Final = SlotRecord()
+Restore: TypeAlias = Callable[[], Mapping[SlotKey, SlotRecord]]
+"""Says what is known of a model's slots, the same each time. Raises LogUnavailable."""
+
+
+class Begun(Protocol):
+    """A period in whatever form, as far as `Slots` keeps it up of all."""
+
+    @property
+    def entry(self) -> int: ...
+
+
+class Told(Protocol):
+    """What is known of a slot in whatever form, as far as `Slots` keeps it up of all: see `SlotRecord`."""
+
+    @property
+    def began(self) -> int | None: ...
+
+    @property
+    def periods(self) -> Sequence[Begun]: ...
+
+    @property
+    def refused(self) -> object | None: ...
+
+    @property
+    def intents(self) -> Sequence[Entry]: ...
 
 
 class Slots(Mapping[SlotKey, SlotRecord]):
-    """What is known of each slot. What entries come to is worked out of a model when one of its slots is asked for.
+    """What is known of each slot. It is worked out of a model when one of its slots is asked for (rule 7).
 
     What is wanted of all slots is kept up entry by entry: `managed` has those that Git manages, each with the `seq` of
     the entry that moved it last; `refused` those whose refusal stands; `intents` per `seq` of an open intent its slot.
     One thread at a time.
     """
 
-    def __init__(self, known: Mapping[SlotKey, SlotRecord] | None = None) -> None:
-        self._known = dict(known or {})
+    def __init__(
+        self, told: Mapping[SlotKey, Told] | None = None, restore: Mapping[str, Restore] | None = None
+    ) -> None:
+        """`restore` has each model of what is `told`, and says what is known of its slots."""
+        self._known: dict[SlotKey, SlotRecord] = {}
+        self._restore = dict(restore or {})
         self._untold: dict[str, list[Entry]] = {}
-        found = self._known.items()
-        self.managed = {key: slot.moved for key, slot in found if slot.moved is not None}
-        self.refused = {key for key, slot in found if slot.refused}
-        self.intents = {intent.seq: key for key, slot in found for intent in slot.intents}
+        slots = (told or {}).items()
+        self.managed = {key: _moved(slot, slot.began) for key, slot in slots if slot.began is not None}
+        self.refused = {key for key, slot in slots if slot.refused}
+        self.intents = {intent.seq: key for key, slot in slots for intent in slot.intents}
+
+    @classmethod
+    def of(cls, known: Mapping[SlotKey, SlotRecord]) -> Slots:
+        """Those that are known already."""
+        slots = cls(known)
+        slots._known.update(known)
+        return slots
 
     def __getitem__(self, key: SlotKey) -> SlotRecord:
+        if key[0] in self._restore:
+            self._known.update(self._restore[key[0]]())
+            del self._restore[key[0]]
         for entry in self._untold.pop(key[0], ()):
             _tell_slot(self._known, entry)
         return self._known[key]
@@ -145,8 +179,8 @@ class Slots(Mapping[SlotKey, SlotRecord]):
 
     def within(self, covers: Callable[[str], bool]) -> Slots:
         """A copy with those of some models, by their names."""
-        models = frozenset(filter(covers, {*self._untold, *(model for model, _ in self._known)}))
-        found = Slots()
+        models = frozenset(filter(covers, {*self._restore, *self._untold, *(model for model, _ in self._known)}))
+        found = Slots(restore={model: one for model, one in self._restore.items() if model in models})
         found._known = {key: slot for key, slot in self._known.items() if key[0] in models}
         found._untold = {model: [*entries] for model, entries in self._untold.items() if model in models}
         found.managed = {key: seq for key, seq in self.managed.items() if key[0] in models}
@@ -170,7 +204,7 @@ class Slots(Mapping[SlotKey, SlotRecord]):
             self._move(key, entry)
 
     def _all(self) -> Mapping[SlotKey, SlotRecord]:
-        for model in tuple(self._untold):
+        for model in (*self._restore, *self._untold):
             self.get((model, ""))
         return self._known
 
@@ -179,6 +213,10 @@ class Slots(Mapping[SlotKey, SlotRecord]):
             self.managed.pop(key, None)
         else:
             self.managed[key] = entry.seq
+
+
+def _moved(slot: Told, began: int) -> int:
+    return slot.periods[-1].entry if slot.periods else began
 
 
 @dataclass(frozen=True)

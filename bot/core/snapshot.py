@@ -10,14 +10,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from itertools import groupby
 from typing import Final, Generic, Literal, TypeVar
 
 from bot.core.audit import Approval, Entry, IdentityRecord, Mandate
 from bot.core.history import Period
-from bot.core.recorded import Departure, Recorded, SlotRecord, Slots, StandingRefusal
+from bot.core.recorded import Departure, Recorded, Restore, SlotRecord, Slots, StandingRefusal
 from bot.core.state import ChangeKind, Digest, Identity, SlotKey
 from bot.core.strict import Strict, Whole
+from bot.errors import LogUnavailable
 
 MODELS_PER_LINE: Final = 500
 
@@ -231,22 +233,53 @@ def _period(period: Period, identities: _Table[Identity], proofs: _Proofs) -> Pe
 
 
 def restored(lines: Sequence[SnapshotLine]) -> tuple[Recorded, Digest]:
-    """What the lines of a snapshot say, and the digest of the genesis. Raises ValueError where they are no snapshot."""
+    """What the lines of a snapshot say, and the digest of the genesis.
+
+    Raises LogUnavailable where they are no snapshot. A model's slots are restored when they are asked for, which raises
+    it as well.
+    """
     beginning = lines[0].log if lines else None
     if beginning is None or [line.part for line in lines] != list(range(1, lines[0].parts + 1)):
-        raise ValueError("its lines are not all the parts of one snapshot")
-    slots = Slots({key: slot for line in lines for key, slot in _slots(line)})
+        raise _unreadable("its lines are not all the parts of one snapshot")
+    told = {(model.name, slot.slot): slot for line in lines for model in line.models for slot in model.slots}
+    restore = {model.name: _Once(partial(_slots, model, line)) for line in lines for model in line.models}
+    if len(restore) < sum(len(line.models) for line in lines):
+        raise _unreadable("it names a model twice")
     recorded = Recorded(
-        slots, beginning.commit, beginning.policies, dict(beginning.pulls), reconciled=beginning.reconciled
+        Slots(told, restore), beginning.commit, beginning.policies, dict(beginning.pulls), beginning.reconciled
     )
     return recorded, beginning.genesis
 
 
-def _slots(line: SnapshotLine) -> Iterator[tuple[SlotKey, SlotRecord]]:
-    for model in line.models:
-        identities = [Identity(model.name, one.version, one.run_id, one.created_at) for one in model.identities]
-        for slot in model.slots:
-            yield (model.name, slot.slot), _restored(slot, (model.name, slot.slot), identities, line)
+class _Once:
+    """Restores the slots of a model, and forgets the lines that say them."""
+
+    __slots__ = ("_found", "_restore")
+
+    def __init__(self, restore: Restore) -> None:
+        self._restore: Restore | None = restore
+        self._found: Mapping[SlotKey, SlotRecord] = {}
+
+    def __call__(self) -> Mapping[SlotKey, SlotRecord]:
+        if self._restore:
+            self._found = self._restore()
+            self._restore = None
+        return self._found
+
+
+def _unreadable(why: str) -> LogUnavailable:
+    return LogUnavailable(
+        f"A snapshot of the audit log cannot be read: {why}.",
+        fix="Run `stagewright audit verify` for the whole list, then restore the branch from a clone.",
+    )
+
+
+def _slots(model: ModelLine, line: SnapshotLine) -> Mapping[SlotKey, SlotRecord]:
+    identities = [Identity(model.name, one.version, one.run_id, one.created_at) for one in model.identities]
+    keys = [(model.name, slot.slot) for slot in model.slots]
+    if len({*keys}) < len(keys):
+        raise _unreadable("it names a slot twice")
+    return {key: _restored(slot, key, identities, line) for key, slot in zip(keys, model.slots, strict=True)}
 
 
 def _restored(line: SlotLine, key: SlotKey, identities: Sequence[Identity], part: SnapshotLine) -> SlotRecord:
@@ -287,7 +320,7 @@ def _at(items: Sequence[Item], place: int | None) -> Item | None:
 
 def _there(items: Sequence[Item], place: int) -> Item:
     if not 0 <= place < len(items):
-        raise ValueError(f"it refers to place {place} of a list of {len(items)}")
+        raise _unreadable(f"it refers to place {place} of a list of {len(items)}")
     return items[place]
 
 

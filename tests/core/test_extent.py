@@ -23,10 +23,10 @@ def test_2_else_the_models_whose_files_change() -> None:
 
 def test_the_log_is_cut_to_the_same_models() -> None:
     one, other = SlotRecord(began=1), SlotRecord()
-    recorded = Recorded(Slots({("a", "Production"): one, ("b", "Production"): other}), "c0ffee", ("p",), {7: 1})
+    recorded = Recorded(Slots.of({("a", "Production"): one, ("b", "Production"): other}), "c0ffee", ("p",), {7: 1})
     assert recorded.bases.keys() == {("a", "Production")}
     assert recorded.within(lambda model: model == "b") == Recorded(
-        Slots({("b", "Production"): other}), "c0ffee", ("p",), {7: 1}
+        Slots.of({("b", "Production"): other}), "c0ffee", ("p",), {7: 1}
     )
     assert recorded.within(lambda model: model == "b").bases == {}
 

@@ -18,6 +18,7 @@ from bot.core.log import LogContent, LogSegment
 from bot.core.recorded import PERIODS, PULLS, Recorded, Slots, fold
 from bot.core.snapshot import MODELS_PER_LINE, SnapshotLine, restored, snapshot
 from bot.core.state import ChangeKind, Identity, SlotKey
+from bot.errors import LogUnavailable
 from tests.core.builders import (
     BASE,
     CHAMPION,
@@ -243,12 +244,27 @@ def test_the_log_of_another_genesis_is_refused_though_its_first_months_are_not_r
         (lambda line: line.update(part=2), "not all the parts"),
         (lambda line: model_in(line)["slots"][0].update(base=77), "place 77 of a list of 2"),
         (lambda line: model_in(line)["slots"][0].update(base=-1), "place -1"),
+        (lambda line: model_in(line)["slots"].append(model_in(line)["slots"][0]), "names a slot twice"),
+        (lambda line: line["models"].append({"name": "churn", "slots": []}), "names a model twice"),
     ],
 )
 def test_a_snapshot_that_makes_no_sense_cannot_be_read(change: Callable[[dict[str, Any]], object], said: str) -> None:
     problems = forged(change)
-    assert "the snapshot of 2026-10.jsonl cannot be read" in problems[0]
+    assert problems[0].startswith("2026-10.jsonl: A snapshot of the audit log cannot be read: ")
     assert said in problems[0]
+
+
+def test_what_a_snapshot_says_of_a_model_is_looked_at_when_it_is_asked_for() -> None:
+    known = recorded(adopted(after=V3), adopted(OTHER, identity(1, "other")))
+    lines = [one.model_dump(mode="json") for one in snapshot(known, "sha256:g", TIME)]
+    model_in(lines[0])["slots"][0]["base"] = 77
+    texts = [canonical({**line, "seq": 1, "previous": "x"}) for line in lines]
+    found, _ = restored([SnapshotLine.model_validate_json(text) for text in texts])
+    assert found.slot(OTHER) == known.slot(OTHER)
+    assert found.slots.managed == known.slots.managed
+    for _ in range(2):
+        with pytest.raises(LogUnavailable, match=r"place 77 of a list of 1. Run `stagewright audit verify`"):
+            found.slot(PRODUCTION)
 
 
 def test_a_snapshot_that_makes_no_sense_says_nothing_of_the_months_before() -> None:
@@ -408,6 +424,9 @@ def test_a_snapshot_says_all_that_is_recorded(told: list[Draft]) -> None:
     texts = [canonical(line.model_dump(mode="json", exclude_defaults=True)) for line in lines]
     read = [SnapshotLine.model_validate_json(text) for text in texts]
     again, genesis = restored(read)
+    kept = [(one.slots.managed, one.slots.refused, one.slots.intents) for one in (again, known)]
+    assert kept[0] == kept[1]
+    assert again.within(OTHER[0].__eq__) == known.within(OTHER[0].__eq__)
     assert (again, genesis) == (known, "sha256:g")
     assert tuple(again.pulls) == tuple(known.pulls), "the order says which is forgotten first"
 
@@ -435,7 +454,7 @@ def test_what_is_worked_out_when_it_is_asked_for_is_what_is_worked_out_entry_by_
     assert dict(late.within(few.__contains__).slots) == {key: one for key, one in early.slots.items() if key[0] in few}
     assert late == early
     for slots in (late.slots, late.within(few.__contains__).slots):
-        anew = Slots(dict(slots))
+        anew = Slots.of(dict(slots))
         assert (slots.managed, slots.refused, slots.intents) == (anew.managed, anew.refused, anew.intents)
 
 

@@ -149,7 +149,7 @@ def test_what_the_log_holds_now_and_held_before() -> None:
 
 def recorded_with(*versions: int) -> Recorded:
     departures = {identity(number): Departure("2026-11-01T00:00:00Z", 12) for number in versions}
-    return Recorded(Slots({PRODUCTION: SlotRecord(departures=departures), ("churn", "champion"): SlotRecord()}))
+    return Recorded(Slots.of({PRODUCTION: SlotRecord(departures=departures), ("churn", "champion"): SlotRecord()}))
 
 
 # What is asked for
