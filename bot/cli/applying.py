@@ -106,7 +106,7 @@ def drift(
         from bot.commands.drift import post as command
         from bot.views.drift import issue_body
 
-        result = command(links.issues, result, issue_body, dry_run=dry_run)
+        result = command(links.issues, result, issue_body, lambda: _looked_deeply(links, shard), dry_run=dry_run)
     session.show(result, int(result.remains) if result.is_an_answer else 3)
 
 

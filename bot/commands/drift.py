@@ -6,10 +6,11 @@
 2. `--adopt` opens one pull request for all slots whose value can say what is. The same content is open once; one that
    says something else is out of date, and is closed in its favour.
 3. `--revert` is an apply that puts bases back and does nothing else; see `core/plan` rule 11.
-4. `--post` keeps one issue: opened for a new spell of drift, edited when its body would read otherwise, closed when
-   the registry is clean and was looked at wholly. An issue that was closed stays so: each spell of drift has its own.
-   Each shard keeps an issue of its own, so that none closes what another one found. What only a deep look sees stays
-   in the issue, and keeps it open, until a deep look says otherwise (see `core/standing`).
+4. `--post` keeps one issue: opened for a new spell of drift, edited when its body would read otherwise, closed when the
+   registry is clean and was looked at deeply and wholly: what a quick look would close is looked at deeply first. An
+   issue that was closed stays so: each spell of drift has its own. Each shard keeps an issue of its own, so that none
+   closes what another one found. What only a deep look sees stays in the issue, and keeps it open, until a deep look
+   says otherwise (see `core/standing`).
 5. A shard looks at its part of the models, of those without a file too. Which files there are it reads off Git.
 """
 
@@ -48,10 +49,6 @@ ISSUE_TITLE: Final = "Drift between Git and the registry"
 ISSUE_LABEL: Final = "drift"
 ISSUE_MARKER: Final = "<!-- stagewright:drift -->"
 CLEAN: Final = "The registry is what Git says again: no drift is left."
-CLEAN_AS_FAR_AS_SEEN: Final = (
-    "As far as a quick look sees, the registry is what Git says again. Whatever only a deep look sees, the next one"
-    " reports in a new issue."
-)
 MOST_LISTINGS: Final = 500
 """Versions whose files are looked at in one run: each costs a request, which may take a second on a slow storage."""
 _BRANCH: Final = re.compile(rf"{BRANCH_ROOT}/[0-9a-f]{{12}}(?:-after-[0-9]+)*")
@@ -320,16 +317,27 @@ def preview_revert(
     return replace(result_of(found), wish="revert", reverted=planned, dry_run=True)
 
 
-def post(issues: Issues, result: DriftResult, body: IssueWording, *, dry_run: bool) -> DriftResult:
-    """Keep the one issue (rule 4). Of several that are open the oldest is kept, and the others are closed."""
+def post(
+    issues: Issues, result: DriftResult, body: IssueWording, deeply: Callable[[], DriftResult], *, dry_run: bool
+) -> DriftResult:
+    """Keep the one issue (rule 4). Of several that are open the oldest is kept, and the others are closed.
+
+    `deeply` looks deeply, which is asked of a quick look before it closes the issue; the answer is of that look then.
+    """
     marker = _marker(result)
     ours = issues.open_ours(marker, ISSUE_LABEL)
     kept = ours[0] if ours else None
     if not dry_run:
         for extra in ours[1:]:
             issues.close_issue(extra, marker, f"There is one issue about drift: #{ours[0].number}.")
+    result = deeply() if kept and _may_close(result, kept) else result
     posted = _posted(issues, kept, result, body, dry_run=dry_run)
     return replace(result, posted=posted, dry_run=result.dry_run or dry_run)
+
+
+def _may_close(result: DriftResult, kept: Issue) -> bool:
+    """Whether a quick look found nothing, and the issue tells of nothing that such a look cannot see."""
+    return not (result.report.is_deep or result.report.found or standing_of(kept.body).keeps_open)
 
 
 def _marker(result: DriftResult) -> str:
@@ -346,7 +354,7 @@ def _posted(issues: Issues, kept: Issue | None, result: DriftResult, body: Issue
         if kept and (not result.report.is_whole or standing.keeps_open):
             return Posted("unchanged", kept)
         if kept and not dry_run:
-            issues.close_issue(kept, _marker(result), CLEAN if result.report.is_deep else CLEAN_AS_FAR_AS_SEEN)
+            issues.close_issue(kept, _marker(result), CLEAN)
         return Posted("closed" if kept else "nothing to tell", kept)
     text, title, marker = body(result, standing), _title(result), _marker(result)
     if kept is None:

@@ -555,12 +555,16 @@ def issues() -> FakeIssues:
     return FakeIssues()
 
 
+def unasked() -> DriftResult:
+    pytest.fail("a deep look needs no other one")
+
+
 def post(scene: Scene, issues: FakeIssues, *, dry_run: bool = False, shard: Shard = WHOLE) -> DriftResult:
-    return command.post(issues, command.result_of(look(scene, shard)), body, dry_run=dry_run)
+    return command.post(issues, command.result_of(look(scene, shard)), body, unasked, dry_run=dry_run)
 
 
 def post_quickly(scene: Scene, issues: FakeIssues) -> DriftResult:
-    return command.post(issues, quick(scene), body, dry_run=False)
+    return command.post(issues, quick(scene), body, lambda: command.result_of(look(scene)), dry_run=False)
 
 
 def what(result: DriftResult) -> str:
@@ -677,7 +681,7 @@ class TestPosting:
         self, scene: Scene, issues: FakeIssues
     ) -> None:
         def posted(result: DriftResult) -> str:
-            return what(command.post(issues, result, issue_body, dry_run=False))
+            return what(command.post(issues, result, issue_body, unasked, dry_run=False))
 
         scene.registry.lost[identity_of("wine", 1)] = Artifacts("missing", "nothing there")
         assert posted(command.result_of(look(scene))) == "opened"
@@ -694,19 +698,21 @@ class TestPosting:
         assert [what(post(scene, issues)), what(post_quickly(scene, issues))] == ["opened", "unchanged"]
         move(scene, "demand", 5)
         assert what(post_quickly(scene, issues)) == "closed"
-        (kept,) = issues.kept.values()
-        assert kept.comments == (command.CLEAN_AS_FAR_AS_SEEN,)
 
-    def test_what_was_put_back_by_halves_keeps_the_issue_open(self, scene: Scene, issues: FakeIssues) -> None:
+    @pytest.mark.parametrize("refused", [True, False])
+    def test_what_was_put_back_by_halves_keeps_the_issue_open(
+        self, scene: Scene, issues: FakeIssues, *, refused: bool
+    ) -> None:
         """Moved back without archiving: the stage holds both, and the list of models shows the newer one alone."""
         move(scene, "demand", 4)
-        assert scene.apply().refused
+        assert not refused or scene.apply().refused
         assert what(post_quickly(scene, issues)) == "opened"
         move(scene, "demand", 5, archive=False)
         assert what(post_quickly(scene, issues)) == "edited"
-        assert ("demand", "Production", "two-versions") in codes(quick(scene))
+        assert (("demand", "Production", "two-versions") in codes(quick(scene))) is refused
         move(scene, "demand", 4, "Archived", archive=False)
-        assert what(post_quickly(scene, issues)) == "closed"
+        assert what(post_quickly(scene, issues)) == ("closed" if refused else "unchanged")
+        assert what(post(scene, issues)) == ("nothing to tell" if refused else "closed")
 
     def test_what_an_earlier_version_wrote_is_closed_by_a_deep_look_alone(
         self, scene: Scene, issues: FakeIssues
