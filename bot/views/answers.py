@@ -178,9 +178,13 @@ def supposing_text(result: ApprovalsResult) -> str:
     return f"Supposing that {', '.join(result.supposing)}. Nothing of it happened, and nothing was posted."
 
 
-def broken_text(period: PeriodText) -> str:
-    """That the rules were passed by when a version came into a slot."""
-    return f"the glass was broken for {period.version} of {period.since}, #{period.pull_request}: {period.break_glass}"
+def remarks(period: PeriodText) -> Iterator[str]:
+    """What no column of a table says of a period: that the rules were passed by, and the words of its entry."""
+    which = f"{period.version} of {period.since}"
+    if period.break_glass:
+        yield f"the glass was broken for {which}, #{period.pull_request}: {period.break_glass}"
+    if period.reason:
+        yield f"{which}: {period.reason}"
 
 
 def tests_count(result: PolicyTestResult) -> str:
@@ -281,6 +285,7 @@ class PeriodText:
     pull_request: int | None
     approvers: tuple[str, ...]
     break_glass: str
+    reason: str
 
 
 def period_text(period: Period) -> PeriodText:
@@ -295,6 +300,7 @@ def period_text(period: Period) -> PeriodText:
         pull_request=mandate.pull_request if mandate else None,
         approvers=mandate.approvers if mandate else (),
         break_glass=mandate.break_glass if mandate else "",
+        reason=period.reason,
     )
 
 

@@ -307,14 +307,14 @@ def _(result: DriftResult) -> str:
 def _(result: HistoryResult) -> str:
     texts = [answers.period_text(period) for period in result.periods]
     periods = [_period(period, text) for period, text in zip(result.periods, texts, strict=True)]
-    broken = [answers.broken_text(text) for text in texts if text.break_glass]
+    remarks = [f"{text.model} {text.slot}: {remark}" for text in texts for remark in answers.remarks(text)]
     nothing = answers.no_history(result)
     return filled(
         "history.md.j2",
         at=result.at or "",
         nothing=nothing,
         older=answers.older_periods(result),
-        **_capped(periods=periods, broken=broken),
+        **_capped(periods=periods, remarks=remarks),
     )
 
 

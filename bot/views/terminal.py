@@ -488,8 +488,8 @@ def _(result: HistoryResult) -> Iterator[str]:
         header = ("Version", "From (UTC)", "To", "Kind", "Pull", "Approved by")
         of_slot = list(periods)
         yield from columns(header, [_period(period) for period in of_slot], "  ")
-        for period in filter(lambda period: period.break_glass, of_slot):
-            yield from wrapped(answers.broken_text(period), "  ", "    ")
+        for remark in (remark for period in of_slot for remark in answers.remarks(period)):
+            yield from wrapped(remark, "  ", "    ")
     if result.older:
         yield from wrapped(answers.older_periods(result))
 

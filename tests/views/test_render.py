@@ -324,6 +324,17 @@ def test_a_plan_of_some_models_says_how_much_it_left_out() -> None:
     assert "not looked at" not in rendered(samples.nothing_to_do(), "text")
 
 
+def test_history_says_what_the_log_says_of_a_period_beside_its_kind() -> None:
+    """A revert of drift reads as a rollback by the pull request that once brought the version."""
+    why = "reverted drift: the registry held version 1 and version 2"
+    *others, last = samples.history_periods()
+    periods = (*others, replace(last, reason=why))
+    remark = f"v5 of 2026-11-04 09:30: {why}"
+    assert f"\n  {remark}" in rendered(HistoryResult(periods, None), "text").replace("\n    ", " ")
+    assert f"\ndemand champion: {remark}\n" in rendered(HistoryResult(periods, None), "markdown")
+    assert "v5 of 2026" not in rendered(HistoryResult(tuple(others), None), "text")
+
+
 def test_an_apply_that_looked_at_some_models_says_nothing_of_the_others() -> None:
     whole = replace(samples.apply_result(), plan=Plan(()), entries=())
     for form in ("text", "markdown"):
