@@ -82,7 +82,7 @@ def look(
     """Find the drift of the newest default branch. Raises CouldNotTell when its documents cannot be read."""
     survey = _Survey(registry)
     base = tree.default_branch_head()
-    desired, others = _ground(tree, base, model_files(tree.list(base, MODELS_FOLDER)), shard)
+    desired, others = _ground(tree, base, registry, shard)
     found = situation(desired, registry, log, now, repository, survey.state, _extent(shard))
     versions = {one: version for one, (_, version) in assigned(found.desired.specs, found.actual).items()}
     facts = DriftFacts(
@@ -105,8 +105,7 @@ def quick_look(
 ) -> DriftResult:
     """As `look`, by what the list of models shows (rule 1): says nothing of what only `look` sees."""
     base = tree.default_branch_head()
-    desired, others = _ground(tree, base, model_files(tree.list(base, MODELS_FOLDER)), shard)
-    refuse_unsupported(desired, registry.capabilities)
+    desired, others = _ground(tree, base, registry, shard)
     past = past_of(log, desired, _extent(shard))
     listed = registry.models()
     differing = _differing(registry, desired, past.recorded, listed)
@@ -136,11 +135,13 @@ _Ground: TypeAlias = tuple[Desired, frozenset[str]]
 """The documents of a commit, of models those of the shard; and which models other shards have a file of."""
 
 
-def _ground(tree: Tree, base: str, paths: Sequence[str], shard: Shard) -> _Ground:
+def _ground(tree: Tree, base: str, registry: Registry, shard: Shard) -> _Ground:
     if shard == WHOLE:
-        return _desired(tree, base, None), frozenset()
+        return _desired(tree, base, registry, None), frozenset()
+    paths = model_files(tree.list(base, MODELS_FOLDER))
     others = (model_of_file(path) for path in paths if not shard.covers_file(path))
-    return _desired(tree, base, frozenset(filter(shard.covers_file, paths))), frozenset(filter(None, others))
+    ours = frozenset(filter(shard.covers_file, paths))
+    return _desired(tree, base, registry, ours), frozenset(filter(None, others))
 
 
 def _extent(shard: Shard) -> Shard | None:
@@ -166,10 +167,12 @@ class _Survey:
         return state
 
 
-def _desired(tree: Tree, commit: str, only: Collection[str] | None) -> Desired:
-    """Broken documents say nothing of drift, so they are no "no"."""
+def _desired(tree: Tree, commit: str, registry: Registry, only: Collection[str] | None) -> Desired:
+    """Documents that are broken, or that this registry cannot do, say nothing of drift, so they are no "no"."""
     try:
-        return read_desired(tree, commit, only)
+        desired = read_desired(tree, commit, only)
+        refuse_unsupported(desired, registry.capabilities)
+        return desired
     except InvalidDocuments as error:
         raise CouldNotTell(
             f"The default branch says nothing that could be compared:\n{error}", fix="Run `stagewright validate`."

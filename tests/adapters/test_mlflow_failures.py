@@ -85,6 +85,7 @@ def test_the_last_row_takes_everything() -> None:
         (MlflowException("x failed with timeout exception y"), RegistryUnavailable, "MLFLOW_HTTP_REQUEST_TIMEOUT"),
         (MlflowException("[Errno 111] Connection refused"), RegistryUnavailable, "MLFLOW_TRACKING_URI"),
         (NoConnection("Failed to resolve 'nowhere'"), RegistryUnavailable, "MLFLOW_TRACKING_URI"),
+        (NoConnection("SSLError(1, '[SSL: WRONG_VERSION_NUMBER]')"), RegistryUnavailable, "http or https"),
         (ParseError("Failed to parse"), RegistryUnavailable, "MLflow server?"),
         (ValueError("invalid literal for int()"), RegistryUnavailable, "MLflow server?"),
     ],
@@ -93,6 +94,13 @@ def test_what_failures_mean(error: Exception, kind: type[StagewrightError], fix:
     found = translated(error, ADDRESS, "do it", "EDIT")
     assert type(found) is kind
     assert fix in found.fix
+
+
+@pytest.mark.parametrize("seconds", ["abc", "0", "-3", "nan", "inf"])
+def test_a_timeout_that_is_none_is_told_by_its_name(monkeypatch: pytest.MonkeyPatch, seconds: str) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", seconds)
+    with pytest.raises(Misuse, match=f"MLFLOW_HTTP_REQUEST_TIMEOUT is '{seconds}'"):
+        MlflowRegistry.connect("http://127.0.0.1:1")
 
 
 def test_what_a_library_calls_a_connection_is_left_out() -> None:

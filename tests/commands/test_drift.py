@@ -28,6 +28,7 @@ from tests.commands.scene import (
     comment_of,
     identity_of,
     model_of,
+    registry_of,
     run_of,
 )
 from tests.fakes.issues import FakeIssues
@@ -139,6 +140,15 @@ class TestLookingQuickly:
         scene.tree.commit({"models/demand.yaml": "name: demand\n"})
         with pytest.raises(CouldNotTell, match="stagewright validate"):
             quick(scene)
+
+    @pytest.mark.parametrize("looks", [quick, look])
+    def test_slots_that_the_registry_cannot_have_are_no_answer(
+        self, scene: Scene, looks: Callable[[Scene], object]
+    ) -> None:
+        """An exit code of 1 would mean drift, which the workflow takes for told in the issue."""
+        scene.registry = registry_of(Capabilities(stages=False))
+        with pytest.raises(CouldNotTell, match=r"demand.yaml:5:\d+: This registry has aliases only"):
+            looks(scene)
 
 
 class Asked(FakeRegistry):

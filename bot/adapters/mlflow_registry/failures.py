@@ -185,6 +185,12 @@ ROWS: Final = (
         says=_says("timed out|timeout exception"),
     ),
     Row(
+        "cannot be reached safely",
+        "Check whether MLFLOW_TRACKING_URI is http or https; MLFLOW_TRACKING_SERVER_CERT_PATH names a certificate"
+        " authority of your own.",
+        says=_says("SSLError"),
+    ),
+    Row(
         "cannot be reached",
         "Start it, or correct MLFLOW_TRACKING_URI.",
         says=_says("connection refused|failed to establish|name or service|failed to resolve|connection aborted|reset"),

@@ -12,8 +12,9 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from math import isfinite
 from typing import TYPE_CHECKING, Final, Self, TypeVar
 
 from bot.adapters.mlflow_registry import artifacts
@@ -43,7 +44,7 @@ from bot.core.state import (
     RegistryState,
     Run,
 )
-from bot.errors import RegistryUnavailable
+from bot.errors import Misuse, RegistryUnavailable
 from bot.ports import SILENT, Advance, Progress, counted
 
 if TYPE_CHECKING:
@@ -407,9 +408,17 @@ def _told(pages: Iterator[list[Item]], advance: Advance) -> Iterator[list[Item]]
 
 
 def _timeout_of_user(environment: Mapping[str, str]) -> float | None:
-    """The seconds that the user gives the server; None where that was left to us. Raises ValueError for no number."""
+    """The seconds that the user gives the server; None where that was left to us. Raises Misuse for no such number."""
     given = environment.get("MLFLOW_HTTP_REQUEST_TIMEOUT")
-    return None if given in (None, "", IMPATIENCE["MLFLOW_HTTP_REQUEST_TIMEOUT"]) else float(given)
+    if given in (None, "", IMPATIENCE["MLFLOW_HTTP_REQUEST_TIMEOUT"]):
+        return None
+    with suppress(ValueError):
+        seconds = float(given)
+        if isfinite(seconds) and seconds > 0:
+            return seconds
+    raise Misuse(
+        f"MLFLOW_HTTP_REQUEST_TIMEOUT is {given!r}.", fix="Set it to a number of seconds above 0, or leave it out."
+    )
 
 
 def _source(address: RegistryAddress, tracking: Asker, tally: Tally, timeout: float | None) -> Source:
