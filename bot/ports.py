@@ -85,6 +85,10 @@ class Registry(Protocol):
         """These runs, deleted ones included. A run that does not exist is absent from the answer."""
         ...
 
+    def runs_in_parts(self, run_ids: Iterable[str]) -> Iterator[Mapping[str, Run]]:
+        """As `runs`, part by part and about in the order of the ids: while one is looked at, the next is on its way."""
+        ...
+
     def artifacts(self, versions: Collection[ModelVersion]) -> Mapping[Identity, Artifacts]:
         """Whether the files of each of these versions are there, by one listing per version: ask for few.
 

@@ -10,14 +10,15 @@ from datetime import datetime
 
 from bot.commands.gathering import Desired, read_desired, read_log, recorded_of, refuse_unsupported
 from bot.core.checks import shown
-from bot.core.details import Details, together
+from bot.core.comparison import Comparison
+from bot.core.details import Details, Questions, together
 from bot.core.examination import candidates, questions, winners_by_numbers
 from bot.core.holds import still_held
 from bot.core.ownership import other_owner
 from bot.core.proposal import NothingToPropose, Proposal, propose
 from bot.core.recorded import Recorded
-from bot.core.spec import ModelSpec
-from bot.core.state import Identity, ModelVersion, RegisteredModel, RegistryState, Run, SlotKey
+from bot.core.spec import ModelSpec, PromotionPolicy
+from bot.core.state import ModelVersion, RegisteredModel, RegistryState, Run
 from bot.errors import Misuse
 from bot.ports import AuditLog, Registry, Tree
 
@@ -69,37 +70,120 @@ def scan_of(
     refuse_unsupported(desired, registry.capabilities)
     specs = {name: spec for name, spec in sorted(desired.specs.items()) if name in chosen}
     state = registry.state([name for name, spec in specs.items() if spec.promotion])
-    with ThreadPoolExecutor(1, thread_name_prefix="log") as beside:
-        reading = beside.submit(log)
-        runs = registry.runs(set(_run_ids(specs, state)))
-        recorded = reading.result()
-    kept = {name: _kept(spec, recorded.held, state) for name, spec in specs.items()}
-    owners = {name: other_owner(state.models.get(name), repository) for name in specs}
-    models, policy = state.models, desired.promotion
-    winners = {
-        name: winners_by_numbers(spec, models.get(name), runs, policy, held=kept[name], now=now)
-        for name, spec in specs.items()
-        if not owners[name]
-    }
-    asked = together(questions(specs[name], models[name], runs, policy, won) for name, won in winners.items() if won)
-    details = registry.details(asked) if asked else Details()
-    outcomes = [
-        _owned_by(name, owner)
-        if (owner := owners[name])
-        else propose(
-            spec,
-            models.get(name),
-            runs,
-            policy,
-            held=kept[name],
-            registry=registry.address,
-            now=now,
-            details=details,
-            winners=winners[name],
+    with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
+        recorded = beside.submit(log).result
+        contest = _Contest(specs, state, desired.promotion, recorded, registry.address, now, repository)
+        for runs in registry.runs_in_parts(contest.run_ids):
+            contest.add(runs)
+            if contest.waits:
+                contest.decide_losers()
+        contest.compare_the_rest()
+        asked = contest.questions()
+        answering = beside.submit(registry.details, asked) if asked else None
+        contest.decide_losers()
+        contest.decide_winners(answering.result() if answering else Details())
+    return Scan(desired, registry.address, contest.in_order(), contest.runs, recorded(), state)
+
+
+class _Contest:
+    """Compares each model as soon as all its runs are there, so that little is left to do when the last ones come.
+
+    What is said of a model follows from its own versions and their runs, whenever those came. `recorded` waits for the
+    log to be read. Losers are the models none of whose candidates wins by its numbers: of them nothing more is asked.
+    """
+
+    def __init__(
+        self,
+        specs: Mapping[str, ModelSpec],
+        state: RegistryState,
+        policy: PromotionPolicy,
+        recorded: Callable[[], Recorded],
+        address: str,
+        now: datetime,
+        repository: str | None,
+    ) -> None:
+        self.runs: dict[str, Run] = {}
+        self._specs, self._models, self._state, self._policy = specs, state.models, state, policy
+        self._recorded, self._address, self._now = recorded, address, now
+        self._owners = {name: other_owner(state.models.get(name), repository) for name in specs}
+        self._waiting = {name: frozenset(_run_ids(spec, state.models.get(name))) for name, spec in specs.items()}
+        self._losers: list[str] = []
+        self._winners: dict[str, tuple[Comparison, ...]] = {}
+        self._outcomes: dict[str, Proposal | NothingToPropose] = {}
+
+    @property
+    def run_ids(self) -> tuple[str, ...]:
+        """What is asked for, model by model."""
+        return tuple(run_id for ids in self._waiting.values() for run_id in sorted(ids))
+
+    @property
+    def waits(self) -> bool:
+        """Whether there are models some of whose runs did not come yet."""
+        return bool(self._waiting)
+
+    def add(self, runs: Mapping[str, Run]) -> None:
+        """Take more runs, and compare by numbers what they complete."""
+        self.runs.update(runs)
+        self._compare([name for name, ids in self._waiting.items() if ids <= self.runs.keys()])
+
+    def compare_the_rest(self) -> None:
+        """No more runs will come: those that did not do not exist."""
+        self._compare(list(self._waiting))
+
+    def _compare(self, names: Collection[str]) -> None:
+        for name in names:
+            del self._waiting[name]
+            won = () if self._owners[name] else self._won(name)
+            if won:
+                self._winners[name] = won
+            else:
+                self._losers.append(name)
+
+    def _won(self, name: str) -> tuple[Comparison, ...]:
+        spec, model = self._specs[name], self._models.get(name)
+        return winners_by_numbers(spec, model, self.runs, self._policy, held=self._held(name), now=self._now)
+
+    def questions(self) -> Questions:
+        """What has to be known of those that win by their numbers."""
+        won = self._winners.items()
+        return together(
+            questions(self._specs[name], self._models[name], self.runs, self._policy, them) for name, them in won
         )
-        for name, spec in specs.items()
-    ]
-    return Scan(desired, registry.address, tuple(outcomes), runs, recorded, state)
+
+    def decide_losers(self) -> None:
+        """Say of the losers so far why there is nothing to propose."""
+        for name in self._losers:
+            owner = self._owners[name]
+            self._outcomes[name] = _owned_by(name, owner) if owner else self._proposed(name, Details(), ())
+        self._losers.clear()
+
+    def decide_winners(self, details: Details) -> None:
+        """Propose, or say what speaks against it."""
+        for name, won in self._winners.items():
+            self._outcomes[name] = self._proposed(name, details, won)
+
+    def in_order(self) -> tuple[Proposal | NothingToPropose, ...]:
+        """The outcomes in order of name."""
+        return tuple(self._outcomes[name] for name in self._specs)
+
+    def _proposed(self, name: str, details: Details, won: tuple[Comparison, ...]) -> Proposal | NothingToPropose:
+        return propose(
+            self._specs[name],
+            self._models.get(name),
+            self.runs,
+            self._policy,
+            held=self._held(name),
+            registry=self._address,
+            now=self._now,
+            details=details,
+            winners=won,
+        )
+
+    def _held(self, name: str) -> Mapping[int, str]:
+        """The versions that the log keeps out of the slot that a winner goes to."""
+        promotion = self._specs[name].promotion
+        slot = promotion.slot if promotion else ""
+        return still_held(self._recorded().held.get((name, slot), {}), self._state)
 
 
 def _owned_by(model: str, owner: str) -> NothingToPropose:
@@ -110,12 +194,6 @@ def _owned_by(model: str, owner: str) -> NothingToPropose:
     )
 
 
-def _kept(spec: ModelSpec, by_log: Mapping[SlotKey, Mapping[Identity, str]], state: RegistryState) -> Mapping[int, str]:
-    """The versions that the log keeps out of the slot that a winner goes to."""
-    slot = spec.promotion.slot if spec.promotion else ""
-    return still_held(by_log.get((spec.name, slot), {}), state)
-
-
 def refuse_unknown(models: Collection[str], specs: Mapping[str, ModelSpec]) -> None:
     """Raise Misuse when no file is for one of the models."""
     unknown = sorted(set(models) - specs.keys())
@@ -124,11 +202,10 @@ def refuse_unknown(models: Collection[str], specs: Mapping[str, ModelSpec]) -> N
         raise Misuse(f"No file in models/ is for {unknown[0]!r}.", fix=f"Name one of: {known}.")
 
 
-def _run_ids(specs: Mapping[str, ModelSpec], state: RegistryState) -> Iterator[str]:
-    for name, model in state.models.items():
-        for version in _compared(specs[name], model):
-            if version is not None and version.identity.run_id:
-                yield version.identity.run_id
+def _run_ids(spec: ModelSpec, model: RegisteredModel | None) -> Iterator[str]:
+    for version in _compared(spec, model) if model else ():
+        if version is not None and version.identity.run_id:
+            yield version.identity.run_id
 
 
 def _compared(spec: ModelSpec, model: RegisteredModel) -> tuple[ModelVersion | None, ...]:

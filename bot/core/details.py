@@ -72,8 +72,9 @@ def noise_of(metric: str, run: Run, policy: NoisePolicy, details: Details) -> No
     examples = _examples(metric, policy, details.tables.get(run.run_id, {}))
     if examples is not None:
         return examples
-    histories = details.histories.get(run.run_id, {})
-    for pattern, resampled in ((policy.folds, policy.resampled), (policy.seeds, False)):
+    histories = details.histories.get(run.run_id) or {}
+    patterns = ((policy.folds, policy.resampled), (policy.seeds, False)) if histories else ()
+    for pattern, resampled in patterns:
         by_step = histories.get(policy.name_for(metric, pattern))
         if by_step:
             return Folds(by_step, resampled, policy.test_train_ratio if resampled else None)

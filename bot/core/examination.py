@@ -208,13 +208,14 @@ def _looks(
     """What `details` tell, noise and traits, counts of those who were `asked` only (rule 5)."""
     incumbent = incumbent_of(model, promotion.slot)
     against = measured_with(incumbent, runs, policy, details) if incumbent else None
+    of_numbers = by_numbers(policy)
     looks = []
     for version in candidates(spec, model, incumbent):
         candidate = measured_with(version, runs, policy, details)
         versus, judging = against, policy
         if version.identity not in asked:
             candidate, versus = _without_traits(candidate), _without_traits(against) if against else None
-            judging = by_numbers(policy)
+            judging = of_numbers
         obstacles = (
             *_obstacles(spec, promotion.slot, version, candidate, held),
             *_ineligible(version, promotion, policy, now),

@@ -35,12 +35,12 @@ class Weaker:
 
 def effective(policy: PromotionPolicy, promotion: Promotion) -> PromotionPolicy:
     """The policy for one model: its own, and where the model's file is stricter, that."""
-    return policy.model_copy(
-        update={
-            "noise": _noise(policy.noise, promotion.noise),
-            "comparability": _comparability(policy.comparability, promotion.comparability),
-        }
-    )
+    stricter: dict[str, Strict] = {}
+    if promotion.noise:
+        stricter["noise"] = _noise(policy.noise, promotion.noise)
+    if promotion.comparability:
+        stricter["comparability"] = _comparability(policy.comparability, promotion.comparability)
+    return policy.model_copy(update=stricter) if stricter else policy
 
 
 def by_numbers(policy: PromotionPolicy) -> PromotionPolicy:
@@ -64,15 +64,13 @@ def weaker(policy: PromotionPolicy, promotion: Promotion) -> tuple[Weaker, ...]:
     )
 
 
-def _noise(policy: NoisePolicy, own: StricterNoise | None) -> NoisePolicy:
-    if own is None:
-        return policy
+def _noise(policy: NoisePolicy, own: StricterNoise) -> NoisePolicy:
     confidence = max(policy.confidence, own.confidence or policy.confidence)
     return policy.model_copy(update={"confidence": confidence, **_stricter_words(policy, own)})
 
 
-def _comparability(policy: ComparabilityRules, own: ComparabilityRules | None) -> ComparabilityRules:
-    return policy if own is None else policy.model_copy(update=_stricter_words(policy, own))
+def _comparability(policy: ComparabilityRules, own: ComparabilityRules) -> ComparabilityRules:
+    return policy.model_copy(update=_stricter_words(policy, own))
 
 
 def _words(own: Strict) -> Iterator[tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -330,6 +330,9 @@ class ReadOnlyRegistry:
 
     def runs(self, run_ids: Collection[str]) -> Mapping[str, Run]:
         return self._registry.runs(run_ids)
+
+    def runs_in_parts(self, run_ids: Iterable[str]) -> Iterator[Mapping[str, Run]]:
+        return self._registry.runs_in_parts(run_ids)
 
     def runs_of(self, experiment: str) -> Experiment | None:
         return self._registry.runs_of(experiment)

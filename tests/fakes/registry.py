@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import TypeAlias
@@ -147,6 +147,10 @@ class FakeRegistry:
 
     def runs(self, run_ids: Collection[str]) -> Mapping[str, Run]:
         return {run_id: self._runs[run_id] for run_id in sorted(set(run_ids)) if run_id in self._runs}
+
+    def runs_in_parts(self, run_ids: Iterable[str]) -> Iterator[Mapping[str, Run]]:
+        """One by one, and the other way round: what is decided may not depend on it."""
+        yield from ({run_id: run} for run_id, run in reversed(list(self.runs(list(run_ids)).items())))
 
     def artifacts(self, versions: Collection[ModelVersion]) -> Mapping[Identity, Artifacts]:
         self.listed += [version.identity for version in versions]

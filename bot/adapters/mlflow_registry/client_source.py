@@ -52,10 +52,10 @@ class ClientSource:
         """See `Source`."""
         return version_of(with_patience(partial(self._client.get_model_version, name, str(number))))
 
-    def runs(self, run_ids: Sequence[str], done: Callable[[int], object]) -> list[Run]:
+    def runs(self, run_ids: Sequence[str], done: Callable[[int], object]) -> Iterator[list[Run]]:
         """None: a search over every experiment of a Databricks workspace is not affordable."""
         done(len(run_ids))
-        return []
+        return iter(())
 
     def run(self, run_id: str) -> Run | None:
         """See `Source`."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from math import isfinite
@@ -224,18 +224,24 @@ class MlflowRegistry:
 
     def runs(self, run_ids: Collection[str]) -> Mapping[str, Run]:
         """These runs, deleted ones included; absent is what MLflow says does not exist."""
-        wanted = sorted(set(run_ids))
+        parts = self.runs_in_parts(sorted(set(run_ids)))
+        return {run_id: run for part in parts for run_id, run in part.items()}
+
+    def runs_in_parts(self, run_ids: Iterable[str]) -> Iterator[Mapping[str, Run]]:
+        """As `runs`, a search at a time; what no search finds comes last."""
+        wanted = dict.fromkeys(run_ids)
         if not wanted:
-            return {}
+            return
         with translating(self._address, "read runs", "READ"):
-            found: dict[str, Run] = {}
             if self._address.lists_runs_of_all_experiments:
                 with self._progress.task("Reading runs", len(wanted)) as advance:
-                    found = {run.run_id: run for run in self._source.runs(wanted, advance)}
-            missing = [run_id for run_id in wanted if run_id not in found]
-            for run in self._one_by_one("Looking for runs", missing, self._run):
-                found[run.run_id] = run
-            return found
+                    for some in self._source.runs(list(wanted), advance):
+                        found = {run.run_id: run for run in some}
+                        for run_id in found:
+                            wanted.pop(run_id, None)
+                        yield found
+            missing = self._one_by_one("Looking for runs", list(wanted), self._run)
+            yield {run.run_id: run for run in missing}
 
     def artifacts(self, versions: Collection[ModelVersion]) -> Mapping[Identity, Artifacts]:
         """Whether the server lists files for each of these versions; see `artifacts` for what it can tell."""

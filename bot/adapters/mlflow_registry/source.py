@@ -66,8 +66,8 @@ class Source(Protocol):
         """One version, with tags that a search may lack."""
         ...
 
-    def runs(self, run_ids: Sequence[str], done: Callable[[int], object]) -> list[Run]:
-        """Those of these runs that searches over all experiments find; `done` is told of each part."""
+    def runs(self, run_ids: Sequence[str], done: Callable[[int], object]) -> Iterator[list[Run]]:
+        """Those of these runs that searches over all experiments find, in parts; `done` is told of each."""
         ...
 
     def run(self, run_id: str) -> Run | None:
@@ -139,7 +139,7 @@ class RestSource:
 
     # Runs
 
-    def runs(self, run_ids: Sequence[str], done: Callable[[int], object]) -> list[Run]:
+    def runs(self, run_ids: Sequence[str], done: Callable[[int], object]) -> Iterator[list[Run]]:
         """Names every experiment, deleted ones too: without them runs/search answers no rows and no error."""
         experiments = self._experiments()
         asked = [
@@ -149,11 +149,9 @@ class RestSource:
         ]
         share = -(-len(experiments) // EXPERIMENTS_PER_SEARCH) or 1
         searched = self._tracking.lanes.answers(lambda one: self._runs_of(*one), asked, SEARCHES_AT_ONCE)
-        found: list[Run] = []
-        for (part, _), some_runs in zip(asked, searched, strict=True):
-            found += some_runs
+        for (part, _), found in zip(asked, searched, strict=True):
             done(len(part) // share)
-        return found
+            yield found
 
     def _experiments(self) -> list[str]:
         found: list[str] = []
