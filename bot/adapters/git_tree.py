@@ -106,13 +106,25 @@ class GitTree:
     def branch_head(self, branch: str) -> str | None:
         """The newest commit of a branch: fetched when there is a remote, else the local branch's. None without it.
 
-        Raises ForgeUnavailable when it cannot be fetched.
+        What was fetched before, and is not in the branch any more, keeps a name below `refs/stagewright/lost`: nobody
+        else may have it. Raises ForgeUnavailable when it cannot be fetched.
         """
         if not self._has_origin():
             return self.ref(f"refs/heads/{branch}")
+        before = self.ref(f"refs/stagewright/heads/{branch}")
         # A pattern is no error where nothing matches it, and pruning forgets a branch that is gone.
         self._fetch(f"+refs/heads/{branch}*:refs/stagewright/heads/{branch}*", "--prune")
-        return self.ref(f"refs/stagewright/heads/{branch}")
+        now = self.ref(f"refs/stagewright/heads/{branch}")
+        if before and before != now and not (now and self._leads_to(now, before)):
+            self._history("update-ref", f"refs/stagewright/lost/{branch}/{before}", before)
+        return now
+
+    def _leads_to(self, newer: str, older: str) -> bool:
+        try:
+            self._git.run("merge-base", "--is-ancestor", "--end-of-options", older, newer)
+        except GitFailed:
+            return False
+        return True
 
     def ref(self, name: str) -> str | None:
         """The commit that a full ref, such as `refs/heads/main`, names; None when there is no such ref."""

@@ -125,8 +125,10 @@ def lost_log() -> LogUnavailable:
     """The branch of the log is gone, though its genesis is known."""
     return LogUnavailable(
         f"{AUDIT_ANCHOR} names the genesis of an audit log, but the branch `audit-log` does not exist.",
-        fix="Restore it from a clone that knows it still (`git push origin origin/audit-log:refs/heads/audit-log`,"
-        " before any `git fetch --prune` there); never begin a new log over a lost one.",
+        fix="If `git ls-remote origin audit-log` names it, this clone lacks it: `git fetch origin"
+        " audit-log:refs/remotes/origin/audit-log`. Else restore it from a clone that knows it still (`git push origin"
+        " origin/audit-log:refs/heads/audit-log`, before any `git fetch --prune` there); never begin a new log over a"
+        " lost one.",
     )
 
 

@@ -378,6 +378,23 @@ class TestFetching:
             remote.git("branch", "audit-log-of-old")
             assert log.read() is None, "neither the local branch nor one that is called alike"
 
+    def test_a_log_that_was_cut_or_deleted_keeps_a_name_in_the_clone_that_had_it(
+        self, remote: Repository, clone: Repository
+    ) -> None:
+        with GitTree(clone.directory) as tree:
+            log, heads = GitAuditLog(clone.directory, tree=tree), []
+            for text in ("a\n", "a\nb\n"):
+                heads.append(remote.commit({"2026-11.jsonl": text}))
+                remote.git("branch", "--force", "audit-log")
+                assert log.tip()
+            assert clone.git("for-each-ref", "refs/stagewright/lost") == "", "it only went on"
+            remote.git("branch", "--force", "audit-log", heads[0])
+            assert log.tip()
+            remote.git("branch", "--delete", "--force", "audit-log")
+            assert log.tip() is None
+        lost = clone.git("for-each-ref", "--format=%(refname)", "refs/stagewright/lost").split()
+        assert lost == sorted(f"refs/stagewright/lost/audit-log/{head}" for head in heads)
+
     def test_without_a_remote_the_log_is_the_local_branch(self, repository: Repository) -> None:
         head = repository.commit({"2026-11.jsonl": "a\n"})
         repository.git("branch", "audit-log")
