@@ -38,7 +38,6 @@ Found = TypeVar("Found", bytes, str)
 
 
 class _Entry(NamedTuple):
-    name: str
     mode: str
     sha: str
 
@@ -369,7 +368,7 @@ class GitTree:
         return HistoryUnavailable(message, fix="Clone again, without --filter.")
 
     def _entry(self, commit: str, parts: Sequence[str]) -> _Entry | None:
-        entry = _Entry("", _FOLDER, self._root(commit))
+        entry = _Entry(_FOLDER, self._root(commit))
         for number, part in enumerate(parts):
             if entry.mode != _FOLDER:
                 _refuse_special(entry.mode, "/".join(parts[:number]), f"at {commit[:12]}")
@@ -377,28 +376,31 @@ class GitTree:
             found = self._folder(entry.sha).get(part)
             if found is None:
                 return None
-            entry = found
+            entry = _entry_of(*found)
         return entry
 
     def _read_root(self, commit: str) -> str:
         return _root_tree(self._commit(commit))
 
-    def _read_folder(self, tree: str) -> Mapping[str, _Entry]:
-        return {entry.name: entry for entry in self._entries(tree)}
-
-    def _entries(self, tree: str) -> Iterator[_Entry]:
+    def _read_folder(self, tree: str) -> Mapping[str, tuple[bytes, bytes]]:
+        """The mode and the raw SHA of each name: most are not looked at."""
         # A tree object is a sequence of `<mode> <name>\0<raw sha>`; git's own order is not that of the full paths.
         entry = re.compile(rb"([0-7]+) ([^\0]+)\0(.{%d})" % (len(tree) // 2), re.DOTALL)
-        for mode, name, sha in entry.findall(self._object(tree, "a folder").content):
-            yield _Entry(_text(name), mode.decode(), sha.hex())
+        found = entry.findall(self._object(tree, "a folder").content)
+        return {name.decode("utf-8", "surrogateescape"): (mode, sha) for mode, name, sha in found}
 
     def _below(self, tree: str, parts: Sequence[str]) -> Iterator[tuple[str, str]]:
-        for entry in self._folder(tree).values():
-            path = [*parts, entry.name]
+        above = "".join(f"{part}/" for part in parts)
+        for name, found in self._folder(tree).items():
+            entry = _entry_of(*found)
             if entry.mode == _FOLDER:
-                yield from self._below(entry.sha, path)
+                yield from self._below(entry.sha, [*parts, name])
             else:
-                yield "/".join(path), entry.sha
+                yield above + name, entry.sha
+
+
+def _entry_of(mode: bytes, sha: bytes) -> _Entry:
+    return _Entry(mode.decode(), sha.hex())
 
 
 def _or_error(

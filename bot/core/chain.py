@@ -327,17 +327,17 @@ def _lines(segment: LogSegment, *, every_line: bool) -> Iterator[tuple[Line | No
         yield None, f"{name} does not end with a line feed: its last entry was cut"
     last = content.count(b"\n")
     for number, text in enumerate(islice(BytesIO(content), last), 1):
-        yield _parsed(text[:-1], name, f"{name} line {number}", is_checked=every_line or number == last)
+        yield _parsed(text[:-1], name, number, is_checked=every_line or number == last)
 
 
-def _parsed(text: bytes, segment: str, where: str, *, is_checked: bool) -> tuple[Line | None, str]:
+def _parsed(text: bytes, segment: str, number: int, *, is_checked: bool) -> tuple[Line | None, str]:
     kind: type[Entry | SnapshotLine] = SnapshotLine if _SNAPSHOT in text else Entry
     try:
         content = kind.model_validate_json(text)
     except ValidationError as error:
-        return None, f"{where} is not an entry of the audit log: {error.errors()[0]['msg']}"
+        return None, f"{segment} line {number} is not an entry of the audit log: {error.errors()[0]['msg']}"
     if is_checked and _text(content) != text:
-        return None, f"{where}: {content} was changed: it is not canonical JSON"
+        return None, f"{segment} line {number}: {content} was changed: it is not canonical JSON"
     if isinstance(content, Entry):
         _share_keys(content)
     return Line(content.seq, digest(text), segment, content), ""

@@ -27,7 +27,7 @@ Across files and against a registry
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from typing import Literal, TypeAlias
@@ -88,8 +88,10 @@ def problems_of_approvals(policy: ApprovalPolicy) -> tuple[Problem, ...]:
     )
 
 
-def colliding_files(files: Iterable[str]) -> tuple[tuple[str, Problem], ...]:
-    """Rule 14: each file whose path an earlier one has in other letter case, with the problem."""
+def colliding_files(files: Collection[str]) -> tuple[tuple[str, Problem], ...]:
+    """Rule 14: each file whose path an earlier one has in other letter case, with the problem. None is there twice."""
+    if len({*map(str.casefold, files)}) == len(files):
+        return ()
     first: dict[str, str] = {}
     return tuple(
         (file, _collision(file, first[file.casefold()]))

@@ -137,8 +137,8 @@ def _models(
 ) -> Iterator[Document[ModelSpec]]:
     """The valid model files, one after another; `findings` gets those of all files."""
     listed = [path for path in tree.list(commit, MODELS_FOLDER) if not _is_ignored(path)]
-    findings += _unexpected(listed)
     files = [path for path in listed if _is_model_file(path)]
+    findings += _unexpected([path for path in listed if not _is_model_file(path)] if len(files) < len(listed) else ())
     findings += (
         Finding(file, 1, 1, problem.code, problem.message, problem.fix) for file, problem in colliding_files(files)
     )
@@ -172,7 +172,7 @@ def _unexpected(files: Sequence[str]) -> Iterator[Finding]:
         fix = "Move its files up, each under the name of its model, or elsewhere."
         yield Finding(_printable(f"{MODELS_FOLDER}/{folder}"), 1, 1, "unexpected-file", message, fix)
     for path in files:
-        if "/" not in _below(path) and not _is_model_file(path):
+        if "/" not in _below(path):
             name = PurePosixPath(_below(path))
             message = f"Found {shown(name.name)} in {MODELS_FOLDER}/; expected files that end in `.yaml`, named in"
             message += " characters that can be seen."
