@@ -12,11 +12,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal
 
-from bot.commands.gathering import checked_log, read_anchor, read_newest, recorded_of
+from bot.commands.gathering import chain_of, checked_log, read_anchor, read_newest, recorded_of
 from bot.commands.judging import Judge
 from bot.core.approval import Evaluation, evaluate, supposed
-from bot.core.chain import read_chain
-from bot.core.log import LogContent
 from bot.core.pulls import PullRequest
 from bot.core.recorded import NOTHING, Recorded
 from bot.core.results import ApprovalsResult
@@ -190,12 +188,7 @@ def _in_short(error: Exception) -> str:
 
 
 def _recorded(tree: Tree, log: AuditLog) -> Recorded:
-    anchor, content = read_anchor(tree, tree.default_branch_head()), read_newest(log)
-    if anchor.genesis is None and content and _is_just_begun(content):
+    anchor, chain = read_anchor(tree, tree.default_branch_head()), chain_of(read_newest(log))
+    if anchor.genesis is None and chain and not chain.problems and len(chain.links) == 1:
         return NOTHING  # the pull request that names the genesis has to be approved before main can name it
-    return recorded_of(checked_log(content, anchor))
-
-
-def _is_just_begun(content: LogContent) -> bool:
-    chain = read_chain(content, None)
-    return not chain.problems and len(chain.links) == 1
+    return recorded_of(checked_log(chain, anchor))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from bot.core.approval_policy import ApprovalPolicy
@@ -83,13 +85,13 @@ def read_log(log: AuditLog, anchor: AuditAnchor) -> Chain | None:
 
     However long the log is, no more is read than says what it comes to.
     """
-    return checked_log(read_newest(log), anchor)
+    return checked_log(chain_of(read_newest(log)), anchor)
 
 
 def read_whole(log: AuditLog, anchor: AuditAnchor) -> tuple[LogContent, Chain]:
     """All of the log, and its chain. Raises LogUnavailable where there is none, or it is lost or broken."""
     content = log.read()
-    chain = checked_log(content, anchor)
+    chain = checked_log(chain_of(content), anchor)
     if content is None or chain is None:
         raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init`.")
     return content, chain
@@ -132,9 +134,27 @@ def lost_log() -> LogUnavailable:
     )
 
 
-def checked_log(content: LogContent | None, anchor: AuditAnchor) -> Chain | None:
-    """As `read_log`, of a log that was read already."""
-    if content is None:
+def chain_of(content: LogContent | None) -> Chain | None:
+    """The chain of a log that was read, whatever is wrong with it."""
+    return None if content is None else read_chain(content, None)
+
+
+@contextmanager
+def chain_beside(log: AuditLog) -> Iterator[Callable[[AuditAnchor], Chain | None]]:
+    """Read the newest segments, and look at them while the block waits for something else; as `read_log` once asked.
+
+    To look at them takes a fifth of a second for 20,000 entries, in which git fetches.
+    """
+    content = read_newest(log)
+    with ThreadPoolExecutor(1, thread_name_prefix="log") as beside:
+        found = beside.submit(chain_of, content)
+        del content  # a large one is not needed any more
+        yield lambda anchor: checked_log(found.result(), anchor)
+
+
+def checked_log(chain: Chain | None, anchor: AuditAnchor) -> Chain | None:
+    """As `read_log`, of a log that was looked at already."""
+    if chain is None:
         if anchor.genesis is None:
             return None
         raise lost_log()
@@ -143,7 +163,7 @@ def checked_log(content: LogContent | None, anchor: AuditAnchor) -> Chain | None
             f"The branch `audit-log` exists, but {AUDIT_ANCHOR} does not name its genesis.",
             fix=f"Run `stagewright audit init`, which writes it there, and commit {AUDIT_ANCHOR}.",
         )
-    return _unbroken(read_chain(content, anchor.genesis))
+    return _unbroken(chain.begun_by(anchor.genesis))
 
 
 def _unbroken(chain: Chain) -> Chain:

@@ -8,13 +8,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from datetime import datetime
 from typing import Final
 
 from bot.commands.approvals import open_pull
-from bot.commands.gathering import Desired, desired_of, read_desired
+from bot.commands.gathering import Desired, chain_beside, desired_of, read_desired
 from bot.commands.situation import situation
+from bot.core.chain import Chain
 from bot.core.extent import Extent, extent_of
 from bot.core.guards import GuardFacts, guarded
 from bot.core.plan import InSync, Plan, Refusal, writes
@@ -47,24 +48,31 @@ def plan_pull_request(
     Raises Refused when it conflicts with the default branch, Misuse when it is closed or goes to another branch.
     """
     pull = open_pull(pulls, number)
-    tip = tree.default_branch_head()
-    tree.fetch_pull(number, pull.head_sha)
-    merge = tree.merged(tip, pull.head_sha)
-    if merge is None:
-        raise Refused(
-            f"Pull request #{number} conflicts with {pull.base_ref}.",
-            fix=f"Merge {pull.base_ref} into its branch and resolve the conflict; a proposal is better closed.",
-        )
-    changed = frozenset(tree.changed_paths(tip, merge))
-    extent = extent_of(changed)
-    repository = read_repository(tree, merge, extent.files if extent else None)
+    with chain_beside(log) as known:
+        merge, changed = _merged(tree, pull)
+        extent = extent_of(changed)
+        repository = read_repository(tree, merge, extent.files if extent else None)
     if repository.errors:
         return ValidateResult(repository.findings, len(repository.models))
     desired = desired_of(repository, merge)
     try:
-        return _planned(desired, registry, log, now, pulls.repository, pull, changed.__contains__, extent)
+        chain = known(desired.audit)
+        return _planned(desired, registry, log, now, pulls.repository, pull, changed.__contains__, extent, chain)
     except InvalidDocuments as invalid:  # the registry cannot have a slot that a file asks for
         return ValidateResult(tuple(sorted({*repository.findings, *invalid.findings})), len(repository.models))
+
+
+def _merged(tree: Tree, pull: PullRequest) -> tuple[str, Collection[str]]:
+    """The commit that merging would make, and the paths that it changes."""
+    tip = tree.default_branch_head()
+    tree.fetch_pull(pull.number, pull.head_sha)
+    merge = tree.merged(tip, pull.head_sha)
+    if merge is None:
+        raise Refused(
+            f"Pull request #{pull.number} conflicts with {pull.base_ref}.",
+            fix=f"Merge {pull.base_ref} into its branch and resolve the conflict; a proposal is better closed.",
+        )
+    return merge, frozenset(tree.changed_paths(tip, merge))
 
 
 def _planned(
@@ -76,8 +84,9 @@ def _planned(
     pull: PullRequest | None = None,
     shows: Callable[[str], bool] = lambda _: True,
     extent: Extent | None = None,
+    known: Chain | None = None,
 ) -> PlanResult:
-    found = situation(desired, registry, log, now, this_repository, extent=extent)
+    found = situation(desired, registry, log, now, this_repository, extent=extent, known=known)
     checked = guarded(
         found.plan,
         GuardFacts(

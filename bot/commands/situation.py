@@ -9,12 +9,11 @@ from datetime import datetime
 from bot.commands.ahead import LogAt
 from bot.commands.gathering import (
     Desired,
-    checked_log,
+    chain_beside,
     read_anchor,
     read_back,
     read_desired,
     read_log,
-    read_newest,
     recorded_of,
     refuse_unsupported,
 )
@@ -149,9 +148,9 @@ def newest_situation(
     After a run that was cut off before it told what it did, that is everything. The log is read before the commit: see
     `apply`. Raises as `situation` does.
     """
-    content = read_newest(log)
-    commit = tree.default_branch_head()
-    chain = checked_log(content, read_anchor(tree, commit))
+    with chain_beside(log) as known:
+        commit = tree.default_branch_head()
+        chain = known(read_anchor(tree, commit))
     extent = _left(tree, commit, chain) if changed and chain else None
     if extent is not None:
         desired = read_desired(tree, commit, extent.files)

@@ -12,7 +12,7 @@ from bot.commands.gathering import lost_log, read_anchor
 from bot.commands.hearing import Hearing
 from bot.core.anchors import LogName, anchor_problems, anchors
 from bot.core.audit import Entry, first_stamp
-from bot.core.chain import Digests, End, read_segment
+from bot.core.chain import Digests, End, read_segment, wrongly_begun
 from bot.core.log import LogSegment
 from bot.core.results import VerifyResult
 from bot.core.spec import AUDIT_ANCHOR, desired_state
@@ -106,7 +106,9 @@ class _Found:
 
     def read(self, segment: LogSegment) -> None:
         """Read the next segment, and hold what it claims against git and GitHub."""
-        found = read_segment(segment, self.end, self.genesis, every_line=True)
+        found = read_segment(segment, self.end, every_line=True)
+        if self.end.last is None:
+            self.broken += wrongly_begun(found, self.genesis)
         self.end = found.end
         self.broken += found.problems
         asked = sum(self._is_asked(link.entry) for link in found.links)

@@ -140,6 +140,10 @@ class Chain:
         found = _line(self.links[place]) if place < len(self.links) else None
         return next((line for line in (found, self.start.last) if line and line.seq == seq), None)
 
+    def begun_by(self, genesis: Digest | None) -> Chain:
+        """With a problem more where it was not begun by this genesis; None: by any."""
+        return replace(self, problems=(*wrongly_begun(self, genesis), *self.problems))
+
     def grown(self, head: str, appended: Appended) -> Chain:
         """The log after an append, which made `head`."""
         before = self.size if self.last and self.last.segment == appended.segment else 0
@@ -259,14 +263,14 @@ def read_chain(content: LogContent, genesis: Digest | None) -> Chain:
     read: Segment | None = None
     for segment in content.segments:
         before = None if content.earlier and read is None else read.end if read else start
-        read = read_segment(segment, before, genesis)
+        read = read_segment(segment, before)
         start = read.start if before is None else start
         links += read.links
         problems += read.problems
     if not links and not problems:
         problems.append("the log has no entry")
     size = len(content.segments[-1].content) if content.segments else 0
-    return Chain(content.head, tuple(links), tuple(problems), start, content.earlier, size=size)
+    return Chain(content.head, tuple(links), tuple(problems), start, content.earlier, size=size).begun_by(genesis)
 
 
 def begins_with_snapshot(segment: LogSegment) -> bool:
@@ -274,9 +278,19 @@ def begins_with_snapshot(segment: LogSegment) -> bool:
     return _SNAPSHOT in segment.content.partition(b"\n")[0]
 
 
-def read_segment(
-    segment: LogSegment, after: End | None, genesis: Digest | None, *, every_line: bool = False
-) -> Segment:
+def wrongly_begun(beginning: Chain | Segment, genesis: Digest | None) -> Iterator[str]:
+    """What is wrong where a log that begins so was not begun by this genesis; None: by any."""
+    first = beginning.links[0] if beginning.links else None
+    if first is None or genesis is None:
+        return
+    if beginning.start.genesis is None:
+        if first.entry.event == "genesis" and first.digest != genesis:
+            yield f"{first.entry} is not the one that policies/audit.yaml names: the log was changed or begun anew"
+    elif beginning.start.genesis != genesis:
+        yield f"the snapshot of {first.segment} names another genesis than policies/audit.yaml"
+
+
+def read_segment(segment: LogSegment, after: End | None, *, every_line: bool = False) -> Segment:
     """Read and check one segment, given how the chain stood after the one before it.
 
     None: as the snapshot says that it begins with, which is believed (rule 4); without a whole one nothing is read.
@@ -288,21 +302,19 @@ def read_segment(
     if start is None:
         return Segment((), (f"{segment.name} does not begin with a whole snapshot",), End(), None, None)
     problems = [] if _NAME.fullmatch(segment.name) else [f"{segment.name} is not the name of a segment"]
-    problems += _problems(parsed, start.last, genesis)
+    problems += _problems(parsed, start.last)
     problems += _false_snapshots(lines, after, segment.name)
-    if after is None and genesis is not None and start.genesis != genesis:
-        problems.append(f"the snapshot of {segment.name} names another genesis than policies/audit.yaml")
     links = tuple(Link(one.content, one.digest, segment.name) for one in lines if isinstance(one.content, Entry))
     first = start.genesis or (lines[0].digest if lines else None)
     return Segment(links, tuple(problems), start, lines[-1] if lines else start.last, first)
 
 
-def _problems(parsed: Sequence[tuple[Line | None, str]], last: Line | None, genesis: Digest | None) -> Iterator[str]:
+def _problems(parsed: Sequence[tuple[Line | None, str]], last: Line | None) -> Iterator[str]:
     for line, problem in parsed:
         if line is None:
             yield problem
         else:
-            yield from _broken(last, line, genesis)
+            yield from _broken(last, line)
             last = line
 
 
@@ -351,10 +363,10 @@ def _share_keys(entry: Entry) -> None:
 _KEYS: Final = set(Entry.model_fields)
 
 
-def _broken(last: Line | None, line: Line, genesis: Digest | None) -> Iterator[str]:
+def _broken(last: Line | None, line: Line) -> Iterator[str]:
     content = line.content
     if last is None:
-        yield from _broken_beginning(line, genesis)
+        yield from _broken_beginning(line)
     elif line.seq != last.seq + 1:
         yield _out_of_sequence(last, line)
     elif content and content.previous != last.digest:
@@ -363,12 +375,10 @@ def _broken(last: Line | None, line: Line, genesis: Digest | None) -> Iterator[s
         yield f"{line} lies in {line.segment}, before {last.segment} of the entry before it"
 
 
-def _broken_beginning(line: Line, genesis: Digest | None) -> Iterator[str]:
+def _broken_beginning(line: Line) -> Iterator[str]:
     content = line.content
     if line.seq != 0 or not isinstance(content, Entry) or content.event != "genesis" or content.previous is not None:
         yield f"the log begins with {line}: the genesis and what followed it were removed"
-    elif genesis is not None and line.digest != genesis:
-        yield f"{line} is not the one that policies/audit.yaml names: the log was changed or begun anew"
 
 
 def _out_of_sequence(last: Line, line: Line) -> str:

@@ -297,7 +297,7 @@ def test_a_segment_that_was_cut_in_a_line_is_named(end: bytes) -> None:
 
 def test_line_ends_of_windows_are_a_change_of_every_entry() -> None:
     segment = LogSegment("2026-11.jsonl", b"".join(line + b"\r\n" for line in LINES))
-    found = read_segment(segment, End(), GENESIS_DIGEST, every_line=True).problems
+    found = read_segment(segment, End(), every_line=True).problems
     assert found[0] == "2026-11.jsonl line 1: entry 0 (genesis) was changed: it is not canonical JSON"
     assert len(found) == len(LINES)
     assert len(read(*(line + b"\r" for line in LINES)).problems) == len(LINES)
@@ -378,11 +378,11 @@ def test_of_lines_that_a_next_one_vouches_for_only_who_asks_whether_the_log_is_t
     last = WHOLE.links[-1].entry
     following = canonical({**last.model_dump(mode="json"), "seq": 5, "previous": digest(line)})
     segment = LogSegment("2026-11.jsonl", b"".join(one + b"\n" for one in (*LINES[:4], line, following)))
-    found = read_segment(segment, End(), GENESIS_DIGEST)
+    found = read_segment(segment, End())
     assert found.problems == ()
     assert found.links[4].entry == last
     assert found.links[4].digest == digest(line)
-    (problem,) = read_segment(segment, End(), GENESIS_DIGEST, every_line=True).problems[:1]
+    (problem,) = read_segment(segment, End(), every_line=True).problems[:1]
     assert problem.startswith("2026-11.jsonl line 5: ")
     assert "it is not canonical JSON" in problem
 

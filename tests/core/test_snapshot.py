@@ -296,7 +296,7 @@ def test_a_log_cannot_begin_with_a_snapshot() -> None:
 def test_a_snapshot_that_is_not_canonical_is_found() -> None:
     spaced = LogSegment(SEGMENTS[2].name, SEGMENTS[2].content.replace(b'"part":1,', b'"part":1, '))
     before = read_chain(LogContent(HEAD, SEGMENTS[:2]), None).end
-    problem, *_ = read_segment(spaced, before, None, every_line=True).problems
+    problem, *_ = read_segment(spaced, before, every_line=True).problems
     assert "it is not canonical JSON" in problem
     (problem,) = read_chain(LogContent(HEAD, (*SEGMENTS[:2], spaced)), None).problems
     assert "was changed: entry 11 was chained to other content" in problem
