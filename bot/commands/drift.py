@@ -33,7 +33,7 @@ from bot.core.approval import Scope, models_at_base
 from bot.core.approval.staffing import teams_of_policy
 from bot.core.drift import DriftFacts, DriftReport, assigned, drift
 from bot.core.folders import MODELS_FOLDER
-from bot.core.listing import differing
+from bot.core.listing import AsLeft, as_left
 from bot.core.pulls import Issue, NewPull, PullRequest
 from bot.core.recorded import Recorded
 from bot.core.results import Adopted, ApplyResult, DriftResult, PlanResult, Posted
@@ -95,7 +95,7 @@ def look(
         repository=repository,
         shard=shard,
         others=others,
-        differing=_differing(registry, desired, found.recorded, survey.listed),
+        differing=_differing(_as_left(registry, desired, found.recorded), survey.listed),
     )
     return Found(found, drift(facts), shard)
 
@@ -107,13 +107,13 @@ def quick_look(
     base = tree.default_branch_head()
     desired, others = _ground(tree, base, registry, shard)
     past = past_of(log, desired, _extent(shard))
+    expected, managed = _as_left(registry, desired, past.recorded), past.models(desired)
     listed = registry.models()
-    differing = _differing(registry, desired, past.recorded, listed)
-    managed = past.models(desired)
+    differing = _differing(expected, listed)
     wholly = managed if differing is None else differing
     actual = registry.state(wholly).models if wholly else {}
-    as_left = managed - wholly
-    known = RegistryState({model.name: model for model in listed if model.name in as_left} | dict(actual))
+    others_managed = managed - wholly
+    known = RegistryState({model.name: model for model in listed if model.name in others_managed} | dict(actual))
     present = present_of(past, desired, known, log, registry.address, now, repository)
     facts = DriftFacts(
         specs=desired.specs,
@@ -148,11 +148,13 @@ def _extent(shard: Shard) -> Shard | None:
     return None if shard == WHOLE else shard
 
 
-def _differing(
-    registry: Registry, desired: Desired, recorded: Recorded, listed: Sequence[RegisteredModel]
-) -> frozenset[str] | None:
-    """What the list of models shows otherwise than it was left; None where it shows nothing of slots."""
-    return differing(desired.specs, recorded, listed) if registry.capabilities.listed else None
+def _as_left(registry: Registry, desired: Desired, recorded: Recorded) -> AsLeft | None:
+    """What the list of models is to show; None where it shows nothing of slots."""
+    return as_left(desired.specs, recorded) if registry.capabilities.listed else None
+
+
+def _differing(expected: AsLeft | None, listed: Sequence[RegisteredModel]) -> frozenset[str] | None:
+    return expected.differing(listed) if expected else None
 
 
 @dataclass(slots=True)

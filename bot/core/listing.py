@@ -12,37 +12,53 @@ same stage, nor the identity of a version that only an alias names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from bot.core.recorded import Recorded
 from bot.core.spec import ModelSpec, desired_state
 from bot.core.state import Identity, RegisteredModel, holding_of, is_stage
 
 
-def differing(specs: Mapping[str, ModelSpec], recorded: Recorded, listed: Iterable[RegisteredModel]) -> frozenset[str]:
-    """The models, managed by Git or the log, that are not shown as they were left. `listed`: see `Registry.models`."""
-    return frozenset(_differing(specs, recorded, {model.name: model for model in listed}))
+@dataclass(frozen=True, slots=True)
+class AsLeft:
+    """What the list of models shows where nothing was moved: each managed slot of each model, with what was left there.
+
+    `unlike` are the models that are read wholly whatever it shows (rules 1 and 2).
+    """
+
+    slots: Mapping[str, Sequence[tuple[str, Identity | None]]]
+    unlike: frozenset[str]
+
+    def differing(self, listed: Iterable[RegisteredModel]) -> frozenset[str]:
+        """The models, managed by Git or the log, that are not shown as they were left. `listed`: `Registry.models`."""
+        shown = {model.name: model for model in listed}
+        moved = (
+            name
+            for name, slots in self.slots.items()
+            if name not in shown or not all(_is_as_left(shown[name], slot, base) for slot, base in slots)
+        )
+        return self.unlike.union(moved)
 
 
-def _differing(
-    specs: Mapping[str, ModelSpec], recorded: Recorded, shown: Mapping[str, RegisteredModel]
-) -> Iterator[str]:
-    yield from specs.keys() - shown.keys()
-    yield from (model for model, _ in recorded.slots.unsettled)
+def as_left(specs: Mapping[str, ModelSpec], recorded: Recorded) -> AsLeft:
+    """What is known before the list is."""
     bases, desired = recorded.bases, desired_state(specs)
-    yield from (model for model, _ in bases.keys() ^ desired.keys())
-    for key, wanted in desired.items():
-        model = shown.get(key[0])
-        if model and key in bases and not _is_as_left(model, key[1], wanted, bases[key]):
-            yield key[0]
+    slots: dict[str, list[tuple[str, Identity | None]]] = {name: [] for name in specs}
+    unlike = {model for model, _ in (*recorded.slots.unsettled, *(bases.keys() ^ desired.keys()))}
+    for (model, slot), wanted in desired.items():
+        base = bases.get((model, slot))
+        if wanted == (base.version if base else None):
+            slots[model].append((slot, base))
+        else:
+            unlike.add(model)
+    return AsLeft(slots, frozenset(unlike))
 
 
-def _is_as_left(model: RegisteredModel, slot: str, wanted: int | None, base: Identity | None) -> bool:
-    """Rules 2 to 4."""
-    if wanted != (base.version if base else None):
-        return False
+def _is_as_left(model: RegisteredModel, slot: str, base: Identity | None) -> bool:
+    """Rules 3 and 4."""
     if is_stage(slot):
         return tuple(version.identity for version in model.holding(slot)) == holding_of(base)
     number = model.aliases.get(slot)
     there = model.versions.get(number or 0)
-    return number == wanted and (there is None or there.identity == base)
+    return number == (base.version if base else None) and (there is None or there.identity == base)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from bot.core.adoption import Adopting, AdoptionFacts, Follower, adopting, edits_of
 from bot.core.audit import Draft
 from bot.core.drift import Drift, DriftFacts, DriftReport, Pending, assigned, drift
-from bot.core.listing import differing
+from bot.core.listing import as_left
 from bot.core.plan import Change, InSync, Refusal, plan, reverting, settle, writes
 from bot.core.sharding import Shard
 from bot.core.spec import ModelSpec, desired_state
@@ -453,7 +453,7 @@ def shown(actual: RegistryState) -> list[RegisteredModel]:
 def deep_and_quick(world: DriftFacts) -> tuple[DriftReport, DriftReport]:
     """Both looks at one registry."""
     listed = shown(world.actual)
-    apart = differing(world.specs, world.recorded, listed)
+    apart = as_left(world.specs, world.recorded).differing(listed)
     read = RegistryState({name: model for name, model in world.actual.models.items() if name in apart})
     deep = replace(world, listed=listed, differing=apart)
     return drift(deep), drift(replace(deep, actual=read, runs={}, artifacts={}, is_deep=False))
@@ -529,7 +529,7 @@ def test_a_quick_look_at_a_registry_whose_list_shows_no_slots_reads_all_and_hide
 )
 def test_what_is_pending_is_read_wholly(file: ModelSpec, drafts: tuple[Draft, ...]) -> None:
     given = facts(holding({3: "Production", 4: "None"}, {"champion": 3}), *drafts, files=file)
-    assert differing(given.specs, given.recorded, shown(given.actual)) == {MODEL}
+    assert as_left(given.specs, given.recorded).differing(shown(given.actual)) == {MODEL}
     deep, quick = deep_and_quick(given)
     assert quick.pending == deep.pending
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from bot.core.adoption import Adopting, AdoptionFacts, adopting
 from bot.core.drift import DriftFacts, drift
-from bot.core.listing import differing
+from bot.core.listing import as_left
 from bot.core.plan import Plan, Refusal, plan, reverting, writes
 from bot.core.pulls import Issue, NewPull
 from bot.core.results import Adopted, DriftResult, PlanResult, Posted
@@ -85,7 +85,7 @@ def clean() -> DriftResult:
 def quick() -> DriftResult:
     """What a quick look sees of it."""
     given = facts()
-    apart = differing(given.specs, given.recorded, given.listed)
+    apart = as_left(given.specs, given.recorded).differing(given.listed)
     actual = RegistryState({name: model for name, model in given.actual.models.items() if name in apart})
     seen = replace(given, actual=actual, runs={}, artifacts={}, differing=apart, is_deep=False)
     return DriftResult(REGISTRY, HEAD, drift(seen))

@@ -47,7 +47,7 @@ LATER_ANSWERS: Final[Timeouts] = (5.0, 90.0)
 TO_A_CHANGE: Final[Timeouts] = (5.0, 30.0)
 AT_LEAST: Final = 2
 """Lanes: while one answer is on its way, the server works at the next one."""
-_SIDE_BY_SIDE: Final = 1.5
+_SIDE_BY_SIDE: Final = 1.3
 """Times as long as alone: what two questions at once take at most where they are answered side by side."""
 _API: Final = "/api/2.0/mlflow/"
 _PIECE: Final = 2**20
