@@ -18,7 +18,8 @@ LARGEST_SEGMENT: Final = 100 * 2**20
 
 
 class GitAuditLog:
-    """Reads the branch of the audit log at the remote's last fetched state, or else the local branch.
+    """Reads the branch of the audit log at the remote's last fetched state, be it by people or else by this program; or
+    else the local branch.
 
     Fetches nothing, unless given a `tree` that can: then it is read at the remote's present state.
     Raises HistoryUnavailable where `directory` is no repository, and for a segment that is a link or a submodule.
@@ -67,8 +68,9 @@ class GitAuditLog:
         return LogContent(tip.head, tuple(self.segment(tip.head, name) for name in tip.names))
 
     def _head_in_clone(self) -> str | None:
-        refs = (f"refs/remotes/origin/{self._branch}", f"refs/heads/{self._branch}")
-        return next((sha for sha in map(self._tree.ref, refs) if sha is not None), None)
+        places = ("remotes/origin", "stagewright/heads", "heads")
+        found = (self._tree.ref(f"refs/{place}/{self._branch}") for place in places)
+        return next((sha for sha in found if sha is not None), None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ import pytest
 from bot.adapters.audit_log import GitAuditLog
 from bot.adapters.git_command import LARGEST_FILE, Git, authorization
 from bot.adapters.git_tree import GitTree
-from bot.core.log import LogContent, LogSegment
+from bot.core.log import LogContent, LogSegment, LogTip
 from bot.errors import ForgeUnavailable, HistoryUnavailable, Misuse, UnfitFile, UnknownCommit
 from tests.adapters.git_repository import Repository
 
@@ -377,6 +377,19 @@ class TestFetching:
             remote.git("branch", "--delete", "--force", "audit-log")
             remote.git("branch", "audit-log-of-old")
             assert log.read() is None, "neither the local branch nor one that is called alike"
+
+    def test_a_clone_of_one_branch_reads_the_log_as_it_was_fetched_last(
+        self, remote: Repository, clone: Repository
+    ) -> None:
+        """As `git clone --single-branch` makes it: git itself never fetches the branch of the log there."""
+        head = remote.commit({"2026-11.jsonl": "a\n"})
+        remote.git("branch", "audit-log")
+        with GitTree(clone.directory) as tree, GitAuditLog(clone.directory) as offline:
+            assert offline.tip() is None
+            GitAuditLog(clone.directory, tree=tree).tip()
+            assert offline.tip() == LogTip(head, ("2026-11.jsonl",))
+            clone.git("update-ref", "refs/remotes/origin/audit-log", f"{head}~")
+            assert offline.tip() == LogTip(clone.git("rev-parse", f"{head}~"), ()), "what people fetched counts first"
 
     def test_a_log_that_was_cut_or_deleted_keeps_a_name_in_the_clone_that_had_it(
         self, remote: Repository, clone: Repository
