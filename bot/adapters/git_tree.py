@@ -21,6 +21,8 @@ FETCH_TIMEOUT = 180.0
 
 _FOLDERS = 8
 """How many folders, and commits, are remembered: whoever reads one file of a folder reads others too."""
+_FETCHES_AT_ONCE = 3
+"""How many other commands may fetch in this clone at the same moment."""
 _FOLDER, _LINK, _SUBMODULE = "40000", "120000", "160000"
 _NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[/.-]|[/.]$|\.lock$")
 _TO_SHALLOW = "Fetch the whole history: `git fetch --unshallow`, or `fetch-depth: 0` for actions/checkout."
@@ -303,18 +305,26 @@ class GitTree:
 
     def _fetch(self, refspec: str, *more: str) -> None:
         options = (*more, "--no-tags", "--refmap=", "--no-write-fetch-head", "--no-recurse-submodules", "--quiet")
+        command = ("fetch", *options, "--end-of-options", "origin", refspec)
         try:
-            self._git.run(
-                *("fetch", *options, "--end-of-options", "origin", refspec),
-                environment=self._authorization,
-                timeout=FETCH_TIMEOUT,
-            )
+            self._in_turn(lambda: self._git.run(*command, environment=self._authorization, timeout=FETCH_TIMEOUT))
         except GitFailed as failed:
             wanted = refspec.partition(":")[0].removeprefix("+")
             raise ForgeUnavailable(
                 f"git could not fetch {wanted} from origin: {self._without_token(failed.reason)}.",
                 fix='Check the remote `origin`, and that the token is valid and has the permission "Contents: read".',
             ) from None
+
+    def _in_turn(self, fetch: Callable[[], object]) -> None:
+        """Fetch again where another command wrote the same ref in this clone meanwhile: what it wrote is as good."""
+        for _ in range(_FETCHES_AT_ONCE):
+            try:
+                fetch()
+                return
+            except GitFailed as failed:
+                if "cannot lock ref" not in failed.reason:
+                    raise
+        fetch()
 
     def _has_origin(self) -> bool:
         try:

@@ -363,6 +363,25 @@ class TestFetching:
         assert clone.git("for-each-ref", "refs/heads", "refs/remotes", "refs/tags") == before
         assert not (clone.directory / ".git/FETCH_HEAD").read_text().count(newest)
 
+    @pytest.mark.parametrize(("others", "fails"), [(1, False), (3, False), (4, True)])
+    def test_other_commands_may_fetch_in_the_clone_at_once(
+        self, remote: Repository, clone: Repository, tmp_path: Path, others: int, *, fails: bool
+    ) -> None:
+        raced, turns = tmp_path / "raced-git", tmp_path / "turns"
+        said = "error: cannot lock ref 'refs/stagewright/heads/main': is at aaaa but expected bbbb"
+        raced.write_text(
+            f'#!/bin/sh\ncase "$*" in *" fetch "*) echo >> {turns}\n'
+            f'[ $(wc -l < {turns}) -gt {others} ] || {{ echo "{said}" >&2; exit 1; }};; esac\nexec git "$@"\n'
+        )
+        raced.chmod(0o755)
+        newest = remote.commit({"a": "2"})
+        with GitTree(clone.directory, executable=str(raced)) as tree:
+            if fails:
+                with pytest.raises(ForgeUnavailable, match="cannot lock ref"):
+                    tree.default_branch_head()
+            else:
+                assert tree.default_branch_head() == newest
+
     def test_the_log_is_fetched_as_it_is_now_and_forgotten_when_it_is_gone(
         self, remote: Repository, clone: Repository
     ) -> None:
