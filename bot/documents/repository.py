@@ -211,5 +211,5 @@ def _absent(file: str) -> Finding:
         message = "Found something that is not a regular file; expected a model's file."
         return Finding(file, 1, 1, "not-a-file", message, "Put a regular file here; links are not followed.")
     message = "The file is missing; expected a policy, without which nothing can be decided."
-    fix = f"Run in the top folder of the repository, or name it with --repo; if {file} is missing there, create it:"
-    return Finding(file, 1, 1, "missing-file", message, f"{fix} the examples of Stagewright are a start.")
+    fix = f"Create {file}; the examples of Stagewright are a start. In another folder, name the repository with --repo."
+    return Finding(file, 1, 1, "missing-file", message, fix)
