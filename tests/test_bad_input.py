@@ -352,6 +352,10 @@ class TestGithubTokenWithoutPermission:
         environment = self.environment(forge) | {"GITHUB_TOKEN": "ghs_nobodyGaveThisOut"}
         said = run(clone, "audit", "init", options=["-v"], **environment)
         assert said.code == 3
+        assert "The remote `origin` refuses the token to fetch refs/heads/audit-log" in said.one_line()
+        assert "Make a new token" in said.one_line()
+        said = run(clone, "approvals", "1", **environment)
+        assert said.code == 3
         assert "GitHub refuses the token for acme/models: it is invalid or expired. Make a new token" in said.one_line()
 
 

@@ -15,7 +15,7 @@ from typing import NamedTuple, TypeVar
 from bot.adapters.disk import files_below, not_a_file, read_file
 from bot.adapters.git_command import LARGEST_FILE, Git, GitFailed, GitObject, authorization, full_sha, without
 from bot.core.pulls import TreeCommit
-from bot.errors import ForgeUnavailable, HistoryUnavailable, Misuse, UnfitFile, UnknownCommit
+from bot.errors import ForgeForbidden, ForgeUnavailable, HistoryUnavailable, Misuse, UnfitFile, UnknownCommit
 
 FETCH_TIMEOUT = 180.0
 
@@ -25,6 +25,9 @@ _FETCHES_AT_ONCE = 3
 """How many other commands may fetch in this clone at the same moment."""
 _FOLDER, _LINK, _SUBMODULE = "40000", "120000", "160000"
 _NOT_IN_A_REF = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|^[/.-]|[/.]$|\.lock$")
+_IS_REFUSAL = re.compile(
+    "could not read (username|password)|authentication failed|returned error: 40[13]", re.IGNORECASE
+)
 _TO_SHALLOW = "Fetch the whole history: `git fetch --unshallow`, or `fetch-depth: 0` for actions/checkout."
 
 _NOBODY = {
@@ -309,11 +312,18 @@ class GitTree:
         try:
             self._in_turn(lambda: self._git.run(*command, environment=self._authorization, timeout=FETCH_TIMEOUT))
         except GitFailed as failed:
-            wanted = refspec.partition(":")[0].removeprefix("+")
-            raise ForgeUnavailable(
-                f"git could not fetch {wanted} from origin: {self._without_token(failed.reason)}.",
-                fix='Check the remote `origin`, and that the token is valid and has the permission "Contents: read".',
-            ) from None
+            raise self._not_fetched(refspec.partition(":")[0].removeprefix("+"), failed.reason) from None
+
+    def _not_fetched(self, wanted: str, reason: str) -> ForgeUnavailable | ForgeForbidden:
+        why = self._without_token(reason)
+        if not _IS_REFUSAL.search(reason):
+            fix = 'Check the remote `origin`, and that the token is valid and has the permission "Contents: read".'
+            return ForgeUnavailable(f"git could not fetch {wanted} from origin: {why}.", fix=fix)
+        if not self._authorization:
+            fix = "Set GITHUB_TOKEN, or give git credentials for the remote `origin`."
+            return ForgeForbidden(f"The remote `origin` asks who fetches {wanted}: {why}.", fix=fix)
+        fix = 'Make a new token with the permission "Contents: read"; a GitHub App token lives for one hour.'
+        return ForgeForbidden(f"The remote `origin` refuses the token to fetch {wanted}: {why}.", fix=fix)
 
     def _in_turn(self, fetch: Callable[[], object]) -> None:
         """Fetch again where another command wrote the same ref in this clone meanwhile: what it wrote is as good."""
