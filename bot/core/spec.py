@@ -40,9 +40,9 @@ AUDIT_ANCHOR = "policies/audit.yaml"
 
 
 _LONGEST_SEGMENT: Final = 200
+"""Bytes of a path segment made from a name. File systems take 255, with `.yaml` and what a temporary file adds."""
 _PLAIN_NAME: Final = re.compile(rf"[A-Za-z0-9_~-][A-Za-z0-9_~. -]{{0,{_LONGEST_SEGMENT - 1}}}")
 """A name that is its own path segment, as most are: looked at in a fifth of the time."""
-"""Bytes of a path segment made from a name. File systems take 255, with `.yaml` and what a temporary file adds."""
 _PART_OF_AN_ESCAPE: Final = re.compile(r"%[0-9A-F]?\Z")
 
 
