@@ -138,6 +138,8 @@ def next_step(result: DriftResult) -> str:
         return "Follow the way out of each. `--dry-run` with `--revert` or `--adopt` shows what they would do."
     if result.remains:
         return "Follow the way out of what is left."
+    if result.adopted and result.adopted.adopting.lacks_evidence:
+        return "There is no other drift. But the pull request cannot be approved as it is: it lacks evidence."
     return "There is no other drift."
 
 
