@@ -86,6 +86,30 @@ def test_each_change_is_one_request(relay: HttpRelay, name: str) -> None:
     assert (first.method, first.path, first.body) == (second.method, second.path, second.body)
 
 
+def test_a_model_that_was_read_is_not_asked_for_until_a_reading_does_not_find_it(relay: HttpRelay) -> None:
+    """Somebody deletes it, and registers a prompt of its name."""
+    tags: list[dict[str, str]] = []
+
+    def interfere(asked: Asked) -> Answered:
+        if "model-versions/search" in asked.path or asked.method != "GET":
+            return Answered(200, b"{}")
+        model = {"name": "m", "tags": tags}
+        told = {"registered_models": [model]} if "/search" in asked.path else {"registered_model": model}
+        return Answered(200, json.dumps(told).encode())
+
+    relay.interfere = interfere
+    writer = MlflowRegistryWriter.connect(relay.url)
+    assert set(writer.state(["m"]).models) == {"m"}
+    relay.asked.clear()
+    SLOTS["stage"](writer)
+    assert [asked.method for asked in relay.asked] == ["POST"]
+    tags.append({"key": "mlflow.prompt.is_prompt", "value": "true"})
+    assert writer.state(["m"]).models == {}
+    with pytest.raises(Refused, match="'m' is a prompt"):
+        SLOTS["stage"](writer)
+    assert len(changes(relay)) == 1
+
+
 @pytest.mark.parametrize("name", SLOTS)
 @pytest.mark.parametrize("environment", [PLAIN, BY_MLFLOW], ids=["plain", "by MLflow"])
 @pytest.mark.parametrize(
@@ -166,9 +190,11 @@ class DeadAtFirst:
 
     def __init__(self) -> None:
         self.sent: list[str] = []
+        self.waited: list[object] = []
 
-    def send(self, method: str, path: str, **_: Any) -> Response:
+    def send(self, method: str, path: str, **given: Any) -> Response:
         self.sent.append(f"{method} {path}")
+        self.waited.append(given["timeouts"])
         if len(self.sent) == 1:
             refused = NewConnectionError(HTTPConnection("h"), "Connection refused")
             raise NoConnection(MaxRetryError(HTTPConnectionPool("h"), path, refused))
@@ -181,6 +207,7 @@ def test_what_was_never_sent_is_sent() -> None:
     line = DeadAtFirst()
     RestTarget(Asker(line, Tally())).transition(TransitionStage("m", 2, "Production", archive_existing=True))
     assert line.sent == [f"POST {API}model-versions/transition-stage"] * 2
+    assert line.waited == [(5, 30)] * 2, "seconds for a connection, and for the answer"
 
 
 def test_only_where_there_was_no_connection_it_was_never_sent(relay: HttpRelay) -> None:
@@ -292,5 +319,9 @@ def test_changes_are_counted_and_not_limited() -> None:
     tally = Tally()
     for _ in range(MOST_REQUESTS + 1):
         tally.add("POST", f"{API}model-versions/set-tag", is_change=True)
-    tally.add("GET", f"{API}registered-models/search")
-    assert str(tally) == "20002 requests: GET registered-models/search 1, POST model-versions/set-tag 20001"
+    for _ in range(MOST_REQUESTS):
+        tally.add("GET", f"{API}registered-models/search")
+    tally.add("POST", f"{API}model-versions/set-tag", is_change=True)
+    with pytest.raises(RegistryUnavailable):
+        tally.add("GET", f"{API}registered-models/search")
+    assert str(tally) == "40002 requests: GET registered-models/search 20000, POST model-versions/set-tag 20002"
