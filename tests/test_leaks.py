@@ -39,7 +39,7 @@ USER, PASSWORD, TOKEN = "ana@example.com", "corr3ct/horse b@ttery", "dapi0123456
 E_MAIL: Final = re.compile(r"[\w.+-]+@[\w-]+\.[A-Za-z]{2,}")
 MODEL = """\
 schema_version: 1
-name: churn
+name: leaky
 stages: {{Production: {version}}}
 """
 APP = "stagewright[bot]"
@@ -102,20 +102,19 @@ def ask_mlflow(url: str, path: str, **body: Any) -> None:
 
 
 @pytest.fixture(scope="module")
-def whole_place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+def whole_place(tmp_path_factory: pytest.TempPathFactory, mlflow_server: MlflowServer) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("leaks")
     with ExitStack() as stack:
-        server = stack.enter_context(MlflowServer.start(folder / "mlflow"))
         forge = stack.enter_context(Forge.start(folder / "forge"))
         for login in ("alice", "bob", "carol", "dave"):
             forge.add_user(login, permission="write", emails=[f"{login}@example.com"])
         forge.add_app("stagewright")
-        ask_mlflow(server.url, "registered-models/create", name="churn")
+        ask_mlflow(mlflow_server.url, "registered-models/create", name="leaky")
         for _ in range(2):
-            ask_mlflow(server.url, "model-versions/create", name="churn", source="s3://bucket/model")
-        moved = {"name": "churn", "version": "1", "stage": "Production", "archive_existing_versions": True}
-        ask_mlflow(server.url, "model-versions/transition-stage", **moved)
-        relay = stack.enter_context(HttpRelay(server.url))
+            ask_mlflow(mlflow_server.url, "model-versions/create", name="leaky", source="s3://bucket/model")
+        moved = {"name": "leaky", "version": "1", "stage": "Production", "archive_existing_versions": True}
+        ask_mlflow(mlflow_server.url, "model-versions/transition-stage", **moved)
+        relay = stack.enter_context(HttpRelay(mlflow_server.url))
         local = Repository(folder / "clone")
         local.git("remote", "add", "origin", str(forge.git_directory))
         place = Place(folder, forge, relay, local.directory, forge.issue_token(APP))
@@ -128,7 +127,7 @@ def begin(place: Place) -> None:
     now = datetime.now(UTC)
     begun = chained([Draft(event="genesis", time=stamp(now))], None, f"{now:%Y-%m}")
     files = {
-        "models/churn.yaml": MODEL.format(version=1),
+        "models/leaky.yaml": MODEL.format(version=1),
         "policies/approvals.yaml": f"{APPROVALS}promotion_without_evidence: allow\n",
         "policies/promotion.yaml": "schema_version: 1\n",
         "policies/audit.yaml": f"schema_version: 1\ngenesis: {begun.links[0].digest}\n",
@@ -141,7 +140,7 @@ def begin(place: Place) -> None:
     place.api(APP, "POST", "/git/refs", {"ref": "refs/heads/audit-log", "sha": head})
     code, printed = place.apply()
     assert code == 0, printed
-    edit = [{"path": "models/churn.yaml", "mode": "100644", "type": "blob", "content": MODEL.format(version=2)}]
+    edit = [{"path": "models/leaky.yaml", "mode": "100644", "type": "blob", "content": MODEL.format(version=2)}]
     tree = {"base_tree": main, "tree": edit}
     person = {"name": "Alice", "email": "alice@example.com"}
     made = {"tree": place.api("alice", "POST", "/git/trees", tree)["sha"], "parents": [main], "author": person}
