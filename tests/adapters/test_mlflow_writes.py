@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import pytest
 import requests
+from mlflow import MlflowClient
 from requests import Response
 from requests.exceptions import ConnectionError as NoConnection
 from urllib3 import HTTPConnectionPool
@@ -16,8 +17,11 @@ from urllib3.connection import HTTPConnection
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from bot.adapters.mlflow_registry import MlflowRegistryWriter
+from bot.adapters.mlflow_registry.address import RegistryAddress
 from bot.adapters.mlflow_registry.asking import MOST_REQUESTS, Asker, Tally
+from bot.adapters.mlflow_registry.client_source import ClientSource
 from bot.adapters.mlflow_registry.failures import was_never_sent
+from bot.adapters.mlflow_registry.line import line_to
 from bot.adapters.mlflow_registry.target import RestTarget
 from bot.core.state import DeleteAlias, SetAlias, TransitionStage
 from bot.errors import Refused, RegistryForbidden, RegistryUnavailable, StagewrightError
@@ -84,6 +88,25 @@ def test_each_change_is_one_request(relay: HttpRelay, name: str) -> None:
     assert [asked.method for asked in relay.asked].count("GET") == 1, "whether it is a prompt, once"
     first, second = changes(relay)
     assert (first.method, first.path, first.body) == (second.method, second.path, second.body)
+
+
+@pytest.mark.parametrize("name", [*SLOTS, *TAGS])
+def test_a_change_is_what_mlflow_s_own_client_sends(
+    relay: HttpRelay, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_TRACKING_USERNAME", "ann")
+    monkeypatch.setenv("MLFLOW_TRACKING_PASSWORD", SECRET)
+    relay.interfere = change_answered()
+    ours = MlflowRegistryWriter.connect(relay.url)
+    client, address = MlflowClient(relay.url, relay.url), RegistryAddress.of(relay.url, None)
+    asker = Asker(line_to(relay.url, {}), Tally())
+    mlflows = MlflowRegistryWriter(ClientSource(client, ordered=True), asker, address, address.capabilities)
+    for writer in (ours, mlflows):
+        {**SLOTS, **TAGS}[name](writer)
+    one, other = changes(relay)
+    assert (one.method, one.path, json.loads(one.body)) == (other.method, other.path, json.loads(other.body))
+    assert one.headers["Authorization"] == other.headers["Authorization"]
+    assert one.headers["Content-Type"] == other.headers["Content-Type"]
 
 
 def test_a_model_that_was_read_is_not_asked_for_until_a_reading_does_not_find_it(relay: HttpRelay) -> None:
