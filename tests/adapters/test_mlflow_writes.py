@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
@@ -315,6 +316,27 @@ def test_a_change_is_not_taken_to_another_host(
         assert "MLFLOW_TRACKING_URI" in caught.value.fix
         assert SECRET not in caught.value.message
         assert other.asked == []
+
+
+def test_a_search_that_has_a_body_is_not_taken_there_either(relay: HttpRelay) -> None:
+    with HttpRelay(interfere=lambda asked: Answered(200, b"{}")) as other:
+        relay.interfere = lambda asked: (
+            to(f"{other.url}/elsewhere", 307)
+            if asked.method == "POST"
+            else Answered(200, b'{"experiments": [{"experiment_id": "0"}]}')
+        )
+        with pytest.raises(RegistryUnavailable, match=f"redirection to {other.url}/elsewhere"):
+            MlflowRegistryWriter.connect(relay.url).runs(["0" * 32])
+        assert other.asked == []
+
+
+def test_where_redirections_are_not_followed_a_question_has_one_as_its_answer(
+    relay: HttpRelay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_ALLOW_HTTP_REDIRECTS", "false")
+    relay.interfere = lambda asked: to("/stored/elsewhere", 302)
+    with Asker(line_to(relay.url, os.environ), Tally()).response("GET", "/get-artifact") as response:
+        assert response.status_code == 302
 
 
 @pytest.mark.parametrize("status", [307, 308])

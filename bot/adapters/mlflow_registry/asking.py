@@ -9,7 +9,7 @@
    known to be alive, and several large pages may take a minute. A timeout that the user set holds for all.
 5. A change is sent once. It is sent again only where it surely changed nothing, since there was no connection or the
    answer was 429; and where doing it twice is doing it once, whoever else changes something in between.
-6. No change is followed where a redirection points to (see `line`): it is told instead.
+6. What has a body is not sent where a redirection leads (see `line`), which is told instead.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class Asker:
         stream: bool = False,
         is_change: bool = False,
     ) -> Iterator[Response]:
-        """One answer, asked for once: of any status but 429, which raises Throttled, and redirections (rule 6)."""
+        """One answer, asked for once: of any status but 429, which raises Throttled, and that of rule 6."""
         with self._free, self._turn():
             self._tally.add(method, path, is_change=is_change)
             timeouts = self._timeouts(is_change=is_change)
@@ -144,7 +144,7 @@ class Asker:
                 method, path, query=query, body=body, timeouts=timeouts, stream=stream, once=is_change
             ) as response:
                 self._answered = True
-                if response.is_redirect:
+                if body is not None and response.is_redirect:
                     raise NoAnswer("MALFORMED_ANSWER", f"the answer is a redirection to {response.headers['Location']}")
                 if response.status_code == 429:
                     raise Throttled(
