@@ -111,7 +111,7 @@ class GitTree:
         """The newest commit of a branch: fetched when there is a remote, else the local branch's. None without it.
 
         What was fetched before, and is not in the branch any more, keeps a name below `refs/stagewright/lost`: nobody
-        else may have it. Raises ForgeUnavailable when it cannot be fetched.
+        else may have it. Raises ForgeUnavailable when it cannot be fetched, ForgeForbidden when it may not.
         """
         if not self._has_origin():
             return self.ref(f"refs/heads/{branch}")

@@ -705,5 +705,5 @@ class TestGitOverHttp:
     def test_without_a_token_it_is_refused(self, forge: Forge, tmp_path: Path) -> None:
         clone = Repository(tmp_path / "clone")
         clone.git("remote", "add", "origin", f"{forge.server_url}/{forge.repository}.git")
-        with GitTree(clone.directory) as tree, pytest.raises(ForgeUnavailable, match="Contents: read"):
+        with GitTree(clone.directory) as tree, pytest.raises(ForgeForbidden, match="Set GITHUB_TOKEN"):
             tree.default_branch_head()
