@@ -77,9 +77,9 @@ class MlflowServer:
     ) -> Self:
         """Start the server in `directory` (created if missing) and wait until /health answers.
 
-        Port 0 takes a free one. `python` is an interpreter with the full `mlflow` package, of MLflow 3 where there is
-        one worker (see `mlflow_process`). `store` is the address of a database, by default SQLite in `directory`.
-        Raises `RegistryUnavailable` if the port is taken, and with the tail of the server's log if the server ends or
+        Port 0 takes a free one. `python` is an interpreter with the full `mlflow` package. `store` is the address of a
+        database, by default SQLite in `directory`. Raises
+        `RegistryUnavailable` if the port is taken, and with the tail of the server's log if the server ends or
         is not healthy within START_TIMEOUT_S seconds; nothing is left running then.
         """
         directory = directory.resolve()
@@ -176,9 +176,6 @@ def _sqlite(directory: Path) -> str:
 
 
 def _command(directory: Path, port: int, python: Path, workers: int, store: str) -> list[str]:
-    if workers == 1:
-        serving = str(Path(__file__).with_name("mlflow_process.py"))
-        return [str(python), "-P", serving, store, str(_artifacts(directory)), HOST, str(port)]
     options = {
         "--backend-store-uri": store,
         "--artifacts-destination": str(_artifacts(directory)),

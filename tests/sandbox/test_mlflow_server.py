@@ -63,7 +63,7 @@ def _wait_until_gone(pgid: int) -> None:
 def test_outage_and_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GITHUB_TOKEN", "not for the server")
     with MlflowServer.start(tmp_path) as server:
-        assert len(_members(server.pgid)) == 2  # watchdog, mlflow
+        assert len(_members(server.pgid)) == 3  # watchdog, mlflow, uvicorn
         assert _processes_naming(tmp_path)
         environments = [Path(f"/proc/{pid}/environ").read_bytes() for pid in _members(server.pgid)]
         assert not any(b"GITHUB_TOKEN" in environment for environment in environments)
