@@ -312,8 +312,36 @@ def test_a_version_that_is_listed_late_is_waited_for_and_a_lost_one_is_told(
     withheld = 1
     assert set(registry.state([name]).models[name].versions) == {1, 2}
     withheld = 2
-    with pytest.raises(RegistryUnavailable, match=f"'{name}': 1"):
+    with pytest.raises(RegistryUnavailable, match=f"does not list what it has: version 1 of '{name}'"):
         registry.state([name])
+
+
+def test_an_alias_whose_version_is_gone_is_none_and_hides_nothing(
+    client: MlflowClient, relay: HttpRelay, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A server of MLflow 2 leaves the aliases of deleted versions."""
+    register(client, name, versions=2)
+    other = register(client, f"{name} too")
+    client.set_registered_model_alias(name, "champion", "1")
+    client.delete_model_version(name, "2")
+
+    def with_a_lost_alias(asked: Asked, answered: Answered) -> Answered:
+        if "registered-models/" not in asked.path:
+            return answered
+        content = json.loads(answered.body)
+        for model in content.get("registered_models", [content.get("registered_model")]):
+            if model["name"] == name:
+                model["aliases"].append({"alias": "gone", "version": "2"})
+        return Answered(answered.status, json.dumps(content).encode())
+
+    relay.rewrite = with_a_lost_alias
+    with caplog.at_level(logging.WARNING):
+        found = MlflowRegistry.connect(relay.url).state([name, other]).models
+    assert {model: (held.aliases, set(held.versions)) for model, held in found.items()} == {
+        name: ({"champion": 1}, {1}),
+        other: ({}, {1}),
+    }
+    assert f"The alias 'gone' of '{name}' points at version 2, which was deleted: it counts as not set." in caplog.text
 
 
 def test_a_model_that_lists_leave_out_is_asked_for_by_name(client: MlflowClient, relay: HttpRelay, name: str) -> None:

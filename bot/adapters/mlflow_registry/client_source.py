@@ -48,9 +48,10 @@ class ClientSource:
     def changed(self, what: Literal["models", "versions"]) -> None:
         """None: Databricks promises no such order."""
 
-    def version(self, name: str, number: int) -> ModelVersion:
+    def version(self, name: str, number: int) -> ModelVersion | None:
         """See `Source`."""
-        return version_of(with_patience(partial(self._client.get_model_version, name, str(number))))
+        found = _if_there(partial(self._client.get_model_version, name, str(number)))
+        return version_of(found) if found else None
 
     def runs(self, run_ids: Sequence[str], done: Callable[[int], object]) -> Iterator[list[Run]]:
         """None: a search over every experiment of a Databricks workspace is not affordable."""

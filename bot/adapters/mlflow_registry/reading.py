@@ -153,8 +153,9 @@ class MlflowRegistry:
     def state(self, models: Collection[str]) -> RegistryState:
         """These models with all their versions and aliases; absent is what MLflow says does not exist.
 
-        Prompts are not models. A model that changed between two answers is read once more; an alias that then still
-        points at a version that is not listed raises RegistryUnavailable.
+        Prompts are not models. A model that changed between two answers is read once more. An alias whose version is
+        gone, as a server of MLflow 2 leaves it, is none; one of a version that is there, but in no list, raises
+        RegistryUnavailable.
         """
         with translating(self._address, "read models and their versions", "READ"):
             names = sorted(set(models))
@@ -177,9 +178,9 @@ class MlflowRegistry:
         found, torn = self._read_models(names, listed, size)
         if torn:
             again, torn_again = self._read_models(sorted(torn), *self._list(sorted(torn)))
-            if torn_again:
-                raise self._contradiction(torn_again)
-            found = {name: model for name, model in found.items() if name not in torn} | again
+            self._refuse_unlisted(torn_again)
+            whole = {name: model for name, model in found.items() if name not in torn}
+            found = whole | {name: self._without_lost_aliases(model) for name, model in again.items()}
         return RegistryState(found)
 
     def models(self) -> Sequence[RegisteredModel]:
@@ -278,10 +279,26 @@ class MlflowRegistry:
         staged = versions if self._capabilities.stages else [replace(one, stage="None") for one in versions]
         return RegisteredModel(model.name, model.aliases, model.tags, {one.identity.version: one for one in staged})
 
-    def _contradiction(self, torn: Mapping[str, frozenset[int]]) -> RegistryUnavailable:
-        lacking = "; ".join(f"{name!r}: {', '.join(map(str, sorted(them)))}" for name, them in sorted(torn.items()))
-        return RegistryUnavailable(
-            f"MLflow at {self.address} names versions (by alias or stage) that it does not list: {lacking}.",
+    def _without_lost_aliases(self, model: RegisteredModel) -> RegisteredModel:
+        lost = {alias: number for alias, number in model.aliases.items() if number not in model.versions}
+        for alias, number in sorted(lost.items()):
+            _log.warning(
+                "The alias %r of %r points at version %d, which was deleted: it counts as not set.",
+                alias, model.name, number,
+            )  # fmt: skip
+        kept = {alias: number for alias, number in model.aliases.items() if alias not in lost}
+        return replace(model, aliases=kept) if lost else model
+
+    def _refuse_unlisted(self, torn: Mapping[str, frozenset[int]]) -> None:
+        """Raise RegistryUnavailable for versions that no list has, and MLflow has (invariants 2 and 3)."""
+        asked = [(name, number) for name, numbers in torn.items() for number in numbers]
+        there = self._one_by_one("Looking for versions", asked, lambda one: self._source.version(*one))
+        if not there:
+            return
+        named = sorted((one.identity.model, one.identity.version) for one in there)
+        lacking = ", ".join(f"version {number} of {name!r}" for name, number in named)
+        raise RegistryUnavailable(
+            f"MLflow at {self.address} does not list what it has: {lacking}.",
             fix="Run it again; if it stays so, delete the alias or repair the registry's database.",
         )
 
@@ -378,7 +395,7 @@ class MlflowRegistry:
     def _own_versions(self, name: str) -> list[ModelVersion]:
         return [version for page in self._source.versions(is_exactly("name", name)) for version in page]
 
-    def _with_tags(self, version: ModelVersion) -> ModelVersion:
+    def _with_tags(self, version: ModelVersion) -> ModelVersion | None:
         return self._source.version(version.identity.model, version.identity.version)
 
     def _run(self, run_id: str) -> Run | None:

@@ -62,8 +62,8 @@ class Source(Protocol):
         """The pages of all models or versions, what was changed last first; None when they cannot be had so."""
         ...
 
-    def version(self, name: str, number: int) -> ModelVersion:
-        """One version, with tags that a search may lack."""
+    def version(self, name: str, number: int) -> ModelVersion | None:
+        """One version, with tags that a search may lack; None when there is none."""
         ...
 
     def runs(self, run_ids: Sequence[str], done: Callable[[int], object]) -> Iterator[list[Run]]:
@@ -123,10 +123,12 @@ class RestSource:
             return None
         return _and_further(rows, name, lambda name: page(name, MODELS_PER_PAGE))
 
-    def version(self, name: str, number: int) -> ModelVersion:
+    def version(self, name: str, number: int) -> ModelVersion | None:
         """See `Source`."""
         query = {"name": name, "version": str(number)}
-        return self.registry.get("model-versions/get", query, lambda told: version_of(told["model_version"]))
+        return self._if_there(
+            self.registry, "model-versions/get", query, lambda told: version_of(told["model_version"])
+        )
 
     def _pages(
         self, path: str, query: dict[str, Any], key: str, row: Callable[[Any], Any], size: int, expected: int
