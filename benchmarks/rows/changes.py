@@ -106,7 +106,8 @@ def opened(workspace: Workspace, size: Size, branch: str) -> int:
     git(forge.git_directory, "update-ref", f"refs/heads/{branch}", "refs/heads/main")
     touched = [name_of(model) for model in range(_TOUCHED)]
     files = {f"models/{name}.yaml": model_file(name, size.versions).encode() for name in touched}
-    write_commit(forge.git_directory, branch, files, "Move three models")
+    # The message tells the commit apart: GitHub takes every pull request whose head is on the base branch for merged.
+    write_commit(forge.git_directory, branch, files, f"Move three models for {branch}")
     pull = {"title": "Move three models", "head": branch, "base": "main"}
     return int(_asked(workspace, "POST", "pulls", pull)["number"])
 

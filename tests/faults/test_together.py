@@ -28,6 +28,7 @@ def ground(mlflow_server: MlflowServer, tmp_path: Path) -> Iterator[Ground]:
         yield ground
 
 
+@pytest.mark.timeout(900)  # two minutes on two cores, and several where others work too
 def test_two_applies_at_once_lose_nothing_and_do_nothing_twice(ground: Ground) -> None:
     (model,) = ground.models
     chance, clones = random.Random(0), [ground.cloned("one"), ground.cloned("other")]
