@@ -220,9 +220,11 @@ class Lanes:
     """How many large questions a server answers side by side: AT_LEAST, and AT_ONCE where a try shows that it can.
 
     A server of one Python process answers two at once as slowly as one after the other, and eight by 15% slower still.
+    `clock` counts seconds.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._most = AT_LEAST
         self._is_tried = False
 
@@ -232,7 +234,7 @@ class Lanes:
         """As `at_once`, of questions that are alike. The first list that is long enough for it is the try."""
         if not self._is_tried and len(items) > 1 + AT_LEAST:
             self._is_tried = True
-            timed = _timed(question)
+            timed = self._timed(question)
             answer, alone_s = timed(items[0])
             yield answer
             beside_s = 0.0
@@ -243,10 +245,9 @@ class Lanes:
             items = items[1 + AT_LEAST :]
         yield from at_once(question, items, min(self._most, most))
 
+    def _timed(self, question: Callable[[Asked], Answer]) -> Callable[[Asked], tuple[Answer, float]]:
+        def asked(item: Asked) -> tuple[Answer, float]:
+            began = self._clock()
+            return question(item), self._clock() - began
 
-def _timed(question: Callable[[Asked], Answer]) -> Callable[[Asked], tuple[Answer, float]]:
-    def asked(item: Asked) -> tuple[Answer, float]:
-        began = time.monotonic()
-        return question(item), time.monotonic() - began
-
-    return asked
+        return asked
