@@ -118,7 +118,6 @@ class Bench:
         """What `kept` was given is left when the row is measured."""
         with self._of_row:
             yield
-        self._beside.clear()
 
     def kept(self, thing: AbstractContextManager[Kept]) -> Kept:
         """Enter something until the row is measured."""
@@ -126,8 +125,10 @@ class Bench:
 
     def beside(self) -> Bench:
         """Another pair of servers until the row is measured, with the same data. Its requests count as ours."""
-        self._beside.append(self.kept(Bench(self.folder, self.small, self.turns)))
-        return self._beside[-1]
+        other = self.kept(Bench(self.folder, self.small, self.turns))
+        self._beside.append(other)
+        self._of_row.callback(self._beside.remove, other)
+        return other
 
     # Requests
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from bot.commands.gathering import read_back, read_newest
+from bot.commands.gathering import chain_of, read_back, read_newest
 from bot.commands.owning import release
 from bot.core.anchors import ANCHOR_TAG, Anchor, LogName, anchor_targets, anchors, newest, unanchored
 from bot.core.audit import Draft, Entry, Link, identity
-from bot.core.chain import Appended, Chain, chained, read_chain
+from bot.core.chain import Appended, Chain, chained
 from bot.core.checks import shown
 from bot.core.decisions import DECISION_TAG, VersionKey, notes
 from bot.core.ownership import not_of_others, released
@@ -91,9 +91,9 @@ def _late(draft: Draft) -> Draft:
 
 def _grown(log: AuditLogWriter, chain: Chain) -> Chain:
     """The log now, which must begin with what it was."""
-    content, last = read_newest(log), chain.last
+    last = chain.last
     seq, digest = (last.seq, last.digest) if last else (0, "")
-    now = read_back(log, read_chain(content, None) if content else Chain("", ()), seq)
+    now = read_back(log, chain_of(read_newest(log)) or Chain("", ()), seq)
     known = now.get(seq)
     if now.problems or known is None or known.digest != digest:
         raise LogUnavailable("The audit log was replaced during this apply.", fix="Restore it from a clone.")
