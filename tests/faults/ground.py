@@ -22,6 +22,7 @@ from typing import Any, Final, Self
 import requests
 from click.testing import CliRunner, Result
 
+from bot.adapters.audit_log import FetchedAuditLog, GitAuditLog
 from bot.adapters.git_tree import GitTree
 from bot.adapters.github import GitHubAuditLog, GitHubPullRequests, Pace
 from bot.adapters.mlflow_registry import MlflowRegistry, MlflowRegistryWriter
@@ -285,11 +286,12 @@ class Ground(Site):
         """Adapters of their own, as another process has them."""
         environment = self.environment()
         github = environment["GITHUB_TOKEN"], self.forge.repository, environment["GITHUB_API_URL"]
+        tree = self._open.enter_context(GitTree(clone or self.clone))
         return Ports(
-            self._open.enter_context(GitTree(clone or self.clone)),
+            tree,
             MlflowRegistryWriter.connect(self.mlflow_relay.url),
             GitHubPullRequests(*github, pace=pace),
-            GitHubAuditLog(*github, pace=pace),
+            FetchedAuditLog(GitAuditLog(clone or self.clone, tree=tree), GitHubAuditLog(*github, pace=pace)),
         )
 
     def apply(
