@@ -350,8 +350,8 @@ class AuditLogWriter(AuditLog, Protocol):
     def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogTip:
         """Append lines to a segment in one commit on top of `head` (None: create the branch). Returns the tip after it.
 
-        Raises LogMoved when the branch's head is not `head`; then nothing was appended. An answer lost on the way
-        is resolved by reading back: the same lines at the new head mean that they were appended.
+        Raises LogMoved when the branch's head is not `head`; then nothing was appended, also where somebody else
+        appended the same lines. An answer lost on the way is resolved by reading back.
         """
         ...
 

@@ -597,6 +597,15 @@ class TestAuditLog:
             other.append(begun.head, SEGMENT, [b"other"], "m")
         assert other.tip() == appended
 
+    def test_two_writers_of_the_same_lines_never_both_succeed(self, forge: Forge) -> None:
+        """Such as the outcome of one interrupted change; where both commits are made within one second."""
+        one, other = log_of(forge), log_of(forge)
+        head = one.append(None, SEGMENT, [b"0"], "m").head
+        for number in range(3):
+            before, head = head, one.append(head, SEGMENT, [b"%d" % number], "m").head
+            with pytest.raises(LogMoved, match="first"):
+                other.append(before, SEGMENT, [b"%d" % number], "m")
+
     def test_a_lost_race_reads_no_further_back_than_the_race(
         self, forge: Forge, monkeypatch: pytest.MonkeyPatch
     ) -> None:

@@ -3,7 +3,9 @@
 1. The branch's head is read once; everything else is read at that commit, so a log is never a mixture of two states.
 2. Appending makes a tree and a commit whose only parent is the head that was read, then moves the branch to it,
    fast-forward only. GitHub refuses that when the branch has moved: compare-and-swap.
-3. When the answer to the move is lost, the branch is read again: only what it says is believed.
+3. When the answer to the move is lost, the branch is read again: only what it says is believed. Each commit has an id
+   of its own in its message: two runs that append the same lines in the same second would else make one and the same
+   commit, and each would find its own on the branch.
 4. A file's content is checked against its git SHA on the way in and on the way out.
 5. Of what was read, only the newest segment is kept, since an append needs it again: a log may be long.
 """
@@ -12,6 +14,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -156,7 +159,8 @@ class GitHubAuditLog:
         if written is None:
             raise ForgeUnavailable(f"GitHub made a tree without the segment {segment}.", fix=_AGAIN)
         self._verify(content, written.sha, segment)
-        body = {"message": message, "tree": tree.sha, "parents": [] if head is None else [head]}
+        own = f"{message}\n\nAppend-Id: {uuid.uuid4()}"
+        body = {"message": own, "tree": tree.sha, "parents": [] if head is None else [head]}
         return self._client.accepted(calls.CREATE_COMMIT, answers.Target, body).sha, written
 
     def _move(self, head: str | None, sha: str) -> None:
