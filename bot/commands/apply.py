@@ -41,8 +41,8 @@ from bot.core.guards import GuardFacts, guarded
 from bot.core.mandate import NoMandate
 from bot.core.ownership import is_named, taken_over, to_claim
 from bot.core.plan import Adoption, Change, InSync, Item, Plan, Refusal, Unmanagement, reverting, writes
-from bot.core.recorded import StandingRefusal, refusal
 from bot.core.results import ApplyResult, PlanResult
+from bot.core.slots import StandingRefusal, refusal
 from bot.core.spec import encoded
 from bot.core.state import Identity, RegistryState, Run, SlotKey, named
 from bot.errors import LogMoved, LogUnavailable, Misuse, StagewrightError, UnfitFile

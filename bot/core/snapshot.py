@@ -16,7 +16,8 @@ from typing import Final, Generic, Literal, TypeVar
 
 from bot.core.audit import Approval, Entry, IdentityRecord, Mandate
 from bot.core.history import Period
-from bot.core.recorded import Departure, Recorded, Restore, SlotRecord, Slots, StandingRefusal
+from bot.core.recorded import Recorded
+from bot.core.slots import Departure, Restore, SlotRecord, Slots, StandingRefusal
 from bot.core.state import ChangeKind, Digest, Identity, SlotKey
 from bot.core.strict import Strict, Whole
 from bot.errors import LogUnavailable
@@ -59,7 +60,7 @@ class RefusalLine(Strict):
 
 
 class SlotLine(Strict):
-    """One slot, as `bot.core.recorded.SlotRecord` has it. `base` is a place in the model's list of identities."""
+    """One slot, as `bot.core.slots.SlotRecord` has it. `base` is a place in the model's list of identities."""
 
     slot: str
     began: Whole | None = None

@@ -29,7 +29,7 @@ from bot.core.audit import Entry, Mandate
 from bot.core.changes import SlotValue
 from bot.core.evidence import Evidence
 from bot.core.mandate import NoMandate
-from bot.core.recorded import PERIODS
+from bot.core.slots import PERIODS
 from bot.core.state import STAGES, Digest, Identity, RegistryState, SlotKey, holding_of, is_stage, named
 
 Verdict: TypeAlias = Literal["verified", "unproven", "wrong", "not checked"]
@@ -98,7 +98,7 @@ class Books:
         return problems, Claim(entry, entry.mandate, decided) if entry.mandate else None
 
     def seen_before(self, seq: int) -> Mapping[SlotKey, frozenset[int]]:
-        """Per slot, the versions that apply knew of having been in it, before an entry: see `recorded`, rule 4."""
+        """Per slot, the versions that apply knew to have been in it before an entry: `bot.core.slots`, rule 4."""
         return {key: _newest(entered, seq) for key, entered in self._entered.items()}
 
     def intents(self) -> tuple[Entry, ...]:

@@ -22,7 +22,7 @@ from bot.core.anchors import ANCHOR_TAG
 from bot.core.chain import Chain, chained, read_chain
 from bot.core.history import periods_of
 from bot.core.log import LogContent, LogSegment
-from bot.core.recorded import PERIODS
+from bot.core.slots import PERIODS
 from bot.core.state import RegistryState, TransitionStage
 from bot.errors import ForgeUnavailable, LogMoved, LogUnavailable
 from tests.commands.scene import Scene

@@ -17,8 +17,8 @@ from bot.core.audit import Draft
 from bot.core.chain import chained
 from bot.core.log import LogContent, LogSegment
 from bot.core.pulls import Review
-from bot.core.recorded import PERIODS
 from bot.core.results import VerifyResult
+from bot.core.slots import PERIODS
 from bot.core.state import Identity, ModelVersion, RegisteredModel, SetAlias, TransitionStage
 from bot.errors import HistoryUnavailable, LogUnavailable
 from tests.commands.scene import (

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bot.core.audit import Draft
 from bot.core.extent import Extent, extent_of, left_to_apply
-from bot.core.recorded import Recorded, SlotRecord, Slots
+from bot.core.recorded import Recorded
+from bot.core.slots import SlotRecord, Slots
 from bot.core.state import SlotKey
 from tests.core.builders import adopted, applied, chain, draft, identity
 

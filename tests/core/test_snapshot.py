@@ -15,7 +15,8 @@ from bot.core.audit import Draft, Entry, Event
 from bot.core.canonical import canonical, digest
 from bot.core.chain import Chain, End, begins_with_snapshot, chained, read_chain, read_segment
 from bot.core.log import LogContent, LogSegment
-from bot.core.recorded import PERIODS, PULLS, Recorded, Slots, fold
+from bot.core.recorded import PULLS, Recorded, fold
+from bot.core.slots import PERIODS, Slots
 from bot.core.snapshot import MODELS_PER_LINE, SnapshotLine, restored, snapshot
 from bot.core.state import ChangeKind, Identity, SlotKey
 from bot.errors import LogUnavailable

@@ -6,7 +6,7 @@ import pytest
 
 from bot.core.audit import Draft
 from bot.core.mandate import NoMandate
-from bot.core.recorded import PERIODS
+from bot.core.slots import PERIODS
 from bot.core.verification import (
     Books,
     Claim,

@@ -12,8 +12,9 @@ import pytest
 from bot.core.examination import Examined
 from bot.core.ownership import OWNER_TAG
 from bot.core.proposal import NothingToPropose, Proposal, propose
-from bot.core.recorded import Departure, Recorded, SlotRecord, Slots
+from bot.core.recorded import Recorded
 from bot.core.sharding import WHOLE, Shard
+from bot.core.slots import Departure, SlotRecord, Slots
 from bot.core.spec import ModelSpec, PromotionPolicy
 from bot.core.state import Dataset, RegisteredModel, Run
 from bot.core.watermark import (
