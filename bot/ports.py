@@ -199,6 +199,10 @@ class PullRequests(PullRequestReader, Protocol):
         """Label a pull request, say why in a comment, and close it. Safe to repeat after a crash half-way."""
         ...
 
+    def branch_head(self, branch: str) -> str | None:
+        """The newest commit of a branch, as the forge's API knows it; None when there is no such branch."""
+        ...
+
     def post_status(
         self,
         sha: str,
@@ -327,6 +331,10 @@ class AuditLog(Protocol):
     that is not a whole file.
     """
 
+    def head(self) -> str | None:
+        """The branch's head now, in one request; None when the branch does not exist."""
+        ...
+
     def tip(self) -> LogTip | None:
         """The branch's head and the names of its segments, or None when the branch does not exist."""
         ...
@@ -342,10 +350,6 @@ class AuditLog(Protocol):
 
 class AuditLogWriter(AuditLog, Protocol):
     """Appends by compare-and-swap on the branch's head."""
-
-    def head(self) -> str | None:
-        """The branch's head now, in one request; None when the branch does not exist."""
-        ...
 
     def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogTip:
         """Append lines to a segment in one commit on top of `head` (None: create the branch). Returns the tip after it.

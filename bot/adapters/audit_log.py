@@ -43,9 +43,13 @@ class GitAuditLog:
         """End the git process that reads objects."""
         self._tree.close()
 
+    def head(self) -> str | None:
+        """The branch's head, or None when the clone has no such branch."""
+        return self._tree.branch_head(self._branch) if self._is_fetched else self._head_in_clone()
+
     def tip(self) -> LogTip | None:
         """The head and the segments' names, or None when the clone has no such branch."""
-        head = self._tree.branch_head(self._branch) if self._is_fetched else self._head_in_clone()
+        head = self.head()
         if head is None:
             return None
         names = (path for path in self._tree.list(head, "") if "/" not in path and path.endswith(".jsonl"))

@@ -22,6 +22,10 @@ class LogAt:
     log: AuditLog
     at: LogTip | None
 
+    def head(self) -> str | None:
+        """Where its branch stands now."""
+        return self.log.head()
+
     def tip(self) -> LogTip | None:
         """Where it stood then."""
         return self.at

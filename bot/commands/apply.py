@@ -100,7 +100,7 @@ def _decided(
     tree: Tree, registry: Registry, pulls: PullRequests, log: AuditLog, occasion: Occasion, *, force: bool
 ) -> Decision:
     now = occasion.now()
-    found = newest_situation(tree, registry, log, now, pulls.repository, changed=occasion.changed)
+    found = newest_situation(tree, registry, log, now, pulls, changed=occasion.changed)
     if found.chain is None:
         raise LogUnavailable("There is no audit log yet.", fix="Run `stagewright audit init` and merge what it wrote.")
     _refuse_unknown(occasion.take_over, found.desired.specs)

@@ -95,6 +95,8 @@ def _grown(log: AuditLogWriter, chain: Chain) -> Chain:
     seq, digest = (last.seq, last.digest) if last else (0, "")
     now = read_back(log, chain_of(read_newest(log)) or Chain("", ()), seq)
     known = now.get(seq)
+    if known is None and not now.problems and now.head != log.head():
+        raise LogMoved("git shows the audit log as it was before this run appended.", fix="Run the command again.")
     if now.problems or known is None or known.digest != digest:
         raise LogUnavailable("The audit log was replaced during this apply.", fix="Restore it from a clone.")
     new = [link for link in now.links if link.entry.seq > seq]

@@ -6,7 +6,6 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from bot.commands.ahead import LogAt
 from bot.commands.gathering import (
     Desired,
     chain_beside,
@@ -17,6 +16,7 @@ from bot.commands.gathering import (
     recorded_of,
     refuse_unsupported,
 )
+from bot.commands.judging import Judge
 from bot.core.anchors import LogName, anchor_problems, anchors, newest
 from bot.core.audit import stamp
 from bot.core.chain import Appended, Chain, chained
@@ -27,7 +27,7 @@ from bot.core.sharding import Shard
 from bot.core.spec import desired_state
 from bot.core.state import RegistryState, section_of
 from bot.errors import HistoryUnavailable, LogMoved, LogUnavailable
-from bot.ports import AuditLog, Registry, Tree
+from bot.ports import AuditLog, PullRequests, Registry, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +141,19 @@ def present_of(
 
 
 def newest_situation(
-    tree: Tree, registry: Registry, log: AuditLog, now: datetime, repository: str, *, changed: bool
+    tree: Tree, registry: Registry, log: AuditLog, now: datetime, pulls: PullRequests, *, changed: bool
 ) -> Situation:
     """Gather what the newest merged state rests on; with `changed` no more of it than the log leaves to do.
 
     After a run that was cut off before it told what it did, that is everything. The log is read before the commit: see
-    `apply`. Raises as `situation` does.
+    `apply`. Raises as `situation` does, and HistoryUnavailable when git shows an older commit than the log names.
     """
+    repository = pulls.repository
     with chain_beside(log) as known:
         commit = tree.default_branch_head()
         chain = known(read_anchor(tree, commit))
+    if chain:
+        _refuse_older(tree, pulls, commit, chain.recorded)
     extent = _left(tree, commit, chain) if changed and chain else None
     if extent is not None:
         desired = read_desired(tree, commit, extent.files)
@@ -158,6 +161,29 @@ def newest_situation(
         if _is_anchored(found, repository):
             return found
     return situation(read_desired(tree, commit), registry, log, now, repository, known=chain)
+
+
+def _refuse_older(tree: Tree, pulls: PullRequests, commit: str, recorded: Recorded) -> None:
+    """A mirror or a replica may show git the default branch as it was before it got what the log says was applied: a
+    plan of that would put the older values back. Where the branch was rewritten, GitHub's API knows the commit too.
+    """
+    named = [one for one in (recorded.commit, recorded.reconciled) if one is not None]
+    if all(_leads_to(tree, commit, one) for one in named):
+        return
+    now = pulls.branch_head(Judge.base)
+    if now != commit:
+        raise HistoryUnavailable(
+            f"git shows {Judge.base} at {commit[:12]}, which lacks what the audit log says was applied, and GitHub's"
+            f" API at {str(now)[:12]}: one of the two is out of date.",
+            fix="Run the command again in a minute. If it stays so, let `origin` be GitHub itself and no mirror of it.",
+        )
+
+
+def _leads_to(tree: Tree, newer: str, older: str) -> bool:
+    try:
+        return newer == older or tree.merge_base(older, newer) == older
+    except HistoryUnavailable:
+        return False
 
 
 def _left(tree: Tree, commit: str, chain: Chain) -> Extent | None:
@@ -196,9 +222,12 @@ def _with_place(item: Item, desired: Desired) -> Item:
 
 
 def _has_moved(log: AuditLog, chain: Chain) -> bool:
-    """Whether the log is another one by now, so that what the registry remembers may be of entries that came since."""
-    tip = (log.log if isinstance(log, LogAt) else log).tip()
-    return tip is not None and tip.head != chain.head
+    """Whether the log is another one by now, so that what the registry remembers may be of entries that came since.
+
+    Where git reads the log and the API appends to it, the API is asked: what git showed may be out of date.
+    """
+    head = log.head()
+    return head is not None and head != chain.head
 
 
 def _refuse_cut_log(log: AuditLog, chain: Chain, actual: RegistryState, ours: LogName) -> Chain:

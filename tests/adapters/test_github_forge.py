@@ -307,6 +307,7 @@ class TestReading:
     def test_what_is_not_there(self, forge: Forge) -> None:
         pulls = pulls_of(forge)
         assert pulls.get(99) is None
+        assert (pulls.branch_head("none"), pulls.branch_head("main")) == (None, main_of(forge))
         assert pulls.last_of_branch("stagewright/none") is None
         assert list(pulls.open_with_head("a" * 40)) == []
         assert list(pulls.open_proposals("stagewright/")) == []

@@ -347,6 +347,9 @@ class ReadOnlyLog:
     def __init__(self, log: FakeAuditLog) -> None:
         self._log = log
 
+    def head(self) -> str | None:
+        return self._log.head()
+
     def tip(self) -> LogTip | None:
         return self._log.tip()
 

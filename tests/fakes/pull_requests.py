@@ -131,6 +131,9 @@ class FakePullRequests:
         self.opened.append(new)
         return self._open(BOT, new.branch, new.title, new.base, new.labels)
 
+    def branch_head(self, branch: str) -> str | None:
+        return self.tree.branches.get(branch)
+
     def post_status(
         self,
         sha: str,

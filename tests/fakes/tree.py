@@ -32,7 +32,8 @@ class FakeTree:
     """Implements Tree and WorkingTree. The default branch is `main`; commits lie seven minutes apart.
 
     `fetched` records the pull requests that `fetch_pull` was asked for. Files in `links` are symbolic links: reading
-    them raises, as it does with git. `before_read` is told of each path that is read.
+    them raises, as it does with git. `before_read` is told of each path that is read. `outdated` is
+    what git shows instead of the newest commit of main, as a mirror does that is behind.
     """
 
     def __init__(self, files: Mapping[str, str]) -> None:
@@ -42,6 +43,7 @@ class FakeTree:
         self.links: set[str] = set()
         self.fetched: list[int] = []
         self.before_read: Callable[[str], object] = str
+        self.outdated: str | None = None
         self._now = MORNING
         self.commit(files, "Begin")
         self.check_out()
@@ -82,7 +84,7 @@ class FakeTree:
         return self.branches["main"]
 
     def default_branch_head(self) -> str:
-        return self.branches["main"]
+        return self.outdated or self.branches["main"]
 
     def read(self, commit: str | None, path: str) -> bytes | None:
         self.before_read(path)

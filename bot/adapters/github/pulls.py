@@ -126,6 +126,11 @@ class GitHubPullRequests:
         self._ask(pull.number, new.reviewers[:_MOST_REVIEWERS])
         return labelled
 
+    def branch_head(self, branch: str) -> str | None:
+        """The newest commit of a branch of this repository: one request."""
+        ref = self._client.find(calls.GET_REF, answers.Ref, ref=f"heads/{branch}")
+        return None if ref is None else ref.object.sha
+
     def post_status(
         self,
         sha: str,
