@@ -1,37 +1,26 @@
-"""Reads a registry with few requests, several at a time.
+"""Reads a registry: what it lists, and what no list has by a question of its own (invariant 2 of the package).
 
-1. Few models are asked for by name, about 100 in a request for models and one for versions. Many are read off the
-   pages of the whole registry, 1,000 models or 10,000 versions each, as long as enough of what a page holds is wanted.
-2. A server of MLflow 2 cannot be asked by several names: then its pages are read too, which is said once.
-3. Runs are asked for by their ids, 1,000 in a request.
-4. What a list leaves out is asked for by itself (invariant 2 of the package).
+Runs are asked for by their ids, 1,000 in a request.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from math import isfinite
-from typing import TYPE_CHECKING, Final, Self, TypeVar
+from typing import TYPE_CHECKING, Final, Self
 
 from bot.adapters.mlflow_registry import artifacts
 from bot.adapters.mlflow_registry.address import RegistryAddress
-from bot.adapters.mlflow_registry.ahead import WANTED_OF_A_PAGE, Ahead
-from bot.adapters.mlflow_registry.answers import (
-    Change,
-    ListedModel,
-    has_tag,
-    in_askable_parts,
-    is_exactly,
-    is_one_of,
-    versions_of,
-)
-from bot.adapters.mlflow_registry.asking import Asker, Tally, at_once
+from bot.adapters.mlflow_registry.ahead import WANTED_OF_A_PAGE
+from bot.adapters.mlflow_registry.answers import Change, ListedModel, has_tag, versions_of
+from bot.adapters.mlflow_registry.asking import Asker, Tally
 from bot.adapters.mlflow_registry.failures import NOT_ACCEPTED, code_of, foreign, translating
 from bot.adapters.mlflow_registry.line import line_to
+from bot.adapters.mlflow_registry.lists import Lists, one_by_one
 from bot.adapters.mlflow_registry.source import RestSource, Source
 from bot.core.state import (
     Artifacts,
@@ -45,13 +34,10 @@ from bot.core.state import (
     Run,
 )
 from bot.errors import Misuse, RegistryUnavailable
-from bot.ports import SILENT, Advance, Progress, counted
+from bot.ports import SILENT, Progress
 
 if TYPE_CHECKING:
     from bot.core.details import Details, Questions
-
-Item = TypeVar("Item")
-Asked = TypeVar("Asked")
 
 _log = logging.getLogger(__name__)
 
@@ -61,8 +47,6 @@ IMPATIENCE: Final = {
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
 }
 """MLflow's own give a dead server 246 s. With these one that refuses, and one that is silent, fails within 15 s."""
-_MANY: Final = 300
-"""From so many names on, pages take fewer requests than names."""
 
 
 class MlflowRegistry:
@@ -87,9 +71,7 @@ class MlflowRegistry:
         self._address = address
         self._capabilities = capabilities
         self._tally = tally
-        self._takes_names = address.lists_models_by_name
-        self._ahead: Ahead | None = None
-        self._is_ahead = False
+        self._lists = Lists(source, address, progress)
 
     @classmethod
     def connect(
@@ -133,22 +115,12 @@ class MlflowRegistry:
         if self._tally is not None:
             _log.info("MLflow at %s was sent %s.", self.address, self._tally)
 
-    @contextmanager
-    def ahead(self, models: int, *, versions: bool) -> Iterator[None]:
+    def ahead(self, models: int, *, versions: bool) -> AbstractContextManager[None]:
         """Read pages while the block does something else, where `models` are so many that pages will be read.
 
         Within such a block another one begins nothing.
         """
-        if models < _MANY or not self._address.lists_models_by_name or self._is_ahead:
-            yield
-            return
-        begun = self._ahead = Ahead(self._source, models, versions=versions)
-        self._is_ahead = True
-        try:
-            yield
-        finally:
-            begun.stop()
-            self._ahead, self._is_ahead = None, False
+        return self._lists.ahead(models, versions=versions)
 
     def state(self, models: Collection[str]) -> RegistryState:
         """These models with all their versions and aliases; absent is what MLflow says does not exist.
@@ -159,7 +131,7 @@ class MlflowRegistry:
         """
         with translating(self._address, "read models and their versions", "READ"):
             names = sorted(set(models))
-            return self._state(names, *self._list(names))
+            return self._state(names, *self._lists.of(names))
 
     def survey(self, models: Collection[str]) -> tuple[RegistryState, Sequence[RegisteredModel]]:
         """`state` of these models and `models`, with one reading of the list of models."""
@@ -167,17 +139,15 @@ class MlflowRegistry:
             return self.state(models), self.models()
         with translating(self._address, "read models and their versions", "READ"):
             names = sorted(set(models))
-            with self._progress.task("Reading models") as advance:
-                every = [model for page in _told(self._pages_of_models(len(names)), advance) for model in page]
+            every = self._lists.every(len(names))
             size = versions_of(every) if len(names) > len(every) * WANTED_OF_A_PAGE else 0
-            listed = [self._model(model, model.newest) for model in every if not model.is_prompt]
-            return self._state(names, every, size), listed
+            return self._state(names, every, size), self._without_prompts(every)
 
     def _state(self, names: Sequence[str], listed: Sequence[ListedModel], size: int) -> RegistryState:
-        """`listed`, `size`: what `_list` found."""
+        """`listed`, `size`: what `Lists.of` found."""
         found, torn = self._read_models(names, listed, size)
         if torn:
-            again, torn_again = self._read_models(sorted(torn), *self._list(sorted(torn)))
+            again, torn_again = self._read_models(sorted(torn), *self._lists.of(sorted(torn)))
             self._refuse_unlisted(torn_again)
             whole = {name: model for name, model in found.items() if name not in torn}
             found = whole | {name: self._without_lost_aliases(model) for name, model in again.items()}
@@ -185,12 +155,8 @@ class MlflowRegistry:
 
     def models(self) -> Sequence[RegisteredModel]:
         """Every model of the registry (prompts are none), in order of name, with the newest version of each stage."""
-        with (
-            translating(self._address, "read the list of models", "READ"),
-            self._progress.task("Reading models") as advance,
-        ):
-            every = [model for page in _told(self._pages_of_models(0), advance) for model in page]
-            return [self._model(model, model.newest) for model in every if not model.is_prompt]
+        with translating(self._address, "read the list of models", "READ"):
+            return self._without_prompts(self._lists.every(0))
 
     def changes(self, since: int) -> Changes | None:
         """What was changed after a moment, by two lists that are read as far as they go back to it."""
@@ -205,7 +171,7 @@ class MlflowRegistry:
         """The aliases of these models, without their versions."""
         with translating(self._address, "read aliases", "READ"):
             names = sorted(set(models))
-            return {model.name: model.aliases for model in self._existing(names, self._list(names)[0])}
+            return {model.name: model.aliases for model in self._existing(names, self._lists.of(names)[0])}
 
     def versions_with(self, key: str, value: str | None) -> Mapping[str, Mapping[int, str]] | None:
         """The versions that carry a tag, by model, each with its value; None when MLflow cannot be asked so."""
@@ -241,7 +207,7 @@ class MlflowRegistry:
                         for run_id in found:
                             wanted.pop(run_id, None)
                         yield found
-            missing = self._one_by_one("Looking for runs", list(wanted), self._run)
+            missing = one_by_one(self._progress, "Looking for runs", list(wanted), self._run)
             yield {run.run_id: run for run in missing}
 
     def artifacts(self, versions: Collection[ModelVersion]) -> Mapping[Identity, Artifacts]:
@@ -268,7 +234,7 @@ class MlflowRegistry:
         """The models that exist, and of those whose list of versions is incomplete the versions it lacks."""
         answers = {model.name: model for model in self._existing(names, listed)}
         by_model: dict[str, list[ModelVersion]] = {name: [] for name in answers}
-        for version in self._versions(sorted(answers), size):
+        for version in self._lists.versions(sorted(answers), size):
             if version.identity.model in by_model:
                 by_model[version.identity.model].append(version)
         found = {name: self._model(answer, by_model[name]) for name, answer in answers.items()}
@@ -278,6 +244,9 @@ class MlflowRegistry:
     def _model(self, model: ListedModel, versions: Sequence[ModelVersion]) -> RegisteredModel:
         staged = versions if self._capabilities.stages else [replace(one, stage="None") for one in versions]
         return RegisteredModel(model.name, model.aliases, model.tags, {one.identity.version: one for one in staged})
+
+    def _without_prompts(self, every: Sequence[ListedModel]) -> list[RegisteredModel]:
+        return [self._model(model, model.newest) for model in every if not model.is_prompt]
 
     def _without_lost_aliases(self, model: RegisteredModel) -> RegisteredModel:
         lost = {alias: number for alias, number in model.aliases.items() if number not in model.versions}
@@ -292,7 +261,7 @@ class MlflowRegistry:
     def _refuse_unlisted(self, torn: Mapping[str, frozenset[int]]) -> None:
         """Raise RegistryUnavailable for versions that no list has, and MLflow has (invariants 2 and 3)."""
         asked = [(name, number) for name, numbers in torn.items() for number in numbers]
-        there = self._one_by_one("Looking for versions", asked, lambda one: self._source.version(*one))
+        there = one_by_one(self._progress, "Looking for versions", asked, lambda one: self._source.version(*one))
         if not there:
             return
         named = sorted((one.identity.model, one.identity.version) for one in there)
@@ -302,101 +271,12 @@ class MlflowRegistry:
             fix="Run it again; if it stays so, delete the alias or repair the registry's database.",
         )
 
-    # Lists
-
-    def _list(self, names: Sequence[str]) -> tuple[list[ListedModel], int]:
-        """What lists hold of these models, and the number of versions in the registry if its pages were read; else 0.
-
-        A registry that can be asked in neither way (Databricks) lists nothing.
-        """
-        if not names or not self._address.lists_models_by_name:
-            return [], 0
-        if len(names) < _MANY and self._takes_names:
-            found = self._by_name("Reading models", names, self._source.models)
-            if found is not None:
-                return found, 0
-        wanted = frozenset(names)
-        kept: list[ListedModel] = []
-        size = seen = 0
-        with self._progress.task("Reading models") as advance:
-            for page in _told(self._pages_of_models(len(names)), advance):
-                seen += len(page)
-                kept += [model for model in page if model.name in wanted]
-                size += versions_of(page)
-                if self._takes_names and len(kept) < seen * WANTED_OF_A_PAGE:
-                    break
-            else:
-                return kept, size
-        found = self._by_name("Reading models", names, self._source.models)
-        return (found, 0) if found is not None else self._list(names)
-
-    def _versions(self, names: Sequence[str], size: int) -> list[ModelVersion]:
-        if not self._address.lists_models_by_name:
-            of_each = self._one_by_one("Reading versions", names, self._own_versions)
-            listed = [version for versions in of_each for version in versions]
-            if not self._address.searches_omit_tags:
-                return listed
-            return self._one_by_one("Reading tags of versions", listed, self._with_tags)
-        if not size:
-            found = self._by_name("Reading versions", names, self._source.versions)
-            if found is not None:
-                return found
-        if not names:
-            return []
-        wanted = frozenset(names)
-        with self._progress.task("Reading versions") as advance:
-            listed = []
-            for page in _told(self._pages_of_versions(size), advance):
-                listed += [version for version in page if version.identity.model in wanted]
-            return listed
-
-    def _pages_of_models(self, expected: int) -> Iterator[list[ListedModel]]:
-        """Read ahead, all in one; else from the server, and then nothing that was read ahead belongs to it."""
-        read = self._ahead.models() if self._ahead else None
-        if read is not None:
-            return iter([read])
-        self._ahead = None
-        return self._source.models(None, expected)
-
-    def _pages_of_versions(self, expected: int) -> Iterator[list[ModelVersion]]:
-        """As `_pages_of_models`."""
-        read = self._ahead.versions() if self._ahead else None
-        return iter([read]) if read is not None else self._source.versions(None, expected)
-
-    def _by_name(
-        self, what: str, names: Sequence[str], search: Callable[[str], Iterator[list[Item]]]
-    ) -> list[Item] | None:
-        """What `name IN (...)` finds; None when the server cannot be asked so (rule 2)."""
-        parts = list(in_askable_parts(names))
-        found: list[Item] = []
-        try:
-            with self._progress.task(what, len(names)) as advance:
-                answers = at_once(lambda part: [one for page in search(is_one_of("name", part)) for one in page], parts)
-                for part, answer in zip(parts, answers, strict=True):
-                    found += answer
-                    advance(len(part))
-                return found
-        except foreign() as error:
-            if code_of(error) not in NOT_ACCEPTED:
-                raise
-        self._takes_names = False
-        _log.warning("MLflow at %s cannot list models by their names: reading the whole registry.", self.address)
-        return None
-
-    # Single questions
-
     def _existing(self, names: Sequence[str], listed: Sequence[ListedModel]) -> list[ListedModel]:
         """Listed, or else asked for one by one: a list leaves out what the identity may not read (invariant 2)."""
         wanted = set(names)
         missing = sorted(wanted - {model.name for model in listed})
-        others = self._one_by_one("Looking for models", missing, self._source.model)
+        others = one_by_one(self._progress, "Looking for models", missing, self._source.model)
         return [model for model in (*listed, *others) if model.name in wanted and not model.is_prompt]
-
-    def _own_versions(self, name: str) -> list[ModelVersion]:
-        return [version for page in self._source.versions(is_exactly("name", name)) for version in page]
-
-    def _with_tags(self, version: ModelVersion) -> ModelVersion | None:
-        return self._source.version(version.identity.model, version.identity.version)
 
     def _run(self, run_id: str) -> Run | None:
         """A foreign server may answer another run."""
@@ -404,13 +284,6 @@ class MlflowRegistry:
         if run and run.run_id != run_id:
             raise ValueError(f"the answer for run {run_id!r} is about run {run.run_id!r}")
         return run
-
-    def _one_by_one(self, what: str, items: Sequence[Asked], question: Callable[[Asked], Item | None]) -> list[Item]:
-        """One request each, for what no list has; without those that are not there."""
-        if not items:
-            return []
-        with self._progress.task(what, len(items)) as advance:
-            return [answer for answer in counted(at_once(question, items), advance) if answer is not None]
 
 
 def _changed_after(since: int, pages: Iterator[list[Change]]) -> Changes:
@@ -422,12 +295,6 @@ def _changed_after(since: int, pages: Iterator[list[Change]]) -> Changes:
         if page and page[-1][1] <= since:
             break
     return Changes(newest, frozenset(found))
-
-
-def _told(pages: Iterator[list[Item]], advance: Advance) -> Iterator[list[Item]]:
-    for page in pages:
-        advance(len(page))
-        yield page
 
 
 def _timeout_of_user(environment: Mapping[str, str]) -> float | None:
