@@ -348,8 +348,12 @@ class AuditLog(Protocol):
         ...
 
 
-class AuditLogWriter(AuditLog, Protocol):
-    """Appends by compare-and-swap on the branch's head."""
+class LogAppender(Protocol):
+    """Appends to the audit log by compare-and-swap on the branch's head. Raises ForgeUnavailable, ForgeForbidden."""
+
+    def head(self) -> str | None:
+        """See `AuditLog`."""
+        ...
 
     def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogTip:
         """Append lines to a segment in one commit on top of `head` (None: create the branch). Returns the tip after it.
@@ -358,6 +362,10 @@ class AuditLogWriter(AuditLog, Protocol):
         appended the same lines. An answer lost on the way is resolved by reading back.
         """
         ...
+
+
+class AuditLogWriter(AuditLog, LogAppender, Protocol):
+    """Reads the audit log and appends to it."""
 
 
 Item = TypeVar("Item")

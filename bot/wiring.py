@@ -267,7 +267,7 @@ class Connections:
         from bot.adapters.audit_log import FetchedAuditLog
         from bot.adapters.github import GitHubAuditLog
 
-        api = GitHubAuditLog(self._token, self.repository, self._api_url, pace=self._pace, progress=self.progress)
+        api = GitHubAuditLog(self._token, self.repository, self._api_url, pace=self._pace)
         return FetchedAuditLog(self.log_by_git, api)
 
     @property

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import settings
 
+from bot.adapters.audit_log import GitAuditLog
+from bot.core.log import LogContent
 from bot.sandbox.forge import Forge
 from bot.sandbox.forge.git import NO_OBJECT, Git, Signature, TreeEntry
 from bot.sandbox.mlflow_server import MlflowServer
@@ -79,6 +81,14 @@ def commit_to_main(forge: Forge, files: dict[str, str], message: str) -> str:
     sha = git.write_commit(tree, [old] if old else [], message, setup, setup)
     git.update_ref("refs/heads/main", sha, old or NO_OBJECT)
     return sha
+
+
+def log_at(forge: Forge) -> LogContent:
+    """The whole audit log, as git has it at the forge."""
+    with GitAuditLog(forge.git_directory) as log:
+        content = log.read()
+    assert content
+    return content
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from bot.commands.recording import COMMENT_MARKER
 from bot.core.audit import Draft, Entry, stamp
 from bot.core.chain import chained, read_chain
 from bot.sandbox.forge import Forge
-from tests.conftest import commit_to_main
+from tests.conftest import commit_to_main, log_at
 from tests.sandbox.forge_client import ask
 
 APP: Final = "stagewright[bot]"
@@ -41,7 +41,8 @@ class Site:
             "policies/audit.yaml": f"schema_version: 1\ngenesis: {begun.links[0].digest}\n",
         }
         commit_to_main(self.forge, {**files, **policies}, "Begin")
-        self.log.append(None, begun.segment, begun.lines, "Begin")
+        log = GitHubAuditLog(self.token(APP), self.forge.repository, self.forge.api_url, pace=FAST)
+        log.append(None, begun.segment, begun.lines, "Begin")
 
     def token(self, login: str) -> str:
         return self._tokens.get(login) or self._tokens.setdefault(login, self.forge.issue_token(login))
@@ -73,16 +74,9 @@ class Site:
         found = self.api("alice", "GET", f"/issues/{number}/comments?per_page=100")
         return [one["body"] for one in found if one["body"].startswith(COMMENT_MARKER)]
 
-    @property
-    def log(self) -> GitHubAuditLog:
-        """The audit log; nothing of it has been read yet."""
-        return GitHubAuditLog(self.token(APP), self.forge.repository, self.forge.api_url, pace=FAST)
-
     def entries(self) -> tuple[Entry, ...]:
         """All of the log, whose chain holds."""
-        content = self.log.read()
-        assert content
-        chain = read_chain(content, None)
+        chain = read_chain(log_at(self.forge), None)
         assert chain.problems == ()
         return chain.entries
 

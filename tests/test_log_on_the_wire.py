@@ -26,6 +26,7 @@ from bot.views.rollback import rollback_body, rollback_title, rollback_why
 from tests.adapters.git_repository import Repository
 from tests.attacks.field import BACK, Field
 from tests.commands.scene import comment_of, run_of
+from tests.conftest import log_at
 from tests.core.builders import CHAMPION, PRODUCTION, applied, draft, identity, registered
 from tests.core.builders import registry as registry_state
 from tests.fakes.registry import FakeRegistry
@@ -42,9 +43,7 @@ class Years(Field):
 
     def lengthen(self, months: int) -> int:
         """How many bytes the log has then."""
-        content = self.log.read()
-        assert content
-        chain = read_chain(content, None)
+        chain = read_chain(log_at(self.forge), None)
         moved = applied(before=identity(2), after=identity(3), reason="x" * 200)
         away = applied(before=identity(3), after=identity(2), kind="rollback", reason="x" * 200)
         files: dict[str, bytes] = {}

@@ -11,7 +11,7 @@ from typing import Final
 from bot.adapters.git_tree import GitTree
 from bot.core.log import LogContent, LogSegment, LogTip
 from bot.errors import LogUnavailable
-from bot.ports import AuditLog, AuditLogWriter
+from bot.ports import AuditLog, LogAppender
 
 LARGEST_SEGMENT: Final = 100 * 2**20
 """Bytes: no file at GitHub is larger. What is appended at once is in one segment, such as a first adoption of all."""
@@ -85,7 +85,7 @@ class FetchedAuditLog:
     """
 
     reader: AuditLog
-    writer: AuditLogWriter
+    appender: LogAppender
 
     def tip(self) -> LogTip | None:
         """Where the branch stands at the remote."""
@@ -101,8 +101,8 @@ class FetchedAuditLog:
 
     def head(self) -> str | None:
         """The branch's head now, by the API: one request, and nothing is fetched."""
-        return self.writer.head()
+        return self.appender.head()
 
     def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogTip:
-        """Append lines, given without their line breaks, in one commit. Raises as the writer does."""
-        return self.writer.append(head, segment, lines, message)
+        """Append lines, given without their line breaks, in one commit. Raises as the appender does."""
+        return self.appender.append(head, segment, lines, message)

@@ -334,7 +334,6 @@ class TestPeople:
 
 class TestAuditLog:
     def _head(self, mock: responses.RequestsMock, entry: dict[str, str], truncated: bool = False) -> None:
-        mock.get(f"{ROOT}/git/ref/heads/audit-log", json={"object": {"sha": SHA}})
         mock.get(f"{ROOT}/git/commits/{SHA}", json={"sha": SHA, "tree": {"sha": SHA}, "parents": []})
         mock.get(f"{ROOT}/git/trees/{SHA}", json={"sha": SHA, "tree": [entry], "truncated": truncated})
         mock.get(f"{ROOT}/git/blobs/{SHA}", json={"content": "eA==", "encoding": "base64"})
@@ -342,17 +341,17 @@ class TestAuditLog:
     def test_content_that_does_not_have_its_sha(self, mock: responses.RequestsMock, log: GitHubAuditLog) -> None:
         self._head(mock, {"path": "2026-11.jsonl", "mode": "100644", "sha": SHA})
         with pytest.raises(ForgeUnavailable, match="does not have the SHA aaaa"):
-            log.read()
+            log.append(SHA, "2026-11.jsonl", [b"1"], "m")
 
     def test_a_cut_list_of_files(self, mock: responses.RequestsMock, log: GitHubAuditLog) -> None:
         self._head(mock, {"path": "README.md", "mode": "100644", "sha": SHA}, truncated=True)
         with pytest.raises(ForgeUnavailable, match="cut the list of files"):
-            log.read()
+            log.append(SHA, "2026-11.jsonl", [b"1"], "m")
 
     def test_a_link_is_no_segment(self, mock: responses.RequestsMock, log: GitHubAuditLog) -> None:
         self._head(mock, {"path": "2026-11.jsonl", "mode": "120000", "sha": SHA})
         with pytest.raises(LogUnavailable, match="not a regular file"):
-            log.read()
+            log.append(SHA, "2026-11.jsonl", [b"1"], "m")
 
     def test_a_segment_that_ends_in_the_middle_is_not_appended_to(
         self, mock: responses.RequestsMock, log: GitHubAuditLog
@@ -369,7 +368,7 @@ class TestAuditLog:
     ) -> None:
         mock.get(f"{ROOT}/git/ref/heads/audit-log", status=404, json={"message": "Not Found"})
         mock.get(ROOT, json={"full_name": "acme/models"})
-        assert log.read() is log.read() is None
+        assert log.head() is log.head() is None
         assert len(mock.calls) == 3
 
     def test_an_outcome_that_cannot_be_read_back_is_not_claimed(

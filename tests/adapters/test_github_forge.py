@@ -22,11 +22,11 @@ from bot.adapters.git_tree import GitTree
 from bot.adapters.github import GitHubAuditLog, GitHubPullRequests, Pace
 from bot.core.log import LogContent, LogSegment, LogTip
 from bot.core.pulls import UNMADE, NewPull, Team
-from bot.errors import ForgeForbidden, ForgeUnavailable, LogMoved, LogUnavailable
+from bot.errors import ForgeForbidden, ForgeUnavailable, LogMoved
 from bot.sandbox.forge import Forge
 from tests.adapters.git_repository import Repository
+from tests.conftest import log_at
 from tests.contract.openapi import Contract
-from tests.fakes.progress import RecordedProgress
 from tests.sandbox import forge_client
 
 APP = "stagewright[bot]"
@@ -469,14 +469,14 @@ class TestRefusals:
     def test_the_audit_log_names_its_permission(self, forge: Forge) -> None:
         token = forge.issue_token(APP, {"metadata": "read", "contents": "read"})
         log = GitHubAuditLog(token, forge.repository, forge.api_url, pace=FAST)
-        assert log.read() is None
+        assert log.head() is None
         with pytest.raises(ForgeForbidden, match="Contents: write"):
             log.append(None, SEGMENT, [b"{}"], "Begin")
 
     def test_a_wrong_token(self, forge: Forge) -> None:
         for ask_for in (
             GitHubPullRequests("ghs_wrong", forge.repository, forge.api_url, pace=FAST).permissions,
-            GitHubAuditLog("ghs_wrong", forge.repository, forge.api_url, pace=FAST).read,
+            GitHubAuditLog("ghs_wrong", forge.repository, forge.api_url, pace=FAST).head,
         ):
             with pytest.raises(ForgeForbidden, match="it is invalid or expired"):
                 ask_for()
@@ -485,15 +485,15 @@ class TestRefusals:
         token = forge.issue_token(APP)
         pulls = GitHubPullRequests(token, "acme/nothing", forge.api_url, pace=FAST)
         log = GitHubAuditLog(token, "acme/nothing", forge.api_url, pace=FAST)
-        for ask_for in (lambda: pulls.get(1), lambda: pulls.open_proposals(""), log.read):
+        for ask_for in (lambda: pulls.get(1), lambda: pulls.open_proposals(""), log.head):
             with pytest.raises(ForgeForbidden, match="cannot see the repository acme/nothing"):
                 ask_for()
 
 
 class TestAuditLog:
-    def test_begins_grows_and_is_read_back(self, forge: Forge, contract: Contract) -> None:
+    def test_begins_and_grows(self, forge: Forge, contract: Contract) -> None:
         log = log_of(forge)
-        assert log.read() is None
+        assert log.head() is None
         with counting(contract) as asked:
             first = log.append(None, "2026-10.jsonl", [b'{"seq":0}'], "Begin")
         assert asked() == {"git/create-tree": 1, "git/create-commit": 1, "git/create-ref": 1}
@@ -504,70 +504,33 @@ class TestAuditLog:
         content = b'{"seq":0}\n{"seq":1}\n{"\xc3\xbc":2}\n'
         assert third == LogTip(third.head, ("2026-10.jsonl", SEGMENT))
         segments = (LogSegment("2026-10.jsonl", content), LogSegment(SEGMENT, b'{"seq":3}\n'))
-        reader = log_of(forge)
-        with counting(contract) as asked:
-            assert reader.read() == LogContent(third.head, segments)
-        assert sum(asked().values()) == 3 + 2
+        assert log_at(forge) == LogContent(third.head, segments)
         with GitTree(forge.git_directory) as tree:
             assert [one.subject for one in tree.line(third.head, 9)] == ["A month later", "More", "Begin"]
             assert list(tree.list(third.head, "")) == ["2026-10.jsonl", SEGMENT]
 
-    def test_what_was_read_before_is_not_read_again(self, forge: Forge, contract: Contract) -> None:
-        writer, other = log_of(forge), log_of(forge)
-        first = writer.append(None, "2026-10.jsonl", [b"1"], "m")
-        other.read()
-        writer.append(first.head, SEGMENT, [b"2"], "m")
-        with counting(contract) as asked:
-            assert other.read() is not None
-        assert asked() == {"git/get-ref": 1, "git/get-commit": 1, "git/get-tree": 1, "git/get-blob": 1}
-
-    def test_the_newest_segment_takes_as_many_requests_however_many_there_are(
-        self, forge: Forge, contract: Contract
-    ) -> None:
-        writer = log_of(forge)
-        tip = writer.append(None, "2025-01.jsonl", [b"0"], "m")
+    def test_takes_as_many_requests_however_many_segments_there_are(self, forge: Forge, contract: Contract) -> None:
+        log = log_of(forge)
+        tip = log.append(None, "2025-01.jsonl", [b"0"], "m")
         for month in range(1, 10):
-            tip = writer.append(tip.head, f"2026-{month:02}.jsonl", [b"%d" % month], "m")
-        reader = log_of(forge)
+            tip = log.append(tip.head, f"2026-{month:02}.jsonl", [b"%d" % month], "m")
+        writes = {"git/create-tree": 1, "git/create-commit": 1, "git/update-ref": 1}
+        later = log_of(forge)
         with counting(contract) as asked:
-            found = reader.tip()
-            assert found == tip
-            assert reader.segment(found.head, found.names[-1]).content == b"9\n"
-        assert asked() == {"git/get-ref": 1, "git/get-commit": 1, "git/get-tree": 1, "git/get-blob": 1}
+            tip = later.append(tip.head, "2026-09.jsonl", [b"10"], "m")
+        assert asked() == {"git/get-commit": 1, "git/get-tree": 1, "git/get-blob": 1, **writes}
         with counting(contract) as asked:
-            reader.append(found.head, "2026-09.jsonl", [b"10"], "m")
-        assert asked() == {"git/create-tree": 1, "git/create-commit": 1, "git/update-ref": 1}
-        with counting(contract) as asked:
-            reader.append(_now(reader).head, "2026-10.jsonl", [b"11"], "m")
-        assert asked()["git/create-tree"] == 1
-        assert [one.content for one in _now(log_of(forge)).segments[-2:]] == [b"9\n10\n", b"11\n"]
+            tip = later.append(tip.head, "2026-09.jsonl", [b"11"], "m")
+        assert asked() == writes
+        later.append(tip.head, "2026-10.jsonl", [b"12"], "m")
+        assert [one.content for one in log_at(forge).segments[-2:]] == [b"9\n10\n11\n", b"12\n"]
 
-    def test_an_earlier_segment_is_read_alone_and_as_it_was(self, forge: Forge, contract: Contract) -> None:
-        writer = log_of(forge)
-        first = writer.append(None, "2026-10.jsonl", [b"0"], "m")
-        second = writer.append(first.head, SEGMENT, [b"1"], "m")
-        reader = log_of(forge)
-        reader.tip()
-        with counting(contract) as asked:
-            assert reader.segment(second.head, "2026-10.jsonl") == LogSegment("2026-10.jsonl", b"0\n")
-        assert asked() == {"git/get-blob": 1}
-        writer.append(second.head, SEGMENT, [b"2"], "m")
-        assert reader.segment(second.head, SEGMENT).content == b"1\n"
-        with pytest.raises(LogUnavailable, match="no segment 2026-12"):
-            reader.segment(second.head, "2026-12.jsonl")
-
-    def test_says_how_many_segments_it_read(self, forge: Forge) -> None:
-        first = log_of(forge).append(None, "2026-10.jsonl", [b"1"], "m")
-        log_of(forge).append(first.head, SEGMENT, [b"2"], "m")
-        told = RecordedProgress()
-        token = forge.issue_token(APP)
-        GitHubAuditLog(token, forge.repository, forge.api_url, pace=FAST, progress=told).read()
-        assert told.ended == [("Reading the audit log", 2, 2)]
-
-    def test_appending_without_having_read(self, forge: Forge) -> None:
-        first = log_of(forge).append(None, SEGMENT, [b"1"], "m")
-        log_of(forge).append(first.head, SEGMENT, [b"2"], "m")
-        assert _now(log_of(forge)).segments == (LogSegment(SEGMENT, b"1\n2\n"),)
+    def test_goes_on_from_a_segment_that_is_not_the_newest(self, forge: Forge) -> None:
+        log = log_of(forge)
+        begun = log.append(None, "2026-10.jsonl", [b"0"], "m")
+        later = log.append(begun.head, SEGMENT, [b"1"], "m")
+        log.append(later.head, "2026-10.jsonl", [b"2"], "m")
+        assert [one.content for one in log_at(forge).segments] == [b"0\n2\n", b"1\n"]
 
     def test_what_git_reads_is_what_an_append_goes_on_from(
         self, forge: Forge, contract: Contract, tmp_path: Path
@@ -596,7 +559,7 @@ class TestAuditLog:
         appended = one.append(begun.head, SEGMENT, [b"1"], "m")
         with pytest.raises(LogMoved, match="first"):
             other.append(begun.head, SEGMENT, [b"other"], "m")
-        assert other.tip() == appended
+        assert log_at(forge).head == appended.head
 
     def test_two_writers_of_the_same_lines_never_both_succeed(self, forge: Forge) -> None:
         """Such as the outcome of one interrupted change; where both commits are made within one second."""
@@ -626,7 +589,7 @@ class TestAuditLog:
             begun = log.append(None, SEGMENT, [b"0"], "m")
         with losing(forge, "PATCH", "/git/refs/heads/audit-log", times=times, arrives=arrives):
             appended = log.append(begun.head, SEGMENT, [b"1"], "m")
-        assert log_of(forge).read() == LogContent(appended.head, (LogSegment(SEGMENT, b"0\n1\n"),))
+        assert log_at(forge) == LogContent(appended.head, (LogSegment(SEGMENT, b"0\n1\n"),))
 
     def test_answers_that_stay_lost_are_an_error_and_nothing_is_appended(self, forge: Forge) -> None:
         log = log_of(forge)
@@ -634,15 +597,16 @@ class TestAuditLog:
         lost = losing(forge, "PATCH", "/git/refs/heads/audit-log", times=3, arrives=False)
         with lost, pytest.raises(ForgeUnavailable, match="was not appended to"):
             log.append(begun.head, SEGMENT, [b"1"], "m")
-        assert log.tip() == begun
+        assert log.head() == begun.head
 
     def test_a_lost_answer_followed_by_somebody_elses_entry(self, forge: Forge) -> None:
         log, other = log_of(forge), log_of(forge)
         begun = log.append(None, SEGMENT, [b"0"], "m")
-        with _then(forge, lambda: other.append(_now(other).head, SEGMENT, [b"theirs"], "m")):
+        with _then(forge, lambda: other.append(other.head(), SEGMENT, [b"theirs"], "m")):
             ours = log.append(begun.head, SEGMENT, [b"ours"], "m")
-        assert log_of(forge).segment(ours.head, SEGMENT) == LogSegment(SEGMENT, b"0\nours\n")
-        assert _now(log).segments == (LogSegment(SEGMENT, b"0\nours\ntheirs\n"),)
+        with GitTree(forge.git_directory) as tree:
+            assert tree.read(ours.head, SEGMENT) == b"0\nours\n"
+        assert log_at(forge).segments == (LogSegment(SEGMENT, b"0\nours\ntheirs\n"),)
 
     def test_a_lost_request_overtaken_by_somebody_else(self, forge: Forge) -> None:
         log, other = log_of(forge), log_of(forge)
@@ -650,7 +614,7 @@ class TestAuditLog:
         overtaken = _then(forge, lambda: other.append(begun.head, SEGMENT, [b"theirs"], "m"), arrives=False)
         with overtaken, pytest.raises(LogMoved):
             log.append(begun.head, SEGMENT, [b"ours"], "m")
-        assert _now(log).segments == (LogSegment(SEGMENT, b"0\ntheirs\n"),)
+        assert log_at(forge).segments == (LogSegment(SEGMENT, b"0\ntheirs\n"),)
 
     def test_a_refusal_of_the_branch_itself_is_told(self, forge: Forge) -> None:
         log = log_of(forge)
@@ -659,7 +623,7 @@ class TestAuditLog:
         with pytest.raises((ForgeUnavailable, ForgeForbidden)) as caught:
             log.append(begun.head, SEGMENT, [b"1"], "m")
         assert not isinstance(caught.value, LogMoved)
-        assert log.tip() == begun
+        assert log.head() == begun.head
 
     @pytest.mark.parametrize(
         ("segment", "lines"), [("x/y.jsonl", [b"1"]), ("2026-11.txt", [b"1"]), (SEGMENT, []), (SEGMENT, [b"1\n2"])]
@@ -669,12 +633,6 @@ class TestAuditLog:
     ) -> None:
         with pytest.raises(ValueError, match="expected"):
             log_of(forge).append(None, segment, lines, "m")
-
-
-def _now(log: GitHubAuditLog) -> LogContent:
-    content = log.read()
-    assert content is not None
-    return content
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from bot.ports import PullRequests
 from bot.sandbox.forge import Forge
 from bot.sandbox.forge.records import Level
 from tests.adapters.git_repository import Repository
-from tests.conftest import commit_to_main
+from tests.conftest import commit_to_main, log_at
 from tests.core.builders import CHAMPION, GENESIS, PRODUCTION, adopted, applied, evidence, identity
 from tests.sandbox.forge_client import ask
 
@@ -192,7 +192,7 @@ class Field:
 
     @property
     def log(self) -> GitHubAuditLog:
-        """The audit log, to append to; nothing of it has been read yet."""
+        """The audit log, to append to."""
         return GitHubAuditLog(self._tokens[APP], self.forge.repository, self.forge.api_url, pace=_FAST)
 
     def asking(self, pulls: PullRequests | None = None) -> Asking:
@@ -218,9 +218,7 @@ class Field:
 
     def mandate(self, key: SlotKey = PRODUCTION) -> Mandate | NoMandate:
         """Who approved the value that a slot has on main."""
-        content = self.log.read()
-        assert content
-        judge = Judge(self.pulls(), self.tree, read_chain(content, None).recorded.seen_versions)
+        judge = Judge(self.pulls(), self.tree, read_chain(log_at(self.forge), None).recorded.seen_versions)
         return judge.mandate(key, self.tree.default_branch_head())
 
     def pull(self, number: int) -> PullRequest:

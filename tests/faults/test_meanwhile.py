@@ -12,6 +12,7 @@ import pytest
 from bot.core.chain import read_chain
 from bot.sandbox.mlflow_server import MlflowServer
 from tests.commands.test_write_order import check_every_prefix
+from tests.conftest import log_at
 from tests.contract.openapi import Contract
 from tests.fakes.http_relay import Answered, Asked
 from tests.faults.ground import SLOTS, Ground, Point, Trap
@@ -47,9 +48,7 @@ class Watch(Trap):
 
 def intents(ground: Ground) -> set[str]:
     """The slots that the log says are to be moved by somebody's approval, each with the version: `model Slot 2`."""
-    content = ground.log.read()
-    assert content
-    open_intents = read_chain(content, None).recorded.intents.values()
+    open_intents = read_chain(log_at(ground.forge), None).recorded.intents.values()
     return {f"{one.model} {one.slot} {one.after.version}" for one in open_intents if one.mandate and one.after}
 
 

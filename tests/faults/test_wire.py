@@ -10,6 +10,7 @@ from typing import Final
 import pytest
 
 from bot.errors import ForgeUnavailable
+from tests.conftest import log_at
 from tests.fakes.http_relay import Answered, Severed
 from tests.faults.ground import Ground, Point, check_done, check_nothing_is_claimed_that_did_not_happen
 from tests.faults.test_killed import ALIAS, COMMENTS, LOG, STAGE, forge, mlflow
@@ -126,9 +127,7 @@ def test_a_clock_that_goes_back_over_the_end_of_a_month_appends_to_the_newest_se
     assert not ground.apply(now=lambda: later).refused
     ground.merge({ground.models[0]: 3})
     assert not ground.apply().refused
-    content = ground.log.read()
-    assert content
-    begun, newest = content.segments
+    begun, newest = log_at(ground.forge).segments
     assert f"{later:%Y-%m}" in newest.name
     assert begun.name < newest.name
     assert [entry.after and entry.after.version for entry in ground.entries()][-2:] == [3, 3]

@@ -5,7 +5,7 @@ answers     what GitHub answers, as far as it is read, checked for its types
 client      one connection: retries, timeouts, pages, and the table of errors
 pulls       bot.ports.PullRequests
 issues      bot.ports.Issues
-audit_log   bot.ports.AuditLogWriter
+audit_log   bot.ports.LogAppender
 """
 
 from bot.adapters.github.audit_log import GitHubAuditLog

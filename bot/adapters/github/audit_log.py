@@ -1,13 +1,13 @@
-"""The audit log on its own branch, through GitHub's git data API: `bot.ports.AuditLogWriter`.
+"""Appends to the audit log on its own branch, through GitHub's git data API: `bot.ports.LogAppender`.
 
-1. The branch's head is read once; everything else is read at that commit, so a log is never a mixture of two states.
+1. What an append goes on from is read at the head that it names, so a log is never a mixture of two states.
 2. Appending makes a tree and a commit whose only parent is the head that was read, then moves the branch to it,
    fast-forward only. GitHub refuses that when the branch has moved: compare-and-swap.
 3. When the answer to the move is lost, the branch is read again: only what it says is believed. Each commit has an id
    of its own in its message: two runs that append the same lines in the same second would else make one and the same
    commit, and each would find its own on the branch.
 4. A file's content is checked against its git SHA on the way in and on the way out.
-5. Of what was read, only the newest segment is kept, since an append needs it again: a log may be long.
+5. The content of the segment that was appended to last is kept, since the next append needs it again.
 """
 
 from __future__ import annotations
@@ -20,9 +20,8 @@ from dataclasses import dataclass
 
 from bot.adapters.github import answers, calls
 from bot.adapters.github.client import Declined, GitHubClient, Pace, refuse
-from bot.core.log import LogContent, LogSegment, LogTip
+from bot.core.log import LogTip
 from bot.errors import ForgeUnavailable, LogMoved, LogUnavailable
-from bot.ports import SILENT, Progress, counted
 
 _FILE_MODES = ("100644", "100755")
 _MOVE_ATTEMPTS = 3
@@ -41,8 +40,6 @@ class _Listing:
 class GitHubAuditLog:
     """The segments `*.jsonl` at the top of one branch of `owner/name`.
 
-    The tip takes three requests, one when the branch has not moved since; each segment takes one.
-
     Raises ForgeUnavailable, ForgeForbidden; LogUnavailable for a segment that is not a whole file.
     """
 
@@ -54,70 +51,33 @@ class GitHubAuditLog:
         branch: str = "audit-log",
         *,
         pace: Pace | None = None,
-        progress: Progress = SILENT,
     ) -> None:
         self._client = GitHubClient(token, repository, api_url, pace or Pace())
         self._branch = branch
-        self._progress = progress
         self._listing: _Listing | None = None
-        self._kept: LogSegment | None = None
+        self._kept = b""
 
-    def tip(self) -> LogTip | None:
-        """The branch's head and the names of its segments, or None when there is no such branch."""
-        head = self.head()
-        return None if head is None else LogTip(head, tuple(self._listed(head).entries))
-
-    def segment(self, head: str, name: str) -> LogSegment:
-        """One segment at a head."""
-        listing = self._listed(head)
-        entry = listing.entries.get(name)
-        if entry is None:
-            raise LogUnavailable(f"There is no segment {name} at {head[:12]} of the branch {self._branch}.", fix=_AGAIN)
-        kept = self._kept
-        if kept and kept.name == name and blob_sha(kept.content, entry.sha) == entry.sha:
-            return kept
-        read = self._segment(entry)
-        if name == max(listing.entries):
-            self._kept = read
-        return read
-
-    def read(self) -> LogContent | None:
-        """The whole log at the branch's head, or None when there is no such branch."""
-        tip = self.tip()
-        if tip is None:
-            return None
-        with self._progress.task("Reading the audit log", len(tip.names)) as advance:
-            return LogContent(tip.head, tuple(self.segment(tip.head, name) for name in counted(tip.names, advance)))
+    def head(self) -> str | None:
+        """The branch's head now: one request; None when there is no such branch."""
+        ref = self._client.find(calls.GET_REF, answers.Ref, ref=f"heads/{self._branch}")
+        return None if ref is None else ref.object.sha
 
     def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogTip:
-        """Append lines, given without their line breaks, in one commit: three requests where the segment was read.
+        """Append lines, given without their line breaks, in one commit: three requests, and up to three more to read
+        what they go on from.
 
         GitHub signs the commit for an App, since no author is given. Raises LogMoved, and ForgeUnavailable when it
         could not be told whether the branch was moved.
         """
         _check(segment, lines)
         before = {} if head is None else self._listed(head).entries
-        content = self._whole(head, segment) if head and segment in before else b""
+        content = self._whole(before[segment]) if segment in before else b""
         content += b"".join(line + b"\n" for line in lines)
         sha, written = self._commit(head, segment, content, message)
         self._move(head, sha)
         self._listing = _Listing(sha, dict(sorted({**before, segment: written}.items())))
-        self._kept = LogSegment(segment, content)
+        self._kept = content
         return LogTip(sha, tuple(self._listing.entries))
-
-    def _whole(self, head: str, segment: str) -> bytes:
-        content = self.segment(head, segment).content
-        if content and not content.endswith(b"\n"):
-            raise LogUnavailable(
-                f"The segment {segment} of the audit log ends in the middle of a line.",
-                fix="Find out who changed the branch, and restore it from a clone.",
-            )
-        return content
-
-    def head(self) -> str | None:
-        """The branch's head now: one request; None when there is no such branch."""
-        ref = self._client.find(calls.GET_REF, answers.Ref, ref=f"heads/{self._branch}")
-        return None if ref is None else ref.object.sha
 
     def _listed(self, head: str) -> _Listing:
         if self._listing is None or self._listing.head != head:
@@ -131,7 +91,17 @@ class GitHubAuditLog:
             self._listing = _Listing(head, dict(sorted(found.items())))
         return self._listing
 
-    def _segment(self, entry: answers.TreeEntry) -> LogSegment:
+    def _whole(self, entry: answers.TreeEntry) -> bytes:
+        """A segment that lines can be appended to."""
+        content = self._kept if blob_sha(self._kept, entry.sha) == entry.sha else self._read(entry)
+        if content and not content.endswith(b"\n"):
+            raise LogUnavailable(
+                f"The segment {entry.path} of the audit log ends in the middle of a line.",
+                fix="Find out who changed the branch, and restore it from a clone.",
+            )
+        return content
+
+    def _read(self, entry: answers.TreeEntry) -> bytes:
         if entry.mode not in _FILE_MODES:
             raise LogUnavailable(
                 f"{entry.path} on the branch {self._branch} is not a regular file (mode {entry.mode}).",
@@ -140,7 +110,7 @@ class GitHubAuditLog:
         blob = self._client.get(calls.GET_BLOB, answers.Blob, sha=entry.sha)
         content = base64.b64decode(blob.content)
         self._verify(content, entry.sha, entry.path)
-        return LogSegment(entry.path, content)
+        return content
 
     def _verify(self, content: bytes, sha: str, name: str) -> None:
         if blob_sha(content, sha) != sha:
