@@ -14,14 +14,13 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from itertools import dropwhile
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, Literal, TypeAlias
 
 from bot.core.audit import IdentityRecord, Link
 from bot.core.canonical import JSON, canonical, digest
 from bot.core.log import LogContent
 
 Form: TypeAlias = Literal["jsonl", "csv", "intoto"]
-FORMS: Final[tuple[Form, ...]] = get_args(Form)
 
 STATEMENT_TYPE: Final = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE: Final = "urn:stagewright:audit-entry:v1"

@@ -321,11 +321,6 @@ def why_text(examined: Examined) -> str:
     return examined.why.removeprefix("not compared: ")
 
 
-def compared_count(examined: Sequence[Examined]) -> int:
-    """How many candidates were compared."""
-    return sum(one.verdict is not None for one in examined)
-
-
 @dataclass(frozen=True, slots=True)
 class EditText:
     """One value of a model's file that a pull request changes: where it is, and both values as YAML."""
