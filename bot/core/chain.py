@@ -6,8 +6,8 @@
    that a full one goes on in parts, `YYYY-MM.part-0002.jsonl`. A clock that goes backwards does not reorder them: a
    line never goes to an earlier segment than the one before it.
 3. A month begins with a snapshot of what the log said until then (`bot.core.snapshot`), appended in one commit with
-   the first entries after it. The first month begins with the genesis instead; months written before there were
-   snapshots begin with an entry.
+   the first entries after it. The first month begins with the genesis instead. A month whose snapshot would be too
+   large, or that was written before there were snapshots, begins with an entry.
 4. So whoever wants to know what the log comes to reads the newest segments, back to the first that begins with a
    snapshot; whoever wants to know whether it is true reads all of it, and compares each snapshot with what went before.
 5. Whoever wrote a line looked whether the one before it was canonical, and hashed its very bytes. So of what is read
@@ -38,6 +38,8 @@ from bot.errors import LogUnavailable
 
 FULL: Final = 2 * 2**20
 """Bytes: a segment that has as many is appended to no more (rule 2)."""
+LARGEST_SNAPSHOT: Final = 24 * 2**20
+"""Bytes: GitHub's API takes no file of 40 MiB, and entries follow in the same one (rule 3)."""
 _NAME = re.compile(r"[0-9]{4}-[0-9]{2}(\.part-[0-9]{4})?\.jsonl")
 _SNAPSHOT = b'"event":"snapshot"'
 """No entry holds this: within a text its quotes are escaped."""
@@ -193,10 +195,10 @@ def chained(drafts: Sequence[Draft], chain: Chain | None, month: str) -> Appende
     """Give drafts their place at the end of a log (rules 1 to 3); None: they begin one. `month` is `YYYY-MM`."""
     end = chain.end if chain else End()
     segment = max(f"{month}.jsonl", _open_segment(end.last.segment, chain.size) if chain and end.last else "")
-    written: list[tuple[Line, bytes]] = []
-    opening: Sequence[Draft | SnapshotDraft] = _opening(end, segment, drafts)
-    for draft in (*opening, *drafts):
-        written.append(_written(draft, written[-1][0] if written else end.last, segment))
+    opening = _written(_opening(end, segment, drafts), end.last, segment)
+    if sum(len(text) for _, text in opening) > LARGEST_SNAPSHOT:
+        opening = []
+    written = [*opening, *_written(drafts, opening[-1][0] if opening else end.last, segment)]
     links = (Link(line.content, line.digest, segment) for line, _ in written if isinstance(line.content, Entry))
     return Appended(segment, tuple(text for _, text in written), tuple(links))
 
@@ -220,7 +222,15 @@ def _month(segment: str) -> str:
     return segment[: len("YYYY-MM")]
 
 
-def _written(draft: Draft | SnapshotDraft, last: Line | None, segment: str) -> tuple[Line, bytes]:
+def _written(drafts: Sequence[Draft | SnapshotDraft], last: Line | None, segment: str) -> list[tuple[Line, bytes]]:
+    """Lines that go on after `last`, each with its text."""
+    written: list[tuple[Line, bytes]] = []
+    for draft in drafts:
+        written.append(_line_of(draft, written[-1][0] if written else last, segment))
+    return written
+
+
+def _line_of(draft: Draft | SnapshotDraft, last: Line | None, segment: str) -> tuple[Line, bytes]:
     place = {"seq": last.seq + 1, "previous": last.digest} if last else {"seq": 0, "previous": None}
     content: Entry | SnapshotLine
     if isinstance(draft, SnapshotDraft):

@@ -625,6 +625,11 @@ class TestAuditLog:
         assert not isinstance(caught.value, LogMoved)
         assert log.head() == begun.head
 
+    def test_what_github_takes_in_no_file_is_told_before(self, forge: Forge, contract: Contract) -> None:
+        with counting(contract) as asked, pytest.raises(ForgeUnavailable, match=r"40 MiB large.*Let fewer models"):
+            log_of(forge).append(None, SEGMENT, [b"x" * (40 * 2**20 - 1)], "m")
+        assert asked() == {}
+
     @pytest.mark.parametrize(
         ("segment", "lines"), [("x/y.jsonl", [b"1"]), ("2026-11.txt", [b"1"]), (SEGMENT, []), (SEGMENT, [b"1\n2"])]
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from bot.core.audit import Draft, Entry, Event
 from bot.core.canonical import canonical, digest
-from bot.core.chain import Chain, End, begins_with_snapshot, chained, read_chain, read_segment
+from bot.core.chain import LARGEST_SNAPSHOT, Chain, End, begins_with_snapshot, chained, read_chain, read_segment
 from bot.core.log import LogContent, LogSegment
 from bot.core.recorded import PULLS, Recorded, fold
 from bot.core.slots import PERIODS, Slots
@@ -151,6 +151,16 @@ def test_a_log_without_snapshots_reads_and_gets_one_the_next_month() -> None:
     assert not begins_with_snapshot(segments[1])
     assert [json.loads(line)["event"] for line in chained(NOVEMBER, log, "2026-10").lines] == ["adopted"]
     assert [json.loads(line)["event"] for line in chained(NOVEMBER, log, "2026-11").lines] == ["snapshot", "adopted"]
+
+
+def test_a_month_whose_snapshot_would_be_too_large_begins_with_an_entry() -> None:
+    told = draft("refused", STAGING, None, V5, guard="held", reason="x" * LARGEST_SNAPSHOT)
+    settled = adopted(STAGING, V5)
+    log, segments = log_of(("2026-09", (told,)), ("2026-10", OCTOBER), ("2026-10", (settled,)), ("2026-11", NOVEMBER))
+    assert [begins_with_snapshot(segment) for segment in segments] == [False, False, True]
+    found = read_chain(LogContent(HEAD, segments), log.links[0].digest)
+    assert (found, found.problems) == (log, ())
+    assert read_chain(newest(segments[2]), log.links[0].digest).recorded == log.recorded
 
 
 def test_without_a_snapshot_the_months_before_are_needed() -> None:

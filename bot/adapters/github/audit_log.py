@@ -26,6 +26,8 @@ from bot.errors import ForgeUnavailable, LogMoved, LogUnavailable
 _FILE_MODES = ("100644", "100755")
 _MOVE_ATTEMPTS = 3
 _ANCESTORS_READ = 100
+_LARGEST_FILE = 40 * 2**20
+"""Bytes: GitHub's API takes no file that has as many, though git itself may push one up to 100 MiB."""
 _AGAIN = "Run the command again: it reads the log first and completes what is missing."
 
 
@@ -73,6 +75,13 @@ class GitHubAuditLog:
         before = {} if head is None else self._listed(head).entries
         content = self._whole(before[segment]) if segment in before else b""
         content += b"".join(line + b"\n" for line in lines)
+        if len(content) >= _LARGEST_FILE:
+            raise ForgeUnavailable(
+                f"This append to the audit log would make {segment} {len(content) / 2**20:,.0f} MiB large, and GitHub's"
+                f" API takes no file of {_LARGEST_FILE // 2**20} MiB.",
+                fix="Nothing was appended. Let fewer models be new at once: `git revert` a part of what was merged, run"
+                " apply, and merge that part again.",
+            )
         sha, written = self._commit(head, segment, content, message)
         self._move(head, sha)
         self._listing = _Listing(sha, dict(sorted({**before, segment: written}.items())))
