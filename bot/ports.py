@@ -195,6 +195,10 @@ class PullRequests(PullRequestReader, Protocol):
         """Create the branch with its one commit, and the pull request. Safe to repeat after a crash half-way."""
         ...
 
+    def finish(self, number: int, labels: Sequence[str], reviewers: Sequence[str]) -> None:
+        """Label a pull request that a run opened before it was cut off, and ask for the reviews."""
+        ...
+
     def supersede(self, number: int, label: str, comment: str) -> None:
         """Label a pull request, say why in a comment, and close it. Safe to repeat after a crash half-way."""
         ...

@@ -25,7 +25,7 @@ from typing import Final, TypeAlias
 from bot.commands.apply import apply, preview
 from bot.commands.gathering import Desired, read_desired, refuse_unsupported
 from bot.commands.occasion import Occasion, Ports
-from bot.commands.opening import LABEL, SUPERSEDED, commit_message, edited_file, free_branch, has_content
+from bot.commands.opening import LABEL, SUPERSEDED, commit_message, edited_file, finish, free_branch, has_content
 from bot.commands.recording import Telling
 from bot.commands.situation import Situation, past_of, present_of, situation
 from bot.core.adoption import BRANCH_ROOT, Adopting, AdoptionFacts, adopting, edits_of
@@ -47,6 +47,7 @@ from bot.ports import AuditLog, Issues, PullRequests, Registry, Tree
 
 ISSUE_TITLE: Final = "Drift between Git and the registry"
 ISSUE_LABEL: Final = "drift"
+LABELS: Final = (LABEL, ISSUE_LABEL)
 ISSUE_MARKER: Final = "<!-- stagewright:drift -->"
 CLEAN: Final = "The registry is what Git says again: no drift is left."
 MOST_LISTINGS: Final = 500
@@ -246,6 +247,8 @@ def _opened(
     others = tuple(pull for pull in there if pull is not same and _is_ours(pull))
     if same:
         _close(pulls, others, same, dry_run=dry_run)
+        if not dry_run:
+            finish(pulls, same, LABELS)
         return Adopted(wanted, None, same, others)
     new = _new_pull(wanted, found, pulls, requesters, wording)
     if dry_run:
@@ -278,7 +281,7 @@ def _new_pull(
         files=dict(_file(wanted, desired, model) for model in sorted({one.key[0] for one in wanted.slots})),
         title=title,
         body=wording.body(wanted, found.situation.registry),
-        labels=(LABEL, ISSUE_LABEL),
+        labels=LABELS,
     )
 
 

@@ -50,6 +50,12 @@ def has_content(pull: PullRequest, branch: str) -> bool:
     return pull.head_ref == branch or pull.head_ref.startswith(f"{branch}-after-")
 
 
+def finish(pulls: PullRequests, pull: PullRequest, labels: Sequence[str], reviewers: Sequence[str] = ()) -> None:
+    """Complete what a run opened that was cut off then: it has none of the labels, which come last."""
+    if not {*labels} & {*pull.labels}:
+        pulls.finish(pull.number, labels, reviewers)
+
+
 def commit_message(title: str, requesters: Sequence[str], *, why: str = "", trailers: Sequence[str] = ()) -> str:
     """Title, reason and trailers, a paragraph each. The last one ends in a trailer for each requester.
 

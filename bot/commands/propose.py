@@ -6,7 +6,9 @@
    `--again`. The pull requests themselves are the memory; nothing else is stored.
 3. No more than `max_open_proposals` are open at once; the rest wait for the next run. Each shard may have its share.
 4. A dry run draws no picture, which takes longer than to compare a hundred models.
-5. What the next run has to look at is kept last, once everything else ended well. A dry run keeps nothing.
+5. An open proposal without a label was opened by a run that was cut off: it is labelled, and its reviewers are asked,
+   after the others were opened.
+6. What the next run has to look at is kept last, once everything else ended well. A dry run keeps nothing.
 """
 
 from __future__ import annotations
@@ -18,7 +20,16 @@ from datetime import UTC, datetime
 
 from bot.commands.comparing import Scan
 from bot.commands.judging import Judge
-from bot.commands.opening import LABEL, SUPERSEDED, Proposals, commit_message, edited_file, free_branch, has_content
+from bot.commands.opening import (
+    LABEL,
+    SUPERSEDED,
+    Proposals,
+    commit_message,
+    edited_file,
+    finish,
+    free_branch,
+    has_content,
+)
 from bot.commands.scanning import EVERYTHING, Sight, Sources, Watching, look
 from bot.core.approval import EVIDENCE_TRAILER
 from bot.core.merging import MergingFacts, ProposalCase, merging, picture_path
@@ -31,6 +42,7 @@ from bot.errors import Misuse
 from bot.ports import SILENT, AuditLog, Progress, PullRequests, Registry, Tree
 
 KIND_LABEL = "promotion"
+LABELS = (LABEL, KIND_LABEL)
 _OWNER = re.compile(r"@[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 
@@ -103,7 +115,17 @@ def _opened(
             outcomes.append(done)
             room -= isinstance(done, Opened) and not done.replaces
             advance(1)
+    if not request.dry_run:
+        _finish(outcomes, found, pulls)
     return ProposeResult(tuple(outcomes), request.dry_run, sight.coverage)
+
+
+def _finish(outcomes: Collection[Opened | Skipped | NothingToPropose], found: Scan, pulls: PullRequests) -> None:
+    """Rule 5."""
+    for outcome in outcomes:
+        if isinstance(outcome, Skipped) and outcome.why == "open" and outcome.pull:
+            owners = found.desired.specs[outcome.proposal.model].owners
+            finish(pulls, outcome.pull, LABELS, _reviewers(owners))
 
 
 def _room(sight: Sight, shard: Shard, open_now: Collection[PullRequest]) -> int:
@@ -189,7 +211,7 @@ def _new_pull(
         files={document.file: edited_file(document, proposal.edits), **added},
         title=title,
         body=_replacing(replaced) + wording.body(_case(proposal, found, judge, base, request, tuple(added))),
-        labels=(LABEL, KIND_LABEL),
+        labels=LABELS,
         reviewers=_reviewers(document.value.owners),
     )
 

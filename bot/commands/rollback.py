@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bot.commands.gathering import Desired, read_desired
-from bot.commands.opening import LABEL, commit_message, edited_file, free_branch, has_content
+from bot.commands.opening import LABEL, commit_message, edited_file, finish, free_branch, has_content
 from bot.commands.probing import belongings
 from bot.commands.situation import Situation, situation
 from bot.core.approval import Scope, models_at_base, requirements, teams_to_read
@@ -39,6 +39,7 @@ from bot.errors import LogUnavailable, Misuse
 from bot.ports import AuditLog, PullRequests, Registry, Tree
 
 KIND_LABEL = "rollback"
+LABELS = (LABEL, KIND_LABEL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,8 @@ def open_rollback(
     same = next((pull for pull in open_now if has_content(pull, outcome.branch)), None)
     others = tuple(pull for pull in open_now if pull is not same)
     if same:
+        if not dry_run:
+            finish(pulls, same, LABELS)
         return RollbackResult(wish, case, None, same, others, dry_run=dry_run)
     new = _new_pull(case, desired, base, pulls, wording)
     return RollbackResult(wish, case, new, None if dry_run else pulls.open_pull(new), others, dry_run=dry_run)
@@ -157,5 +160,5 @@ def _new_pull(
         files={document.file: edited_file(document, rollback.edits)},
         title=title,
         body=wording.body(case),
-        labels=(LABEL, KIND_LABEL),
+        labels=LABELS,
     )

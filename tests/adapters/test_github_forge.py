@@ -21,7 +21,7 @@ from bot.adapters.audit_log import FetchedAuditLog, GitAuditLog
 from bot.adapters.git_tree import GitTree
 from bot.adapters.github import GitHubAuditLog, GitHubPullRequests, Pace
 from bot.core.log import LogContent, LogSegment, LogTip
-from bot.core.pulls import UNMADE, NewPull, Team
+from bot.core.pulls import UNMADE, NewPull, PullRequest, Team
 from bot.errors import ForgeForbidden, ForgeUnavailable, LogMoved
 from bot.sandbox.forge import Forge
 from tests.adapters.git_repository import Repository
@@ -221,6 +221,40 @@ class TestOpening:
         pull = pulls.open_pull(new_pull(forge, message="Roll back\n\nStagewright-Requested-By: bob\n"))
         (commit,) = pulls.commits(pull.number)
         assert commit.message.strip().endswith("Stagewright-Requested-By: bob")
+
+    def test_of_two_runs_at_once_the_one_whose_commit_it_is_writes_the_texts(self, forge: Forge) -> None:
+        """They roll back to the same version, so they share the branch, but other people asked, for other reasons."""
+        by_alice = new_pull(forge, message="Roll back\n\nStagewright-Requested-By: alice\n", body="alice asked")
+        by_bob = new_pull(forge, message="Roll back\n\nStagewright-Requested-By: bob\n", body="bob asked")
+        pulls, opened = pulls_of(forge), list[PullRequest]()
+        said = r"Another run put its commit on .*Run the command again"
+        with (
+            _overtaken(forge, lambda: opened.append(pulls_of(forge).open_pull(by_bob))),
+            pytest.raises(ForgeUnavailable, match=said),
+        ):
+            pulls.open_pull(by_alice)
+        (commit,) = pulls.commits(opened[0].number)
+        assert commit.message.strip().endswith("Stagewright-Requested-By: bob")
+        assert ask(forge, "alice", "GET", f"/pulls/{opened[0].number}")["body"] == "bob asked"
+        assert pulls.open_proposals("stagewright/") == opened
+
+    def test_two_runs_with_the_very_same_commit_open_one(self, forge: Forge) -> None:
+        new, opened = new_pull(forge), list[PullRequest]()
+        with _overtaken(forge, lambda: opened.append(pulls_of(forge).open_pull(new))):
+            assert pulls_of(forge).open_pull(new) == opened[0]
+        assert pulls_of(forge).open_proposals("stagewright/") == opened
+
+    @pytest.mark.parametrize("path", ["/pulls/1/requested_reviewers", "/issues/1/labels"])
+    def test_one_that_was_left_unfinished_has_no_label_until_it_is_finished(self, forge: Forge, path: str) -> None:
+        new, pulls = new_pull(forge, reviewers=("alice", "bob")), pulls_of(forge)
+        with losing(forge, "POST", path, arrives=False), pytest.raises(ForgeUnavailable, match="did not answer"):
+            pulls.open_pull(new)
+        (left,) = pulls.open_proposals("stagewright/")
+        assert left.labels == ()
+        pulls.finish(left.number, new.labels, new.reviewers)
+        (finished,) = pulls.open_proposals("stagewright/")
+        assert sorted(finished.labels) == sorted(new.labels)
+        assert asked_for_review(forge, left.number) == ["alice", "bob"]
 
     def test_what_is_superseded_is_labelled_explained_and_closed(self, forge: Forge) -> None:
         pulls = pulls_of(forge)
@@ -638,6 +672,28 @@ class TestAuditLog:
     ) -> None:
         with pytest.raises(ValueError, match="expected"):
             log_of(forge).append(None, segment, lines, "m")
+
+
+@contextmanager
+def _overtaken(forge: Forge, run: Callable[[], object]) -> Iterator[None]:
+    """Just before a pull request is opened another run comes as far, and opens its own right after."""
+    asked: list[tuple[requests.PreparedRequest, tuple[int, str]]] = []
+
+    def overtake(request: requests.PreparedRequest) -> tuple[int, Mapping[str, str], str]:
+        if asked:  # the other run: first comes what was asked for before
+            first = asked[0][0]
+            asked[0] = (first, _pass_on(first))
+            status, body = _pass_on(request)
+        else:
+            asked.append((request, (0, "")))
+            run()
+            status, body = asked[0][1]
+        return status, {"Content-Type": "application/json"}, body
+
+    with responses.RequestsMock() as mock:
+        mock.add_passthru(forge.api_url)
+        mock.add_callback("POST", f"{forge.api_url}/repos/{forge.repository}/pulls", callback=overtake)
+        yield
 
 
 @contextmanager

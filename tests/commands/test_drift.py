@@ -330,6 +330,8 @@ class TestAdopting:
         again = adopt(scene).adopted
         assert again
         assert (again.new, len(scene.pulls.opened)) == (None, 1)
+        unfinished = {first.pull.number: ("stagewright", "drift")} if opened.get("labels") == () else {}
+        assert scene.pulls.finished == unfinished, "and it is labelled now"
 
     def test_one_that_was_never_labelled_is_out_of_date_too(self, scene: Scene) -> None:
         move(scene, "demand", 3)

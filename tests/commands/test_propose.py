@@ -181,6 +181,17 @@ class TestNothingTwice:
             scene.pulls.opened[-1].branch
         ]
 
+    def test_a_run_that_was_cut_off_before_it_labelled_is_completed(self) -> None:
+        scene = Scene({"models/demand.yaml": DEMAND + 'owners: ["@alice", "ops@acme.example"]\n'})
+        number = scene.proposed("demand").number
+        scene.pulls.pulls[number] = replace(scene.pulls.pulls[number], labels=())
+        assert whys(scene.propose("demand", dry_run=True)) == ["open"]
+        assert scene.pulls.finished == {}
+        assert whys(scene.propose("demand")) == ["open"]
+        assert scene.pulls.finished.pop(number) == ("stagewright", "promotion", "@alice")
+        assert whys(scene.propose("demand")) == ["open"]
+        assert scene.pulls.finished == {}, "once"
+
     def test_a_dry_run_closes_nothing(self) -> None:
         scene = Scene()
         first = scene.proposed("demand")

@@ -199,6 +199,14 @@ class TestNothingTwice:
         assert night.opened().state == "open"
         assert night.wish().new is None
 
+    def test_after_a_crash_before_the_labels_the_next_run_sets_them(self, night: Night) -> None:
+        number = night.opened().number
+        night.pulls.pulls[number] = replace(night.pulls.pulls[number], labels=())
+        night.wish(dry_run=True)
+        assert night.pulls.finished == {}
+        night.wish()
+        assert night.pulls.finished == {number: ("stagewright", "rollback")}
+
     def test_what_somebody_closed_does_not_block_another_try(self, night: Night) -> None:
         first = night.opened()
         night.pulls.close(first.number)

@@ -33,6 +33,7 @@ class Status:
 class FakePullRequests:
     """Implements PullRequests. `opened`, `statuses` and `comments` record what the program did; `comments` by number.
 
+    `finished` has the labels and the reviewers of those that another run had opened.
     `members` are those of the teams that the token may read, `asked_teams` the teams that were asked for.
     `before_write` is called with the name of each writing method before it does anything, and may raise.
     `page`: so many pull requests a list tells of at once.
@@ -48,6 +49,7 @@ class FakePullRequests:
         self.opened: list[NewPull] = []
         self.statuses: list[Status] = []
         self.comments: dict[int, dict[str, str]] = defaultdict(dict)
+        self.finished: dict[int, tuple[str, ...]] = {}
         self.asked_for_people = 0
         self.page = 100
         self.before_write: Callable[[str], None] | None = None
@@ -148,6 +150,11 @@ class FakePullRequests:
     def comment_once(self, number: int, marker: str, body: str) -> None:
         self._write("comment_once")
         self.comments[number][marker] = body
+
+    def finish(self, number: int, labels: Sequence[str], reviewers: Sequence[str]) -> None:
+        self._write("finish")
+        self.finished[number] = (*labels, *(f"@{one}" for one in reviewers))
+        self.pulls[number] = replace(self.pulls[number], labels=tuple(labels))
 
     def supersede(self, number: int, label: str, comment: str) -> None:
         self._write("supersede")

@@ -116,15 +116,20 @@ class GitHubPullRequests:
 
         Safe to repeat: a tree is the same for the same content, a branch that already has our commit is taken as it is,
         and so is an open pull request of it. A branch with something else is ForgeUnavailable. No author is given:
-        GitHub then names the App and signs the commit. Files are written with mode 100644.
+        GitHub then names the App and signs the commit. Files are written with mode 100644. Labels come last: one
+        without them was not finished.
         """
         tree = self._tree(new)
         sha = self._branch(new, tree, self._commit(new, tree))
         pull = self._pull(new, sha)
+        self._ask(pull.number, new.reviewers)
         missing = [label for label in new.labels if label not in pull.labels]
-        labelled = replace(pull, labels=self._labelled(pull.number, missing)) if missing else pull
-        self._ask(pull.number, new.reviewers[:_MOST_REVIEWERS])
-        return labelled
+        return replace(pull, labels=self._labelled(pull.number, missing)) if missing else pull
+
+    def finish(self, number: int, labels: Sequence[str], reviewers: Sequence[str]) -> None:
+        """Label, then ask for reviews: where labels are refused, the next run does not ask the same people again."""
+        self._labelled(number, labels)
+        self._ask(number, reviewers)
 
     def branch_head(self, branch: str) -> str | None:
         """The newest commit of a branch of this repository: one request."""
@@ -236,17 +241,29 @@ class GitHubPullRequests:
         raise refuse(calls.UPDATE_REF, moved)
 
     def _pull(self, new: NewPull, sha: str) -> PullRequest:
-        body = {"title": new.title, "body": new.body_at(sha), "head": new.branch, "base": new.base}
-        made = self._client.write(calls.CREATE_PULL, answers.WholePull, body)
+        """The pull request whose texts and whose commit are both ours.
+
+        Two runs that come to the same content at once share the branch and may differ in who asked and why: one takes
+        the branch over, in which it sees no pull request yet, and the other opens the pull request. Who made the commit
+        writes the texts, and the other one fails.
+        """
+        texts = {"title": new.title, "body": new.body_at(sha)}
+        made = self._client.write(calls.CREATE_PULL, answers.WholePull, {**texts, "head": new.branch, "base": new.base})
         if isinstance(made, answers.WholePull):
+            if made.head.sha != sha:
+                raise ForgeUnavailable(
+                    f"Another run put its commit on {new.branch} while this one opened pull request #{made.number}.",
+                    fix=f"Run the command again; if the texts of #{made.number} stay those of this run, close it.",
+                )
             return made.whole()
         there = self._newest_of_branch(new.branch, "open")
         if there is None or there.head.sha != sha or there.base.ref != new.base:
             raise refuse(calls.CREATE_PULL, made)
-        return there.value()
+        return self._client.accepted(calls.EDIT_PULL, answers.WholePull, texts, number=there.number).whole()
 
     def _ask(self, number: int, reviewers: Sequence[str]) -> None:
         """GitHub asks all of them or none, so that one whom it declines is left out by asking one by one."""
+        reviewers = reviewers[:_MOST_REVIEWERS]
         if not reviewers or self._asked(number, reviewers):
             return
         for one in reviewers:
