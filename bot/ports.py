@@ -171,6 +171,10 @@ class PullRequestReader(Protocol):
 class PullRequests(PullRequestReader, Protocol):
     """Finds and opens pull requests of one repository too."""
 
+    def login(self) -> str | None:
+        """Who is the author of what is opened here; None where GitHub does not say it, as to an App."""
+        ...
+
     def open_with_head(self, sha: str) -> Sequence[PullRequest]:
         """The open pull requests whose head is this commit."""
         ...

@@ -25,7 +25,16 @@ from typing import Final, TypeAlias
 from bot.commands.apply import apply, preview
 from bot.commands.gathering import Desired, read_desired, refuse_unsupported
 from bot.commands.occasion import Occasion, Ports
-from bot.commands.opening import LABEL, SUPERSEDED, commit_message, edited_file, finish, free_branch, has_content
+from bot.commands.opening import (
+    LABEL,
+    SUPERSEDED,
+    commit_message,
+    edited_file,
+    finish,
+    free_branch,
+    has_content,
+    without_a_say,
+)
 from bot.commands.recording import Telling
 from bot.commands.situation import Situation, past_of, present_of, situation
 from bot.core.adoption import BRANCH_ROOT, Adopting, AdoptionFacts, adopting, edits_of
@@ -225,7 +234,7 @@ def adopt(
         policy=desired.approvals,
         seen=found.situation.recorded.seen_versions,
         people=pulls.permissions(),
-        requesters=requesters,
+        asked_by=without_a_say(requesters, pulls),
         teams=pulls.teams(teams) if teams else {},
     )
     wanted = adopting(found.report, facts)

@@ -65,6 +65,11 @@ def commit_message(title: str, requesters: Sequence[str], *, why: str = "", trai
     return "\n\n".join(filter(None, (title, why, said))) + "\n"
 
 
+def without_a_say(requesters: tuple[str, ...], pulls: PullRequests) -> tuple[str, ...]:
+    """Whose approval of a pull request that is to be opened does not count: who asked for it, or else its author."""
+    return requesters or tuple(filter(None, [pulls.login()]))
+
+
 def edited_file(document: Document[ModelSpec], edits: Mapping[tuple[str, ...], int | None]) -> bytes:
     """A model's file with other values in some slots."""
     return edited(document, [Edit(path, value) for path, value in edits.items()]).encode()

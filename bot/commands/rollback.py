@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bot.commands.gathering import Desired, read_desired
-from bot.commands.opening import LABEL, commit_message, edited_file, finish, free_branch, has_content
+from bot.commands.opening import LABEL, commit_message, edited_file, finish, free_branch, has_content, without_a_say
 from bot.commands.probing import belongings
 from bot.commands.situation import Situation, situation
 from bot.core.approval import Scope, models_at_base, requirements, teams_to_read
@@ -141,7 +141,8 @@ def _case(rollback: Rollback, wish: Wish, found: Situation, pulls: PullRequests,
     policy, models = found.desired.approvals, models_at_base(found.desired.specs, [rollback.model])
     scope = Scope(rollback.changes, (file_of_model(rollback.model),), pulls.permissions(), models)
     teams = teams_to_read(policy, scope)
-    needs = requirements(policy, replace(scope, teams=pulls.teams(teams) if teams else {}), wish.requesters)
+    asked_by = without_a_say(wish.requesters, pulls)
+    needs = requirements(policy, replace(scope, teams=pulls.teams(teams) if teams else {}), asked_by)
     return RollbackCase(rollback, wish, needs, base, found.registry)
 
 

@@ -58,7 +58,8 @@ class Adopting:
 class AdoptionFacts:
     """What the pull request rests on. `seen` are the versions that the log saw in each slot; `people` map to roles.
 
-    `teams` are those that the policy names for the models that drifted.
+    `asked_by` are those whose approval of it does not count; `teams` those that the policy names for the models that
+    drifted.
     """
 
     specs: Mapping[str, ModelSpec]
@@ -66,7 +67,7 @@ class AdoptionFacts:
     policy: ApprovalPolicy
     seen: Mapping[SlotKey, Collection[int]]
     people: Mapping[str, str]
-    requesters: tuple[str, ...]
+    asked_by: tuple[str, ...]
     teams: Mapping[str, Team] = field(default_factory=dict)
 
 
@@ -78,7 +79,7 @@ def adopting(report: DriftReport, facts: AdoptionFacts) -> Adopting:
         slots=slots,
         followers=tuple(sorted(_followers(slots, facts), key=lambda follower: follower.key)),
         left_out=tuple(one for one in report.found if one not in slots and one.hangs_on not in edited),
-        needs=requirements(facts.policy, _scope(facts, slots), facts.requesters),
+        needs=requirements(facts.policy, _scope(facts, slots), facts.asked_by),
         branch=f"{BRANCH_ROOT}/{_content(slots)[:12]}",
         lacks_evidence=facts.policy.promotion_without_evidence == "forbid" and any(one.is_promotion for one in slots),
     )

@@ -298,6 +298,11 @@ class TestOpening:
 
 
 class TestReading:
+    def test_whom_a_token_acts_as_is_not_told_to_an_app(self, forge: Forge) -> None:
+        assert pulls_of(forge, "alice").login() == "alice"
+        assert pulls_of(forge).login() is None
+        assert pulls_of(forge, known=APP).login() == APP
+
     def test_one_evaluation_takes_five_requests(self, forge: Forge, contract: Contract) -> None:
         pull = pulls_of(forge).open_pull(new_pull(forge))
         for login in ("alice", "bob", "carol"):

@@ -264,9 +264,9 @@ class Secretive(FakeRegistry):
         raise RegistryForbidden("Runs are secret.")
 
 
-def adopt(scene: Scene, *, dry_run: bool = False) -> DriftResult:
+def adopt(scene: Scene, *, requesters: tuple[str, ...] = ("dave",), dry_run: bool = False) -> DriftResult:
     pulls = ReadOnlyPullRequests(scene.pulls) if dry_run else scene.pulls
-    return command.adopt(look(scene), pulls, ("dave",), WORDING, dry_run=dry_run)
+    return command.adopt(look(scene), pulls, requesters, WORDING, dry_run=dry_run)
 
 
 class TestAdopting:
@@ -305,6 +305,13 @@ class TestAdopting:
         adopted = adopt(scene).adopted
         assert adopted
         assert "dave" not in adopted.adopting.needs.rules[0].could_approve
+
+    def test_with_a_token_of_ones_own_one_cannot_approve_it(self, scene: Scene) -> None:
+        move(scene, "demand", 3)
+        scene.pulls.acts_as = "alice"
+        adopted = adopt(scene, requesters=()).adopted
+        assert adopted
+        assert adopted.adopting.needs.rules[0].could_approve == ("bob", "carol", "dave")
 
     def test_twice_opens_nothing_twice(self, scene: Scene) -> None:
         move(scene, "demand", 3)

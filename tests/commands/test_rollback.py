@@ -129,6 +129,13 @@ class TestOpening:
         assert "Asked for by the author of this pull request" in new.body
         assert new.message.endswith("\n\nReason: wrong scores\n")
 
+    def test_with_a_token_of_ones_own_one_cannot_approve_it(self, night: Night) -> None:
+        night.pulls.acts_as = "Bob"
+        for requesters, could in (((), ("alice", "carol", "dave")), (("alice",), ("bob", "carol", "dave"))):
+            case = night.wish(requesters=requesters, dry_run=True).outcome
+            assert isinstance(case, RollbackCase)
+            assert case.needs.rules[0].could_approve == could
+
     def test_reads_main_and_not_the_working_tree(self, night: Night) -> None:
         night.tree.working[PATH] = b"broken: ["
         assert night.opened().title == "Roll back demand Production from v5 to v3"

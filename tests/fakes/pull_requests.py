@@ -36,6 +36,7 @@ class FakePullRequests:
     `finished` has the labels and the reviewers of those that another run had opened.
     `members` are those of the teams that the token may read, `asked_teams` the teams that were asked for.
     `before_write` is called with the name of each writing method before it does anything, and may raise.
+    `acts_as` is the person whose token it is, None for the App's.
     `page`: so many pull requests a list tells of at once.
     What people do (`open_by`, `review`, `merge`, `close`) is done at once and is not recorded.
     """
@@ -51,6 +52,7 @@ class FakePullRequests:
         self.comments: dict[int, dict[str, str]] = defaultdict(dict)
         self.finished: dict[int, tuple[str, ...]] = {}
         self.asked_for_people = 0
+        self.acts_as: str | None = None
         self.page = 100
         self.before_write: Callable[[str], None] | None = None
         self._reviews: dict[int, list[Review]] = defaultdict(list)
@@ -115,6 +117,9 @@ class FakePullRequests:
             )
             for commit in map(self.tree.commits.__getitem__, self._commits(self.pulls[number]))
         ]
+
+    def login(self) -> str | None:
+        return self.acts_as
 
     def permissions(self) -> Mapping[str, str]:
         self.asked_for_people += 1

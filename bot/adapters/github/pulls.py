@@ -102,6 +102,10 @@ class GitHubPullRequests:
             )
         return [commit.value() for commit in listed]
 
+    def login(self) -> str | None:
+        """Whom the token acts as; None for an App's."""
+        return self._login or self._client.login
+
     def permissions(self) -> Mapping[str, str]:
         """Login to role, whether held directly, by a team, or by the organization's default."""
         listed = self._client.pages(calls.LIST_COLLABORATORS, answers.Collaborator, {"affiliation": "all"})
