@@ -243,18 +243,19 @@ def _written(
     """Write, and append what became of it. Raises LogMoved once that is done, when another run appended meanwhile."""
     changes, intents = decision.plan.changes, chain.recorded.intents
     done = write_changes(ports.registry, changes, decision.situation.actual, head, occasion, not_ours)
+    told = done.told(changes)
 
     def outcomes(actual: RegistryState) -> tuple[Draft, ...]:
         time = stamp(occasion.now())
-        return tuple(done.outcome(change, intents[change.key], actual, time) for change in changes)
+        return tuple(done.outcome(change, intents[change.key], actual, time) for change in told)
 
     def read_again() -> tuple[Draft, ...]:
-        return outcomes(ports.registry.state({change.key[0] for change in changes}))
+        return outcomes(ports.registry.state({change.key[0] for change in told}))
 
     longer = append_on_top(ports.log, chain, outcomes(done.state), read_again)
     new = longer.entries[len(chain.entries) :]
     appended += new
-    if len(new) > len(changes):
+    if done.overtaken or len(new) > len(told):
         raise LogMoved("Another run appended meanwhile.", fix=f"Run `{occasion.command}` again.")
     return longer
 

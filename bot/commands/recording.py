@@ -15,6 +15,7 @@ from bot.core.checks import shown
 from bot.core.decisions import DECISION_TAG, VersionKey, notes
 from bot.core.ownership import not_of_others, released
 from bot.core.results import ApplyResult
+from bot.core.slots import LATE_AFTER_ALL, LATE_AGAIN
 from bot.core.state import Identity, SlotKey
 from bot.errors import LogMoved, LogUnavailable, RegistryUnavailable, StagewrightError
 from bot.ports import AuditLog, AuditLogWriter, PullRequests, RegistryWriter
@@ -71,11 +72,7 @@ def _unsaid(drafts: Sequence[Draft], chain: Chain) -> Sequence[Draft]:
     """The outcomes that are new to the log: of an intent without one, and what the registry shows against the log."""
     said = {(entry.intended, entry.event) for entry in chain.entries if entry.intended is not None}
     left = chain.recorded.bases
-    return [
-        _late(draft) if (draft.intended, "applied") in said else draft
-        for draft in drafts
-        if not _is_said(draft, said, left)
-    ]
+    return [_late(draft, said) for draft in drafts if not _is_said(draft, said, left)]
 
 
 def _is_said(draft: Draft, said: Collection[tuple[int | None, str]], left: Mapping[SlotKey, Identity | None]) -> bool:
@@ -85,8 +82,12 @@ def _is_said(draft: Draft, said: Collection[tuple[int | None, str]], left: Mappi
     return done and left.get((draft.model or "", draft.slot or ""), after) == after
 
 
-def _late(draft: Draft) -> Draft:
-    return draft.draft(reason="written once more by a run that was late, after the slot had been moved on")
+def _late(draft: Draft, said: Collection[tuple[int | None, str]]) -> Draft:
+    if (draft.intended, "applied") in said:
+        return draft.draft(reason=LATE_AGAIN)
+    if draft.event == "applied" and (draft.intended, "failed") in said:
+        return draft.draft(reason=LATE_AFTER_ALL)
+    return draft
 
 
 def _grown(log: AuditLogWriter, chain: Chain) -> Chain:

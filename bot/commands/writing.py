@@ -7,7 +7,8 @@
 3. What MLflow refuses is not asked again. Where it did not answer, it is asked what the model holds: when that is not
    answered either, the run ends, and the next one finds its intents.
 4. Nothing is written later than FRESH after the log's head was seen to be this run's own. Another run that appended
-   meanwhile may have done these changes already, and others on top: then everything is read anew.
+   meanwhile may have done these changes already, and others on top: then no more is written, and everything is read
+   anew once it was said what became of the writes until then. What came late would else look like somebody's hand.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ class Writing:
     """What became of changes so far: `state` is the registry as it was read last, `before` as it was planned on.
 
     `failures` says per model why its last write failed; `final` are the models that are not tried again. `tries`
-    counts how often a slot was written.
+    counts how often a slot was written. `begun` are the models that were written to, and `overtaken` says that the log
+    moved before all were (rule 4).
     """
 
     before: RegistryState
@@ -61,6 +63,12 @@ class Writing:
     failures: dict[str, str]
     final: set[str]
     tries: dict[SlotKey, int] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
+    overtaken: bool = False
+
+    def told(self, changes: Sequence[Change]) -> Sequence[Change]:
+        """The changes of which it is to be said what became of them."""
+        return [change for change in changes if not self.overtaken or change.key[0] in self.begun]
 
     def outcome(self, change: Change, intent: Entry, actual: RegistryState, time: str) -> Draft:
         """What a registry says of a change: `applied` where the slot holds what was wanted, or `failed`."""
@@ -100,10 +108,22 @@ def write_changes(
 ) -> Writing:
     """Write changes, planned on `actual`, and read them back. `not_ours` are models to leave alone, each with why.
 
-    Raises LogMoved (rule 4) and RegistryUnavailable (rule 3).
+    Raises LogMoved where nothing was written yet (rule 4), and RegistryUnavailable (rule 3).
     """
     failures = {model: f"it could not be tagged as owned by this repository: {why}" for model, why in not_ours.items()}
     done = Writing(actual, actual, failures, {*not_ours})
+    try:
+        _write_and_read(registry, changes, done, head, occasion)
+    except LogMoved:
+        if not done.begun:
+            raise
+        done.overtaken, done.state = True, _read_again(registry, done.state, done.begun)
+    return done
+
+
+def _write_and_read(
+    registry: RegistryWriter, changes: Sequence[Change], done: Writing, head: OwnHead, occasion: Occasion
+) -> None:
     pending = [change for change in changes if change.key[0] not in done.final]
     for attempt in range(ATTEMPTS):
         if not pending:
@@ -116,7 +136,6 @@ def write_changes(
             done.tries[change.key] = attempt + 1
         done.state = _read_again(registry, done.state, {change.key[0] for change in pending})
         pending = [change for change in pending if done.may_be_repeated(change)]
-    return done
 
 
 def _read_again(registry: RegistryWriter, state: RegistryState, models: set[str]) -> RegistryState:
@@ -131,6 +150,7 @@ def _write(
     with occasion.progress.task("Writing to the registry", len(planned)) as advance:
         for model, of_model in groupby(counted(planned, advance), key=_model_of):
             head.check()
+            done.begun.add(model)
             done.failures.pop(model, None)
             _write_model(registry, model, of_model, done)
 

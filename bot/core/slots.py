@@ -5,7 +5,8 @@
 2. A version that left a slot by rollback is held for that slot until it enters the slot again. What it replaces then
    is not held: going forward again to a version whose hold was lifted is no rollback in that sense. Nor is a version
    held that somebody put there by hand and that was reverted: the log never had it there, so nobody approved or judged
-   it.
+   it. Nor is one that a late run put there, where the pull request that had moved the slot on before does it again; and
+   being put there late ends no hold.
 3. An `intended` entry is open until an outcome names it. A refusal stands until anything else is said of its slot.
 4. Of each slot the newest 20 periods are kept, so that what is known does not grow with the log. A version that was in
    a slot before those counts as one that was never there: going back to it takes what a promotion takes.
@@ -26,6 +27,10 @@ from bot.core.audit import Draft, Entry, IdentityRecord
 from bot.core.history import Period, followed_by
 from bot.core.state import STAGES, Identity, SlotKey, is_stage
 
+LATE_AGAIN: Final = "written once more by a run that was late, after the slot had been moved on"
+LATE_AFTER_ALL: Final = "written by a run that was late, after another one had said that it failed"
+_LATE: Final = (LATE_AGAIN, LATE_AFTER_ALL)
+"""The reasons of entries about what a run wrote that had been overtaken."""
 PERIODS: Final = 20
 """Of each slot, the newest ones."""
 
@@ -256,11 +261,20 @@ def _departures(slot: SlotRecord, entry: Entry) -> Mapping[Identity, Departure]:
     if not slot.departures and entry.kind != "rollback":
         return {}
     before, after = entry.identity_before, entry.identity_after
-    goes_back = entry.kind == "rollback" and after not in slot.departures
-    left = {identity: departure for identity, departure in slot.departures.items() if identity != after}
+    goes_back = entry.kind == "rollback" and after not in slot.departures and not _puts_right(slot, entry)
+    ends = None if entry.reason in _LATE else after
+    left = {identity: departure for identity, departure in slot.departures.items() if identity != ends}
     if goes_back and before and _was_there(before, slot):
         left[before] = Departure(entry.time, entry.mandate.pull_request if entry.mandate else None)
     return left
+
+
+def _puts_right(slot: SlotRecord, entry: Entry) -> bool:
+    """Whether it undoes what a late run did, by the pull request that had moved the slot on (rule 2)."""
+    if slot.current is None or slot.current.reason not in _LATE or entry.pull_request is None:
+        return False
+    brought = ((one.identity, one.pull_request) for one in slot.periods[:-1])
+    return (entry.identity_after, entry.pull_request) in brought
 
 
 def _was_there(identity: Identity, slot: SlotRecord) -> bool:

@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bot.commands.writing import ATTEMPTS, PAUSES_S
+from bot.core.recorded import fold
 from bot.core.state import RegistryState, SetAlias, TransitionStage, Write
 from bot.errors import Refused, RegistryForbidden, RegistryUnavailable, StagewrightError
 from tests.commands.scene import Scene, short
@@ -264,6 +265,25 @@ class TestLate:
         assert not scene.apply().refused
         assert scene.held()["demand", "Production"] == scene.held()["demand", "champion"] == (3,)
         assert applied(scene) == [(5, ""), (3, ""), (5, "written once"), (3, "")]
+        assert scene.apply().entries == ()
+
+    def test_what_came_late_before_the_run_saw_that_it_is_overtaken_is_told_too(self, scene: Scene) -> None:
+        """It looks at the log between two models, and has written to the first one."""
+        scene.promoted("demand", "wine")
+
+        def others() -> None:
+            scene.apply()
+            merge_back(scene)
+            scene.apply()
+            scene._now += timedelta(minutes=10)
+
+        at_write(scene, TransitionStage, others)
+        assert not scene.apply().refused, "it is not taken for somebody's hand"
+        assert scene.held()["demand", "Production"] == scene.held()["demand", "champion"] == (3,)
+        assert applied(scene) == [(5, ""), (3, ""), (5, "written once"), (3, "")]
+        held = fold(scene.entries()).held["demand", "Production"]
+        assert [identity.version for identity in held] == [5], "the rollback's hold outlasts it"
+        assert len([write for write in scene.registry.written if write.model == "wine"]) == 2
         assert scene.apply().entries == ()
 
     def test_a_failure_that_another_run_has_put_right_is_not_told(self, scene: Scene) -> None:

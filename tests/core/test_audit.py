@@ -36,6 +36,7 @@ from bot.core.chain import (
 )
 from bot.core.log import LogContent, LogSegment
 from bot.core.recorded import fold
+from bot.core.slots import LATE_AFTER_ALL, LATE_AGAIN
 from bot.core.snapshot import SnapshotLine
 from bot.core.state import Identity, RegisteredModel, RegistryState, SlotKey
 from tests.core.builders import (
@@ -696,6 +697,34 @@ def test_rule_6_the_hold_ends_when_the_version_enters_the_slot_again() -> None:
     assert fold(entries(rolled, forward)).held == {}, "going forward again is no rollback in that sense"
     assert list(fold(entries(rolled, forward, rolled)).held[PRODUCTION]) == [V4]
     assert PRODUCTION in fold(entries(rolled, adopted(STAGING, V4))).held
+
+
+@pytest.mark.parametrize(
+    ("reason", "by", "held"),
+    [(LATE_AFTER_ALL, 12, []), (LATE_AGAIN, 12, []), (LATE_AGAIN, 13, [V4]), ("", 12, [V4])],
+    ids=str,
+)
+def test_rule_6_what_a_late_run_put_there_is_not_held_where_the_same_pull_request_moves_on_again(
+    reason: str, by: int, held: list[Identity]
+) -> None:
+    told = entries(
+        adopted(after=V3),
+        applied(before=V3, after=V5, pull_request=12),
+        applied(before=V3, after=V4, pull_request=11, reason=reason),
+        applied(before=V4, after=V5, kind="rollback", pull_request=by),
+    )
+    assert list(fold(told).held.get(PRODUCTION, {})) == held
+
+
+def test_rule_6_a_late_run_ends_no_hold() -> None:
+    told = entries(
+        applied(before=V3, after=V4, pull_request=11),
+        applied(before=V4, after=V3, kind="rollback", pull_request=12),
+        applied(before=V3, after=V4, pull_request=11, reason=LATE_AGAIN),
+        applied(before=V4, after=V3, kind="rollback", pull_request=12),
+    )
+    for count in (2, 3, 4):
+        assert list(fold(told[: len(told) - 4 + count]).held[PRODUCTION]) == [V4]
 
 
 def test_rule_6_a_rollback_from_an_empty_slot_holds_nothing() -> None:
