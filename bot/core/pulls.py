@@ -24,7 +24,6 @@ class PullRequest:
     author_is_bot: bool
     head_ref: str
     head_sha: str
-    head_repository: str | None
     base_ref: str
     base_sha: str
     merged_at: datetime | None

@@ -315,7 +315,7 @@ class TestPeople:
         gone = PULL | {"number": 3, "head": SIDE | {"repo": None}}
         mock.get(f"{ROOT}/pulls", json=[fork, gone, PULL])
         assert [pull.number for pull in pulls.open_proposals("topic")] == [1]
-        assert [pull.head_repository for pull in pulls.open_with_head(SHA)] == ["mallory/models", None, "acme/models"]
+        assert [pull.number for pull in pulls.open_with_head(SHA)] == [2, 3, 1]
         last = pulls.last_of_branch("topic")
         assert last is not None
         assert last.number == 1

@@ -34,9 +34,8 @@ FAST = Pace(between_requests=None, between_writes=None, backoff=0)
 SEGMENT = "2026-11.jsonl"
 
 
-def pulls_of(forge: Forge, login: str = APP, *, known: str | None = None) -> GitHubPullRequests:
-    token = forge.issue_token(login)
-    return GitHubPullRequests(token, forge.repository, forge.api_url, login=known, pace=FAST)
+def pulls_of(forge: Forge, login: str = APP) -> GitHubPullRequests:
+    return GitHubPullRequests(forge.issue_token(login), forge.repository, forge.api_url, pace=FAST)
 
 
 def log_of(forge: Forge, login: str = APP) -> GitHubAuditLog:
@@ -301,7 +300,6 @@ class TestReading:
     def test_whom_a_token_acts_as_is_not_told_to_an_app(self, forge: Forge) -> None:
         assert pulls_of(forge, "alice").login() == "alice"
         assert pulls_of(forge).login() is None
-        assert pulls_of(forge, known=APP).login() == APP
 
     def test_one_evaluation_takes_five_requests(self, forge: Forge, contract: Contract) -> None:
         pull = pulls_of(forge).open_pull(new_pull(forge))
@@ -459,14 +457,6 @@ class TestWriting:
             (login, "<!-- m -->\nsecond"),
             (login, "<!-- other -->\nanother"),
         ]
-
-    def test_a_known_login_is_not_asked_for(self, forge: Forge, contract: Contract) -> None:
-        number = pulls_of(forge).open_pull(new_pull(forge)).number
-        pulls_of(forge, "github-actions[bot]").comment_once(number, "<!-- m -->", "by a workflow")
-        pulls = pulls_of(forge, known=APP)
-        with counting(contract) as asked:
-            pulls.comment_once(number, "<!-- m -->", "ours")
-        assert asked() == {"issues/list-comments": 1, "issues/create-comment": 1}
 
 
 class TestRefusals:

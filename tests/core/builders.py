@@ -269,7 +269,6 @@ def pull(**changes: Any) -> PullRequest:
         author_is_bot=True,
         head_ref="stagewright/churn",
         head_sha=HEAD,
-        head_repository="acme/models",
         base_ref="main",
         base_sha=BASE,
         merged_at=None,

@@ -579,6 +579,6 @@ def test_an_approval_that_would_survive_a_push(different: dict[str, Any]) -> Non
 
 def test_a_fork() -> None:
     """Its branch bears the name of the bot's, and its author gives out a commit as the bot's."""
-    forked = pull(author="mallory", author_is_bot=False, head_repository="mallory/models", head_ref="stagewright/churn")
+    forked = pull(author="mallory", author_is_bot=False, head_ref="stagewright/churn")
     signed = bot_commit(*FILES.values(), committer="mallory")
     attacked(facts(reviews=APPROVED), facts(pull=forked, commits=(signed,), reviews=APPROVED))

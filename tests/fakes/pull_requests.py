@@ -278,7 +278,6 @@ class FakePullRequests:
             author_is_bot=author.endswith("[bot]"),
             head_ref=branch,
             head_sha=self.tree.branches[branch],
-            head_repository=self.repository,
             base_ref=base,
             base_sha=self.tree.branches["main"],
             merged_at=None,

@@ -194,7 +194,6 @@ def pull_of(number: int, **changes: Any) -> PullRequest:
         "author_is_bot": True,
         "head_ref": "stagewright/demand/Production/v5-vs-v3-0a1b2c3d",
         "head_sha": HEAD,
-        "head_repository": "acme/models",
         "base_ref": "main",
         "base_sha": BASE,
         "merged_at": None,

@@ -113,7 +113,6 @@ class Pull(_Answer):
             author_is_bot=self.user is not None and self.user.is_bot,
             head_ref=self.head.ref,
             head_sha=self.head.sha,
-            head_repository=self.head.repo.full_name if self.head.repo else None,
             base_ref=self.base.ref,
             base_sha=self.base.sha,
             merged_at=self.merged_at,

@@ -105,16 +105,15 @@ class GitHubClient:
                     raise
                 return None
 
-    def is_ours(self, user: User | None, login: str | None = None) -> bool:
-        """Whether we wrote what this user wrote; `login` is whom the token acts as, where the caller knows it.
+    def is_ours(self, user: User | None) -> bool:
+        """Whether we wrote what this user wrote.
 
         A GitHub App's token cannot ask who it is. Then a bot must have written it, which no commenter can be: only an
         App that an administrator installed, or a workflow that somebody with write access pushed.
         """
         if user is None:
             return False
-        known = login or self.login
-        return user.is_bot if known is None else user.login == known
+        return user.is_bot if self.login is None else user.login == self.login
 
     def get(self, call: Call, answer: type[_Answer], **names: str | int) -> _Answer:
         """One object. Raises ForgeUnavailable when it is not there."""

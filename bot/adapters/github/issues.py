@@ -18,16 +18,10 @@ from bot.errors import ForgeForbidden
 
 
 class GitHubIssues:
-    """The issues of one repository, `owner/name`, behind the REST API at `api_url`.
+    """The issues of one repository, `owner/name`, behind the REST API at `api_url`."""
 
-    `login` is whom the token acts as, such as `stagewright[bot]`, where that is known.
-    """
-
-    def __init__(
-        self, token: str, repository: str, api_url: str, *, login: str | None = None, pace: Pace | None = None
-    ) -> None:
+    def __init__(self, token: str, repository: str, api_url: str, *, pace: Pace | None = None) -> None:
         self._client = GitHubClient(token, repository, api_url, pace or Pace())
-        self._login = login
 
     def open_ours(self, marker: str, label: str) -> Sequence[Issue]:
         """Our open issues, oldest first (rules 1 and 2)."""
@@ -55,7 +49,7 @@ class GitHubIssues:
         """Comment, then close: a closed one always says why. A comment that is there already is not repeated."""
         text = _text(marker, comment)
         listed = self._client.pages(calls.LIST_ISSUE_COMMENTS, answers.Comment, number=issue.number)
-        if not any(one.body == text and self._client.is_ours(one.user, self._login) for one in listed):
+        if not any(one.body == text and self._client.is_ours(one.user) for one in listed):
             self._client.accepted(calls.COMMENT_ON_ISSUE, answers.Accepted, {"body": text}, number=issue.number)
         closed = {"state": "closed", "state_reason": "completed"}
         self._client.accepted(calls.EDIT_ISSUE, answers.Accepted, closed, number=issue.number)
@@ -63,7 +57,7 @@ class GitHubIssues:
     def _is_ours(self, issue: answers.Issue, marker: str) -> bool:
         # GitHub's own form ends the lines of what a person edited with CR and LF.
         marked = (issue.body or "").startswith((f"{marker}\n", f"{marker}\r\n"))
-        return issue.pull_request is None and marked and self._client.is_ours(issue.user, self._login)
+        return issue.pull_request is None and marked and self._client.is_ours(issue.user)
 
 
 def _text(marker: str, body: str) -> str:

@@ -22,16 +22,10 @@ _MOST_REVIEWERS = 15
 
 
 class GitHubPullRequests:
-    """The pull requests of one repository, `owner/name`, behind the REST API at `api_url`.
+    """The pull requests of one repository, `owner/name`, behind the REST API at `api_url`."""
 
-    `login` is whom the token acts as, such as `stagewright[bot]`, where that is known: see `comment_once`.
-    """
-
-    def __init__(
-        self, token: str, repository: str, api_url: str, *, login: str | None = None, pace: Pace | None = None
-    ) -> None:
+    def __init__(self, token: str, repository: str, api_url: str, *, pace: Pace | None = None) -> None:
         self._client = GitHubClient(token, repository, api_url, pace or Pace())
-        self._login = login
 
     @property
     def repository(self) -> str:
@@ -104,7 +98,7 @@ class GitHubPullRequests:
 
     def login(self) -> str | None:
         """Whom the token acts as; None for an App's."""
-        return self._login or self._client.login
+        return self._client.login
 
     def permissions(self) -> Mapping[str, str]:
         """Login to role, whether held directly, by a team, or by the organization's default."""
@@ -168,7 +162,7 @@ class GitHubPullRequests:
         text = f"{marker}\n{body}"
         listed = self._client.pages(calls.LIST_COMMENTS, answers.Comment, number=number)
         marked = [comment for comment in listed if (comment.body or "").startswith(marker)]
-        ours = next((comment for comment in marked if self._client.is_ours(comment.user, self._login)), None)
+        ours = next((comment for comment in marked if self._client.is_ours(comment.user)), None)
         if ours is None:
             self._client.accepted(calls.CREATE_COMMENT, answers.Accepted, {"body": text}, number=number)
         elif ours.body != text:

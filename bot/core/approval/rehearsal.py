@@ -164,7 +164,6 @@ def _pull(test: PolicyTest, author: str, head: str, opened: datetime) -> PullReq
         author_is_bot=author.endswith("[bot]"),
         head_ref="test",
         head_sha=head,
-        head_repository=None,
         base_ref="main",
         base_sha=_sha(0),
         merged_at=None,
