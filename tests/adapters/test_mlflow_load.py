@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks.data import Size, inserted, run_of
 from bot.adapters.mlflow_registry import MlflowRegistry
-from bot.adapters.mlflow_registry.asking import Tally
+from bot.adapters.mlflow_registry.asking import AT_LEAST, Tally
 from bot.adapters.mlflow_registry.line import AT_ONCE
 from bot.adapters.mlflow_registry.source import VERSIONS_PER_PAGE
 from bot.commands.drift import quick_look
@@ -130,7 +130,7 @@ def test_a_quick_look_for_drift_reads_the_pages_of_models_and_by_name_what_diffe
 
 
 def test_no_more_than_eight_requests_are_under_way() -> None:
-    server = PagedMlflow(models=12_000, takes_s=0.2)
+    server = PagedMlflow(models=12_000, expected=(1, AT_LEAST, AT_LEAST, AT_ONCE))
 
     def answer(asked: Asked) -> Answered | None:
         if not server.asked.total():
@@ -139,7 +139,7 @@ def test_no_more_than_eight_requests_are_under_way() -> None:
 
     with reading(answer) as registry:
         assert len(registry.state(server.names()).models) == 12_000
-    assert server.most_at_once == AT_ONCE
+    assert server.together.most == AT_ONCE
 
 
 def test_the_first_question_goes_alone() -> None:

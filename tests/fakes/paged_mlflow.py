@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import threading
-import time
 from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from tests.fakes.http_relay import Answered, Asked
+from tests.fakes.together import Together
 
 
 def by_offset(offset: int) -> str:
@@ -29,18 +29,17 @@ def offset_of(name: str) -> int:
 class PagedMlflow:
     """`models` with `versions` each, the newest of them in Production. Give `answer` to an HttpRelay as `interfere`.
 
-    `named`, `offset`: how pages are named. `takes_s`: how long an answer takes, beside others too. `asked` counts,
-    `most_at_once` is how many were there together.
+    `named`, `offset`: how pages are named. `asked` counts. `expected`: of each question how many have to come together
+    before it is answered, the last for all further ones.
     """
 
     models: int
     versions: int = 1
     named: Callable[[int], str] = by_offset
     offset: Callable[[str], int] = offset_of
-    takes_s: float = 0
+    expected: Sequence[int] = (0,)
     asked: Counter[str] = field(default_factory=Counter)
-    most_at_once: int = 0
-    _now: int = 0
+    together: Together = field(default_factory=Together)
     _counting: threading.Lock = field(default_factory=threading.Lock)
 
     def names(self, count: int | None = None) -> list[str]:
@@ -52,14 +51,11 @@ class PagedMlflow:
         parts = urlsplit(asked.path)
         endpoint = parts.path.removeprefix("/api/2.0/mlflow/")
         with self._counting:
+            expected = self.expected[min(self.asked.total(), len(self.expected) - 1)]
             self.asked[endpoint] += 1
-            self._now += 1
-            self.most_at_once = max(self.most_at_once, self._now)
-        time.sleep(self.takes_s)
-        with self._counting:
-            self._now -= 1
         query = {key: values[0] for key, values in parse_qs(parts.query).items()}
-        return self._search(endpoint, query)
+        with self.together.under_way(expected):
+            return self._search(endpoint, query)
 
     def _search(self, endpoint: str, query: dict[str, str]) -> Answered:
         key, rows = {
