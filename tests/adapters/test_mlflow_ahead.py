@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from threading import Event
 
 import pytest
 
@@ -84,21 +86,33 @@ def test_what_fails_is_told_to_whoever_asks(endpoint: str) -> None:
             registry.state(server.names())
 
 
-def _slowly(server: PagedMlflow) -> Callable[[Asked], Answered | None]:
+def _holding_back(server: PagedMlflow, released: Event) -> Callable[[Asked], Answered | None]:
+    """Counts a question when it comes, and answers it once it is let."""
+
     def answer(asked: Asked) -> Answered | None:
         told = server.answer(asked)
-        time.sleep(0.2)
+        assert released.wait(PATIENCE_S)
         return told
 
     return answer
 
 
+def _wait_until_read() -> None:
+    """Until whatever is read ahead was read to its end, or given up."""
+    for thread in threading.enumerate():
+        if thread.name == "mlflow-ahead":
+            thread.join(PATIENCE_S)
+            assert not thread.is_alive()
+
+
 def test_where_nobody_asks_any_more_no_further_page_is_asked_for() -> None:
     server = PagedMlflow(models=3_000, named="next-{}".format, offset=lambda name: int(name[5:]))
-    with reading(_slowly(server)) as registry:
+    released = Event()
+    with reading(_holding_back(server, released)) as registry:
         with pytest.raises(ValueError, match="a document"):
             _give_up(registry, server)
-        time.sleep(0.5)
+        released.set()
+        _wait_until_read()
     assert server.asked == {MODELS: 1}
 
 
@@ -116,11 +130,15 @@ def test_a_document_that_is_invalid_ends_a_plan_with_its_findings() -> None:
         with reading_ahead(registry, log, WORTH_READING_AHEAD, versions=True) as known:
             return plan_working_tree(tree, registry, known, NOON)
 
-    with reading(_slowly(server)) as registry:
+    released = Event()
+    released.set()
+    with reading(_holding_back(server, released)) as registry:
         assert planned().plan.changes == ()
         assert server.asked == {MODELS: 1, VERSIONS: 1}
         tree.working["models/m00007.yaml"] = b"name: m00007\n"
+        released.clear()
         with pytest.raises(InvalidDocuments, match=r"models/m00007\.yaml:1:1"):
             planned()
-        time.sleep(0.5)
+        released.set()
+        _wait_until_read()
     assert server.asked == {MODELS: 2, VERSIONS: 1}, "the versions are not asked for any more"
