@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
+from threading import Event
 from typing import Any, Final
 
 import pytest
@@ -164,17 +165,19 @@ def test_a_slot_is_not_written_again_when_it_may_have_been(
 def test_a_change_that_is_answered_too_late_is_not_made_again(
     relay: HttpRelay, name: str, environment: Mapping[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for variable, value in {**environment, "MLFLOW_HTTP_REQUEST_TIMEOUT": "0.3"}.items():
+    monkeypatch.setattr("bot.adapters.mlflow_registry.asking.TO_A_CHANGE", (5.0, 0.3))
+    for variable, value in environment.items():
         monkeypatch.setenv(variable, value)
-    done = change_answered()
+    done, given_up = change_answered(), Event()
 
     def late(asked: Asked) -> Answered | None:
-        time.sleep(0.0 if asked.method == "GET" else 0.5)
+        assert asked.method == "GET" or given_up.wait(30)
         return done(asked)
 
     relay.interfere = late
     with pytest.raises(RegistryUnavailable, match="does not answer in time"):
         {**SLOTS, **TAGS}[name](MlflowRegistryWriter.connect(relay.url))
+    given_up.set()
     assert len(changes(relay)) == 1
 
 

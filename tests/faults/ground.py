@@ -233,7 +233,6 @@ class Ground(Site):
             "MLFLOW_TRACKING_URI": self.mlflow_relay.url,
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
             "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
-            "MLFLOW_HTTP_REQUEST_TIMEOUT": "2",
             "GITHUB_TOKEN": self.token(APP),
             "GITHUB_REPOSITORY": self.forge.repository,
             "GITHUB_API_URL": self.forge.api_url.replace(self.forge.server_url, self.forge_relay.url),

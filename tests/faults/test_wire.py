@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from threading import Event
 from typing import Final
 
 import pytest
@@ -57,16 +57,20 @@ def test_a_write_without_an_answer_done_or_not_is_finished_by_this_run(ground: G
 def test_a_write_that_mlflow_answers_too_late(
     ground: Ground, side: str, then: Callable[[], Answered | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    """Until it was asked, and has told, what the model holds by then."""
+    monkeypatch.setattr("bot.adapters.mlflow_registry.asking.TO_A_CHANGE", (5.0, 1.0))
     ground.merge_both()
+    looked_up = Event()
 
     def hang() -> Answered | None:
-        time.sleep(1.5)
+        ground.trap(Point("after", "mlflow", "GET", "model-versions/search"), looked_up.set)
+        assert looked_up.wait(30)
         return then()
 
     trap = ground.trap(mlflow(side, STAGE, 2), hang)
     assert not ground.apply().refused
     assert trap.sprung
+    assert looked_up.is_set()
     check_done(ground)
 
 
