@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -257,26 +257,28 @@ class TestUsage:
         assert "policies/audit.yaml does not exist" in said.one_line()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@pytest.fixture
+def dead_port() -> Iterator[int]:
+    """Where nobody listens, and nobody else can begin to."""
+    with socket.socket() as held:
+        held.bind(("127.0.0.1", 0))
+        yield held.getsockname()[1]
 
 
 PROMOTION = "promotion: {slot: Production, criteria: [{metric: rmse, goal: minimize, min_gain: 1%}]}\n"
 
 
 @pytest.mark.parametrize("command", [("compare", "demand"), ("plan",), ("propose", "--dry-run")], ids=" ".join)
-def test_mlflow_that_is_down_is_told_soon_with_its_address(repository: Repository, command: tuple[str, ...]) -> None:
+def test_mlflow_that_is_down_is_told_soon_with_its_address(
+    repository: Repository, command: tuple[str, ...], dead_port: int
+) -> None:
     """The address holds credentials, which are not told."""
     repository.commit({"models/demand.yaml": VALID["models/demand.yaml"] + PROMOTION})
-    port = free_port()
-    address = f"http://ana:hunter2-in-the-address@127.0.0.1:{port}"
+    address = f"http://ana:hunter2-in-the-address@127.0.0.1:{dead_port}"
     github = {"GITHUB_REPOSITORY": "acme/models"} if command[0] == "propose" else {}
     said = run(repository.directory, *command, options=["-v"], MLFLOW_TRACKING_URI=address, **github)
     assert said.code == 3
-    assert f"MLflow at http://127.0.0.1:{port} cannot be reached" in said.one_line()
+    assert f"MLflow at http://127.0.0.1:{dead_port} cannot be reached" in said.one_line()
     assert "Start it, or correct MLFLOW_TRACKING_URI." in said.one_line()
     assert "hunter2" not in said.output
     assert said.seconds < PATIENCE
