@@ -311,9 +311,9 @@ def test_what_cannot_be_read_is_reported_once() -> None:
 
 def test_an_alias_bomb_is_refused_before_it_grows() -> None:
     lines = ['a0: &a0 "lol"', *(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12))]
-    started = time.monotonic()
+    started = time.process_time()
     findings = parse_model(FILE, "\n".join(lines).encode()).findings
-    assert time.monotonic() - started < 1
+    assert time.process_time() - started < 1
     assert (findings[1].line, findings[1].column, findings[1].code) == (1, 5, "yaml-anchor")
     assert sum(f.code == "yaml-alias" for f in findings) > 50
 
