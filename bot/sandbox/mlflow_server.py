@@ -20,7 +20,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import closing, suppress
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -84,15 +85,15 @@ class MlflowServer:
         """
         directory = directory.resolve()
         (directory / "tmp").mkdir(parents=True, exist_ok=True)
-        port = _bindable_port(port)
-        watchdog = _spawn(_command(directory, port, python, workers, store or _sqlite(directory)), directory)
-        server = cls(directory=directory, port=port, pgid=watchdog.pid, _watchdog=watchdog)
-        try:
-            server._wait_until_healthy()
-        except BaseException:
-            server.stop()
-            raise
-        return server
+        with _reserved(port) as port:
+            watchdog = _spawn(_command(directory, port, python, workers, store or _sqlite(directory)), directory)
+            server = cls(directory=directory, port=port, pgid=watchdog.pid, _watchdog=watchdog)
+            try:
+                server._wait_until_healthy()
+            except BaseException:
+                server.stop()
+                raise
+            return server
 
     @property
     def url(self) -> str:
@@ -204,8 +205,13 @@ def _log_file(directory: Path) -> Path:
     return directory / "mlflow-server.log"
 
 
-def _bindable_port(port: int) -> int:
-    """The port, or a free one for 0. Checked here because /health of another server would pass for ours."""
+@contextmanager
+def _reserved(port: int) -> Iterator[int]:
+    """The port, or a free one for 0. Checked here because /health of another server would pass for ours.
+
+    On Linux whoever asks for a free port meanwhile gets another one: it takes seconds until uvicorn listens, and it may
+    nevertheless, since both say SO_REUSEADDR. Elsewhere it might not, and the port is let go at once.
+    """
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as uvicorn: connections in TIME_WAIT are fine
         try:
@@ -215,7 +221,10 @@ def _bindable_port(port: int) -> int:
                 f"The MLflow server cannot listen on {HOST}:{port}: {error.strerror}.",
                 fix="Stop what listens there, or use port 0 for a free port.",
             ) from error
-        return int(probe.getsockname()[1])
+        found = int(probe.getsockname()[1])
+        if sys.platform != "linux":
+            probe.close()
+        yield found
 
 
 def _is_healthy(url: str) -> bool:

@@ -14,7 +14,7 @@ import pytest
 from mlflow.client import MlflowClient
 
 from bot.errors import RegistryUnavailable
-from bot.sandbox.mlflow_server import HOST, MlflowServer
+from bot.sandbox.mlflow_server import HOST, MlflowServer, _reserved
 
 pytestmark = pytest.mark.mlflow
 
@@ -98,6 +98,14 @@ def test_a_failed_start_shows_the_log_and_leaves_nothing(tmp_path: Path) -> None
         MlflowServer.start(tmp_path)
     assert "mlflow-server.log" in caught.value.fix
     assert _processes_naming(tmp_path) == []
+
+
+def test_nobody_gets_the_port_until_the_server_listens_there() -> None:
+    with _reserved(0) as port:
+        with socket.socket() as other, pytest.raises(OSError, match="already in use"):
+            other.bind((HOST, port))
+        with socket.create_server((HOST, port)):  # which says SO_REUSEADDR, as uvicorn does
+            pass
 
 
 def test_a_taken_port_is_refused_at_once(tmp_path: Path) -> None:
