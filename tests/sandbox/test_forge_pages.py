@@ -1,7 +1,10 @@
 """The forge's pages, without a browser: that each address leads somewhere, and who may press the buttons."""
 
 import http.client
+import os
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +69,22 @@ def test_an_address_that_git_would_not_take_is_not_found(forge: Forge, path: str
     connection.request("GET", f"/{forge.repository}{path}")  # as it is: `requests` would resolve the dots
     assert connection.getresponse().status == 404
     connection.close()
+
+
+def test_an_address_with_many_slashes_asks_git_no_more_than_a_short_one(
+    forge: Forge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counting, asked = tmp_path / "bin" / "git", tmp_path / "asked"
+    counting.parent.mkdir()
+    counting.write_text(f'#!/bin/sh\necho >> {asked}\nexec {shutil.which("git")} "$@"\n')
+    counting.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{counting.parent}:{os.environ['PATH']}")
+    times = []
+    for slashes in (2, 100):
+        assert get(forge, "/tree/" + "x/" * slashes).status_code == 404
+        times.append(len(asked.read_text()))
+        asked.unlink()
+    assert times[0] == times[1]
 
 
 def _addresses(value: Any) -> set[str]:

@@ -54,9 +54,12 @@ def _split(page: Page, rest: str) -> tuple[str, str]:
     parts = rest.strip("/").split("/")
     if "\0" in rest or {".", ".."} & set(parts):
         raise not_found()
+    git = page.store.git
+    known = {ref.name for ref in git.refs()}
     names = takewhile(_may_be_ref, accumulate(parts, "{}/{}".format))
     for count, name in enumerate(names, 1):
-        if page.store.git.resolve(name) is not None:
+        may_be = count == 1 or not known.isdisjoint((f"refs/heads/{name}", f"refs/tags/{name}", name))
+        if may_be and git.resolve(name) is not None:
             return name, "/".join(parts[count:])
     raise not_found()
 
