@@ -292,4 +292,4 @@ def test_a_long_text_in_every_place_is_cut_soon(text: str) -> None:
         assert len(body(long())) <= BODY_BUDGET, name
     for name, title in TITLES.items():
         assert len(title(long())) <= TITLE, name
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 60
