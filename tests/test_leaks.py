@@ -87,7 +87,9 @@ class Place:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
     def log(self) -> str:
-        return self.git("cat-file", "blob", f"audit-log:{datetime.now(UTC):%Y-%m}.jsonl")
+        """All segments: a month may end meanwhile."""
+        names = self.git("ls-tree", "--name-only", "audit-log").split()
+        return "".join(self.git("cat-file", "blob", f"audit-log:{name}") for name in names)
 
     def written(self) -> Iterator[str]:
         """What is left behind: the log and its commits, the comments, the step outputs and the job summary."""
