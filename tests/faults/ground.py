@@ -256,7 +256,7 @@ class Ground(Site):
     def run(self, *under: str, **changed: str) -> tuple[int, str]:
         """The real process until it ends: how, and what it printed."""
         process = self.start(*under, **changed)
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate()
         return process.returncode, out + errors
 
     def killed_at(self, point: Point) -> None:
@@ -271,7 +271,7 @@ class Ground(Site):
         trap = self.trap(point, kill)
         process = self.start()
         started.append(process)
-        out, errors = process.communicate(timeout=60)
+        out, errors = process.communicate()
         assert trap.sprung, f"it never came to {point}\n{out}{errors}"
         assert process.returncode == -signal.SIGKILL
         self.traps.clear()
