@@ -32,7 +32,7 @@ def history(
     while chain.earlier and _asks_for_older(_of(model, chain.start.recorded), asked, everything=everything):
         chain = read_further(log, chain)
     before = _of(model, chain.start.recorded)
-    found = tuple(period for period in periods_of(chain.entries, before.periods) if model in (None, period.key[0]))
+    found = periods_of((entry for entry in chain.entries if model in (None, entry.model)), before.periods)
     if moment and asked:
         return HistoryResult(at(found, asked), exact_stamp(moment))
     return HistoryResult(found, None, sum(slot.earlier for slot in before.slots.values()))
@@ -49,10 +49,9 @@ def _asks_for_older(known: Recorded, asked: str | None, *, everything: bool) -> 
 
 
 def _refuse_unknown(model: str, tree: Tree, recorded: Recorded) -> None:
-    logged = {name for name, _ in recorded.slots}
-    if model in logged:
+    if _of(model, recorded).slots:
         return
-    known = logged | read_models(tree, None).documents.keys()
+    known = {name for name, _ in recorded.slots} | read_models(tree, None).documents.keys()
     if model not in known:
         raise Misuse(
             f"Neither the audit log nor a file in models/ knows {model!r}.",
