@@ -337,16 +337,17 @@ def preview_revert(
 def post(
     issues: Issues, result: DriftResult, body: IssueWording, deeply: Callable[[], DriftResult], *, dry_run: bool
 ) -> DriftResult:
-    """Keep the one issue (rule 4). Of several that are open the oldest is kept, and the others are closed.
+    """Keep the one issue (rule 4). Of several that are open, as two runs at once leave them, the oldest is kept that
+    tells of what only a deep look sees, or else the oldest; the others are closed.
 
     `deeply` looks deeply, which is asked of a quick look before it closes the issue; the answer is of that look then.
     """
     marker = _marker(result)
     ours = issues.open_ours(marker, ISSUE_LABEL)
-    kept = ours[0] if ours else None
-    if not dry_run:
-        for extra in ours[1:]:
-            issues.close_issue(extra, marker, f"There is one issue about drift: #{ours[0].number}.")
+    kept = min(ours, key=lambda one: not standing_of(one.body).keeps_open, default=None)
+    for extra in ours:
+        if kept and extra is not kept and not dry_run:
+            issues.close_issue(extra, marker, f"There is one issue about drift: #{kept.number}.")
     result = deeply() if kept and _may_close(result, kept) else result
     posted = _posted(issues, kept, result, body, dry_run=dry_run)
     return replace(result, posted=posted, dry_run=result.dry_run or dry_run)

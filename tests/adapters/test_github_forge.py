@@ -458,6 +458,15 @@ class TestWriting:
             (login, "<!-- other -->\nanother"),
         ]
 
+    def test_where_two_runs_wrote_at_once_neither_goes_on_saying_what_is_over(self, forge: Forge) -> None:
+        pulls = pulls_of(forge)
+        number = pulls.open_pull(new_pull(forge)).number
+        for said in ("approved", "pending"):
+            ask(forge, APP, "POST", f"/issues/{number}/comments", {"body": f"<!-- m -->\n{said}"})
+        pulls.comment_once(number, "<!-- m -->", "approved")
+        comments = ask(forge, "alice", "GET", f"/issues/{number}/comments")
+        assert [one["body"] for one in comments] == ["<!-- m -->\napproved"] * 2
+
 
 class TestRefusals:
     @pytest.mark.parametrize(

@@ -651,6 +651,19 @@ class TestPosting:
         assert [one.is_open for one in issues.kept.values()] == [True, False]
         assert issues.kept[102].comments == ("There is one issue about drift: #101.",)
 
+    def test_of_two_the_one_with_what_a_deep_look_saw_is_kept(self, scene: Scene, issues: FakeIssues) -> None:
+        """A quick look and a deep one at once opened one each."""
+        move(scene, "demand", 4)
+        scene.registry.lost[identity_of("wine", 1)] = Artifacts("missing", "nothing there")
+        post_quickly(scene, issues)
+        (first,) = issues.kept.values()
+        post(scene, others := FakeIssues())
+        (deep,) = others.kept.values()
+        issues.kept[102] = replace(deep, issue=replace(deep.issue, number=102))
+        assert "artifacts-missing" not in first.issue.body
+        assert what(post_quickly(scene, issues)) == "unchanged"
+        assert [one.is_open for one in issues.kept.values()] == [False, True]
+
     def test_a_dry_run_touches_no_issue(self, scene: Scene, issues: FakeIssues) -> None:
         move(scene, "demand", 4)
         assert what(post(scene, issues, dry_run=True)) == "opened"

@@ -158,15 +158,17 @@ class GitHubPullRequests:
 
         Anybody who can comment can plant the marker, and could go on editing what then reads like our words. So a
         comment is ours only if we wrote it; see `GitHubClient.is_ours`. No decision rests on a comment.
+        Two runs at once may have written one each: then both say the same from now on, and neither what is over.
         """
         text = f"{marker}\n{body}"
         listed = self._client.pages(calls.LIST_COMMENTS, answers.Comment, number=number)
         marked = [comment for comment in listed if (comment.body or "").startswith(marker)]
-        ours = next((comment for comment in marked if self._client.is_ours(comment.user)), None)
-        if ours is None:
+        ours = [comment for comment in marked if self._client.is_ours(comment.user)]
+        if not ours:
             self._client.accepted(calls.CREATE_COMMENT, answers.Accepted, {"body": text}, number=number)
-        elif ours.body != text:
-            self._client.accepted(calls.EDIT_COMMENT, answers.Accepted, {"body": text}, number=ours.id)
+        for comment in ours:
+            if comment.body != text:
+                self._client.accepted(calls.EDIT_COMMENT, answers.Accepted, {"body": text}, number=comment.id)
 
     def _team(self, name: str) -> Team:
         org, _, slug = name.partition("/")
