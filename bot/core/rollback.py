@@ -5,8 +5,8 @@
 2. What is live is what the log left in the slot, and the registry must hold exactly that: apply would refuse a slot
    that somebody moved outside of Git. That Git already wants something else is no obstacle as such.
 3. Without a number the target is the last identity that the log saw in the slot before the live one, since Git manages
-   it. What left the
-   slot by rollback is passed over, until its hold is lifted: going back there would be going forward again.
+   it. What left the slot by rollback is passed over, until its hold is lifted: going back there would be going forward
+   again.
 4. With a number it is the identity that the log saw in the slot. A version that never was there is a promotion.
 5. While Git wants a version that apply has not written yet, "the one before" could mean two: a number must be given.
 6. The target has to pass everything that apply would check, by the plan and the guards themselves. It is an identity:
