@@ -76,10 +76,14 @@ def _unsaid(drafts: Sequence[Draft], chain: Chain) -> Sequence[Draft]:
 
 
 def _is_said(draft: Draft, said: Collection[tuple[int | None, str]], left: Mapping[SlotKey, Identity | None]) -> bool:
-    done, after = (draft.intended, "applied") in said, identity(draft.model, draft.after)
+    """Another run may have given up this intention, and left the very version in the slot by one of its own."""
+    done, given_up = (draft.intended, "applied") in said, (draft.intended, "failed") in said
     if draft.event == "failed":
-        return done or (draft.intended, "failed") in said
-    return done and left.get((draft.model or "", draft.slot or ""), after) == after
+        return done or given_up
+    key, after = (draft.model or "", draft.slot or ""), identity(draft.model, draft.after)
+    if key in left:
+        return (done or given_up) and left[key] == after
+    return done
 
 
 def _late(draft: Draft, said: Collection[tuple[int | None, str]]) -> Draft:

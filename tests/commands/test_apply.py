@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 
 from bot.commands.apply import preview
-from bot.core.audit import Draft, record, stamp
+from bot.commands.verifying import Scrutiny, audit_verify
+from bot.core.audit import Draft, Entry, record, stamp
 from bot.core.canonical import digest
 from bot.core.chain import chained, read_chain
 from bot.core.decisions import DECISION_TAG
@@ -370,6 +372,20 @@ class TestKilledAnywhere:
         assert scene.held()["demand", "Production"] == (4,)
 
 
+def append_outcomes(
+    scene: Scene, event: Literal["intended", "applied", "failed"], of: Sequence[Entry] = ()
+) -> Sequence[Entry]:
+    """Another run says the same of what was intended first, or of these intentions."""
+    assert scene.log.content
+    chain = read_chain(scene.log.content, None)
+    intents = of or [entry for entry in chain.entries if entry.event == "intended"]
+    closes = event != "intended"
+    drafts = [one.draft(event=event, intended=one.seq if closes else None) for one in intents]
+    appended = chained(drafts, chain, "2026-11")
+    scene.log.append_at_once(appended.segment, appended.lines)
+    return [link.entry for link in appended.links]
+
+
 class TestTheLogMoves:
     def entry_of_another(self, scene: Scene) -> None:
         """Somebody else's apply appends a refusal."""
@@ -379,7 +395,7 @@ class TestTheLogMoves:
         appended = chained([draft], chain, "2026-11")
         scene.log.append_at_once(appended.segment, appended.lines)
 
-    def at_append(self, scene: Scene, number: int, do: Callable[[], None]) -> None:
+    def at_append(self, scene: Scene, number: int, do: Callable[[], object]) -> None:
         count = 0
 
         def before() -> None:
@@ -448,24 +464,29 @@ class TestTheLogMoves:
     def test_what_happened_is_said_even_when_another_said_that_it_failed(self, scene: Scene) -> None:
         scene.promoted("demand")
 
-        def deny() -> None:
-            assert scene.log.content
-            chain = read_chain(scene.log.content, None)
-            intents = [entry for entry in chain.entries if entry.event == "intended"]
-            drafts = [
-                Draft.model_validate(
-                    {name: getattr(intent, name) for name in Draft.model_fields}
-                    | {"event": "failed", "intended": intent.seq}
-                )
-                for intent in intents
-            ]
-            appended = chained(drafts, chain, "2026-11")
-            scene.log.append_at_once(appended.segment, appended.lines)
-
-        self.at_append(scene, 2, deny)
+        self.at_append(scene, 2, lambda: append_outcomes(scene, "failed"))
         scene.apply()
         assert scene.events(9) == ["applied demand Production 5", "applied demand champion 5"]
         assert not scene.apply().refused
+
+    def test_what_another_run_gave_up_and_did_by_an_intention_of_its_own_is_not_said_again(self, scene: Scene) -> None:
+        """What it says stands in the slot already, so that `audit verify` would ask who intended it."""
+        scene.promoted("demand")
+
+        def deny_and_do() -> None:
+            append_outcomes(scene, "failed")
+            again = append_outcomes(scene, "intended")
+            append_outcomes(scene, "applied", again)
+
+        self.at_append(scene, 2, deny_and_do)
+        assert not scene.apply().refused
+        assert scene.events(11) == ["applied demand Production 5", "applied demand champion 5"]
+        assert (
+            audit_verify(
+                scene.tree, scene.log, scene.registry, scene.pulls, Scrutiny(repository="acme/models")
+            ).problems
+            == ()
+        )
 
     def test_a_log_that_never_stands_still(self, scene: Scene) -> None:
         scene.promoted("demand")
