@@ -8,7 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -22,6 +22,23 @@ POLICIES: Final = 10
 """How many commits are named whose policy judged: the policy seldom changes, so that the newest tell of it."""
 PULLS: Final = 1_000
 """Pull requests whose first outcome is remembered, the last ones that outcomes name."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _SeenVersions(Mapping[SlotKey, frozenset[int]]):
+    slots: Slots
+
+    def __getitem__(self, key: SlotKey) -> frozenset[int]:
+        found = frozenset(period.identity.version for period in self.slots[key].lately if period.identity)
+        if not found:
+            raise KeyError(key)
+        return found
+
+    def __iter__(self) -> Iterator[SlotKey]:
+        return (key for key in self.slots if key in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
 
 
 @dataclass(frozen=True)
@@ -59,10 +76,10 @@ class Recorded:
         found = {key: frozenset(p.identity for p in slot.lately if p.identity) for key, slot in self.slots.items()}
         return {key: identities for key, identities in found.items() if identities}
 
-    @cached_property
+    @property
     def seen_versions(self) -> Mapping[SlotKey, frozenset[int]]:
-        """Per slot, the version numbers that the log saw in it."""
-        return {key: frozenset(one.version for one in identities) for key, identities in self.seen.items()}
+        """Per slot, the version numbers of `seen`, worked out when a slot is asked for."""
+        return _SeenVersions(self.slots)
 
     @cached_property
     def periods(self) -> tuple[Period, ...]:

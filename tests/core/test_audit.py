@@ -643,6 +643,8 @@ def test_every_identity_that_took_effect_in_a_slot_was_seen_there() -> None:
     )
     assert fold(told).seen == {PRODUCTION: {V3, V4, recreated}, STAGING: {V5}}
     assert fold(told).seen_versions == {PRODUCTION: {3, 4}, STAGING: {5}}
+    assert len(fold(told).seen_versions) == 2
+    assert fold(entries(adopted(CHAMPION, None))).seen_versions == {}
 
 
 @pytest.mark.parametrize("event", ["applied", "refused", "failed"])
