@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -63,8 +64,9 @@ def append_on_top(
         try:
             return append(log, chain, drafts)
         except LogMoved:
-            chain = _grown(log, chain)
-            drafts = _unsaid(read_again(), chain)
+            with suppress(LogMoved):  # git is behind: by the next try it may not be any more
+                chain = _grown(log, chain)
+                drafts = _unsaid(read_again(), chain)
     raise LogMoved("The outcomes could not be appended: the log kept moving.", fix="Run `stagewright apply` again.")
 
 

@@ -21,18 +21,20 @@ PRODUCTION = ("demand", "Production")
 
 
 class Mirror:
-    """Shows a log as it is, or as it was at some tip once it is `behind`."""
+    """Shows a log as it is, or for some `looks` as it was at some tip once it is `behind`."""
 
     def __init__(self, log: FakeAuditLog) -> None:
         self._log = log
         self.behind: LogTip | None = None
+        self.looks = 1_000
 
     def head(self) -> str | None:
         tip = self.tip()
         return tip.head if tip else None
 
     def tip(self) -> LogTip | None:
-        return self.behind or self._log.tip()
+        self.looks -= self.behind is not None
+        return self.behind if self.behind and self.looks >= 0 else self._log.tip()
 
     def segment(self, head: str, name: str) -> LogSegment:
         return self._log.segment(head, name)
@@ -113,23 +115,35 @@ class TestTheLog:
         assert not apply_by(scene, mirror).refused
         assert [one.version for one in scene.state().holding(("wine", "Production"))] == [2]
 
-    def test_a_log_without_the_entries_of_this_run_was_not_replaced(self, scene: Scene) -> None:
-        """Between the intents and the outcomes somebody else appends, and then git shows what was before both."""
+    @pytest.fixture
+    def mirror(self, scene: Scene) -> Mirror:
+        """Between a run's intents and its outcomes another one appends, and then git shows what was before both."""
         scene.promoted("demand")
-        mirror, before = Mirror(scene.log), scene.log.tip()
-        appends = 0
+        mirror, before, appends = Mirror(scene.log), scene.log.tip(), list[int]()
 
         def another() -> None:
-            nonlocal appends
-            appends += 1
-            if appends == 2:
+            appends.append(1)
+            if len(appends) == 2:
                 append_refusal(scene)
                 mirror.behind = before
 
         scene.log.before_append = another
+        return mirror
+
+    def is_applied_once(self, scene: Scene) -> None:
+        applied = [entry.key for entry in scene.entries() if entry.event == "applied"]
+        assert applied == [("demand", "Production"), ("demand", "champion")]
+
+    def test_a_log_without_the_entries_of_this_run_was_not_replaced(self, scene: Scene, mirror: Mirror) -> None:
         with pytest.raises(LogMoved, match="Run `stagewright apply` again"):
             apply_by(scene, mirror)
         mirror.behind = None
         assert not apply_by(scene, mirror).refused
-        applied = [entry.key for entry in scene.entries() if entry.event == "applied"]
-        assert applied == [("demand", "Production"), ("demand", "champion")]
+        self.is_applied_once(scene)
+
+    def test_what_was_done_is_said_as_soon_as_git_shows_the_log_again(self, scene: Scene, mirror: Mirror) -> None:
+        mirror.looks = 2
+        result = apply_by(scene, mirror)
+        self.is_applied_once(scene)
+        said = [entry.reason for entry in result.entries if entry.event == "applied"]
+        assert said == ["", ""], "by this run, and not by a next one that finds it in the registry"
