@@ -92,6 +92,13 @@ def test_nothing_outlives_a_killed_parent(tmp_path: Path) -> None:
     _wait_until_gone(pgid)
 
 
+def test_stopping_waits_for_a_member_that_outlives_the_watchdog(tmp_path: Path) -> None:
+    command = ["sh", "-c", "sleep 0.5 & read nothing"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, start_new_session=True) as watchdog:
+        MlflowServer(tmp_path, 1, watchdog.pid, watchdog).stop()
+        assert _members(watchdog.pid) == []
+
+
 def test_a_failed_start_shows_the_log_and_leaves_nothing(tmp_path: Path) -> None:
     (tmp_path / "mlflow.db").write_bytes(b"not a database at all" * 100)
     with pytest.raises(RegistryUnavailable, match="file is not a database") as caught:
