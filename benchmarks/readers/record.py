@@ -19,10 +19,6 @@ from bot.core.log import LogTip
 
 
 class _Forgetful(GitAuditLog):
-    def head(self) -> str | None:
-        tip = self.tip()
-        return tip.head if tip else None
-
     def append(self, head: str | None, segment: str, lines: Sequence[bytes], message: str) -> LogTip:
         assert lines
         assert message
