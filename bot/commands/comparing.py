@@ -7,6 +7,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 from bot.commands.gathering import Desired, read_desired, read_log, recorded_of, refuse_unsupported
 from bot.core.checks import shown
@@ -73,16 +74,25 @@ def scan_of(
     with ThreadPoolExecutor(1, thread_name_prefix="beside") as beside:
         recorded = beside.submit(log).result
         contest = _Contest(specs, state, desired.promotion, recorded, registry.address, now, repository)
+
+        def ask() -> None:
+            contest.ask(lambda asked: beside.submit(registry.details, asked).result)
+
         for runs in registry.runs_in_parts(contest.run_ids):
             contest.add(runs)
             if contest.waits:
+                if contest.is_nearly_done:
+                    ask()
                 contest.decide_losers()
         contest.compare_the_rest()
-        asked = contest.questions()
-        answering = beside.submit(registry.details, asked) if asked else None
+        ask()
         contest.decide_losers()
-        contest.decide_winners(answering.result() if answering else Details())
+        contest.decide_winners()
     return Scan(desired, registry.address, contest.in_order(), contest.runs, recorded(), state)
+
+
+_Won: TypeAlias = dict[str, tuple[Comparison, ...]]
+"""By model, the candidates that win by their numbers."""
 
 
 class _Contest:
@@ -108,7 +118,8 @@ class _Contest:
         self._owners = {name: other_owner(state.models.get(name), repository) for name in specs}
         self._waiting = {name: frozenset(_run_ids(spec, state.models.get(name))) for name, spec in specs.items()}
         self._losers: list[str] = []
-        self._winners: dict[str, tuple[Comparison, ...]] = {}
+        self._winners: _Won = {}
+        self._asked: list[tuple[_Won, Callable[[], Details]]] = []
         self._outcomes: dict[str, Proposal | NothingToPropose] = {}
 
     @property
@@ -120,6 +131,11 @@ class _Contest:
     def waits(self) -> bool:
         """Whether there are models some of whose runs did not come yet."""
         return bool(self._waiting)
+
+    @property
+    def is_nearly_done(self) -> bool:
+        """Whether it is time to ask of the winners so far, while the last runs come; once, since each asking costs."""
+        return not self._asked and len(self._waiting) <= len(self._specs) / 4
 
     def add(self, runs: Mapping[str, Run]) -> None:
         """Take more runs, and compare by numbers what they complete."""
@@ -143,12 +159,14 @@ class _Contest:
         spec, model = self._specs[name], self._models.get(name)
         return winners_by_numbers(spec, model, self.runs, self._policy, held=self._held(name), now=self._now)
 
-    def questions(self) -> Questions:
-        """What has to be known of those that win by their numbers."""
-        won = self._winners.items()
-        return together(
-            questions(self._specs[name], self._models[name], self.runs, self._policy, them) for name, them in won
+    def ask(self, about: Callable[[Questions], Callable[[], Details]]) -> None:
+        """Ask what has to be known of those that won by their numbers since this was last done."""
+        won, self._winners = self._winners, {}
+        asked = together(
+            questions(self._specs[name], self._models[name], self.runs, self._policy, them)
+            for name, them in won.items()
         )
+        self._asked.append((won, about(asked) if asked else Details))
 
     def decide_losers(self) -> None:
         """Say of the losers so far why there is nothing to propose."""
@@ -157,10 +175,12 @@ class _Contest:
             self._outcomes[name] = _owned_by(name, owner) if owner else self._proposed(name, Details(), ())
         self._losers.clear()
 
-    def decide_winners(self, details: Details) -> None:
-        """Propose, or say what speaks against it."""
-        for name, won in self._winners.items():
-            self._outcomes[name] = self._proposed(name, details, won)
+    def decide_winners(self) -> None:
+        """Propose, or say what speaks against it, once what was asked is answered."""
+        for won, answer in self._asked:
+            details = answer()
+            for name, comparisons in won.items():
+                self._outcomes[name] = self._proposed(name, details, comparisons)
 
     def in_order(self) -> tuple[Proposal | NothingToPropose, ...]:
         """The outcomes in order of name."""

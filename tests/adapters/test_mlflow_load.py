@@ -13,12 +13,16 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from benchmarks.data import Size, inserted, run_of
 from bot.adapters.mlflow_registry import MlflowRegistry
+from bot.adapters.mlflow_registry.answers import in_parts_of
 from bot.adapters.mlflow_registry.asking import AT_LEAST, Tally
 from bot.adapters.mlflow_registry.line import AT_ONCE
-from bot.adapters.mlflow_registry.source import VERSIONS_PER_PAGE
+from bot.adapters.mlflow_registry.paging import part_size
+from bot.adapters.mlflow_registry.source import RUNS_PER_SEARCH, VERSIONS_PER_PAGE
 from bot.commands.drift import quick_look
 from bot.core.audit import Draft, IdentityRecord, stamp
 from bot.core.chain import chained
@@ -83,6 +87,15 @@ def test_the_pages_of_a_large_registry_are_read_once_each() -> None:
     with reading(server.answer) as registry:
         assert numbers(registry.state(server.names())) == everything(server, server.names())
     assert server.asked == {MODELS: 3, VERSIONS: 3}
+
+
+@given(st.integers(0, 300_000), st.sampled_from([RUNS_PER_SEARCH, VERSIONS_PER_PAGE]))
+def test_of_several_parts_the_last_is_small(count: int, most: int) -> None:
+    parts = [len(part) for part in in_parts_of(part_size(count, most), ["one"] * count)]
+    assert sum(parts) == count
+    assert all(part == parts[0] <= most for part in parts[:-1])
+    assert len(parts) <= -(-count // most) + 1
+    assert len(parts) < 2 or parts[-1] <= most / 4
 
 
 def test_a_survey_reads_the_list_of_models_once() -> None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from threading import Event
 from typing import Final
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bot.commands.comparing import Scan, scan
+from bot.core.details import Details, Questions, together
 from bot.core.proposal import Proposal
 from bot.core.state import RegistryState, Run
 from tests.commands.test_incremental import World
 from tests.fakes.registry import FakeRegistry
 
+PATIENCE_S: Final = 10.0
 LOST: Final = "newer-6"
+"""A candidate's run that is gone."""
 
 
 class InParts(FakeRegistry):
@@ -32,8 +36,26 @@ class InParts(FakeRegistry):
             yield {run_id: found[run_id] for run_id in ids[start : start + self._most]}
 
 
+class LastAfterAQuestion(InParts):
+    """Holds the last runs back until somebody asks what winners are."""
+
+    def __init__(self, world: World, order: Iterable[str], most: int) -> None:
+        super().__init__(world, order, most)
+        self._was_asked = Event()
+
+    def runs_in_parts(self, run_ids: Iterable[str]) -> Iterator[Mapping[str, Run]]:
+        *parts, last = super().runs_in_parts(run_ids)
+        yield from parts
+        assert self._was_asked.wait(PATIENCE_S)
+        yield last
+
+    def details(self, questions: Questions) -> Details:
+        self._was_asked.set()
+        return super().details(questions)
+
+
 def world_of_winners_and_losers() -> World:
-    """A candidate each: some are better; of one the run is gone."""
+    """A candidate each: some are better."""
     world = World()
     for name, auc in (("staged", 90), ("newer", 80), ("aliased", 40), ("tagged", 90), ("aged", 30)):
         world.register(name, auc)
@@ -41,26 +63,37 @@ def world_of_winners_and_losers() -> World:
     world.move("aged", 2, "Staging")
     world.point("aliased", "challenger", 2)
     world.tag("tagged", 2, "passed")
-    del world.runs[LOST]
     return world
 
 
 WORLD: Final = world_of_winners_and_losers()
+del WORLD.runs[LOST]
 
 
-def scanned(registry: FakeRegistry) -> Scan:
-    return scan(WORLD.tree, registry, WORLD.log, (), WORLD.now, WORLD.tree.branches["main"], "acme/models")
+def scanned(registry: FakeRegistry, world: World = WORLD) -> Scan:
+    return scan(world.tree, registry, world.log, (), world.now, world.tree.branches["main"], "acme/models")
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.permutations(sorted(WORLD.runs)), st.integers(1, 10))
 def test_what_is_said_does_not_depend_on_when_runs_came(order: list[str], most: int) -> None:
-    whole, registry = scanned(InParts(WORLD, sorted(WORLD.runs), 100)), InParts(WORLD, order, most)
-    found = scanned(registry)
+    whole_registry, registry = InParts(WORLD, sorted(WORLD.runs), 100), InParts(WORLD, order, most)
+    whole, found = scanned(whole_registry), scanned(registry)
     assert found.outcomes == whole.outcomes
     assert found.runs == whole.runs
     assert [one.model for one in found.outcomes if isinstance(one, Proposal)] == ["staged", "tagged"]
-    assert len(registry.asked) == 1, "what only winners are asked is asked for all of them at once"
+    (asked,) = whole_registry.asked
+    assert together(registry.asked) == asked
+    assert len(registry.asked) <= 2, "what only winners are asked is asked for many of them at once"
+
+
+def test_what_winners_are_is_asked_while_the_last_runs_come_and_once_more_after_them() -> None:
+    world = world_of_winners_and_losers()
+    last = sorted(run_id for run_id in world.runs if run_id.startswith("staged-"))
+    registry = LastAfterAQuestion(world, [*sorted(world.runs.keys() - {*last}), *last], 1)
+    scanned(registry, world)
+    about = [{identity.model for identity in questions.traits} for questions in registry.asked]
+    assert about == [{"newer", "tagged"}, {"staged"}]
 
 
 def test_a_model_whose_run_is_gone_is_told_of_it() -> None:

@@ -18,6 +18,7 @@ from bot.adapters.mlflow_registry.failures import foreign
 Row = TypeVar("Row")
 ROWS_AT_ONCE: Final = 40_000
 """In all pages that are under way together: of versions each takes a kilobyte until it has its form."""
+SHARE_OF_THE_LAST: Final = 8
 Page = tuple[list[Row], str]
 """What a page holds, and the name of the next one: empty after the last."""
 
@@ -39,6 +40,17 @@ def pages(page: Callable[[str], Page[Row]], size: int, expected: int, lanes: Lan
         yield rows
         if not name:
             return
+
+
+def part_size(count: int, most: int) -> int:
+    """How many of `count` to ask for at a time, so that the last of several parts is small.
+
+    A server of one Python process answers the parts before it together; they are looked at while it is under way.
+    """
+    if count <= most:
+        return most
+    before = count - min(count // SHARE_OF_THE_LAST, most // 4)
+    return -(-before // -(-before // most))
 
 
 def _daring(page: Callable[[str], Page[Row]]) -> Callable[[str], Page[Row] | None]:

@@ -17,7 +17,7 @@ from bot.adapters.mlflow_registry.answers import (
 )
 from bot.adapters.mlflow_registry.asking import Asker
 from bot.adapters.mlflow_registry.failures import NOT_ACCEPTED, NOT_THERE, code_of, foreign
-from bot.adapters.mlflow_registry.paging import Page, pages, rows_of
+from bot.adapters.mlflow_registry.paging import Page, pages, part_size, rows_of
 from bot.core.state import ModelVersion, Run
 
 MODELS_PER_PAGE: Final = 1_000
@@ -103,8 +103,9 @@ class RestSource:
 
     def versions(self, condition: str | None, expected: int = 0) -> Iterator[list[ModelVersion]]:
         """See `Source`."""
-        query = {"max_results": VERSIONS_PER_PAGE, "order_by": ["name ASC", "version_number DESC"]} | _filter(condition)
-        return self._pages("model-versions/search", query, "model_versions", version_of, VERSIONS_PER_PAGE, expected)
+        size = part_size(expected, VERSIONS_PER_PAGE)
+        query = {"max_results": size, "order_by": ["name ASC", "version_number DESC"]} | _filter(condition)
+        return self._pages("model-versions/search", query, "model_versions", version_of, size, expected)
 
     def changed(self, what: Literal["models", "versions"]) -> Iterator[list[Change]] | None:
         """See `Source`. The first page is small, since most often nothing was changed."""
@@ -144,11 +145,8 @@ class RestSource:
     def runs(self, run_ids: Sequence[str], done: Callable[[int], object]) -> Iterator[list[Run]]:
         """Names every experiment, deleted ones too: without them runs/search answers no rows and no error."""
         experiments = self._experiments()
-        asked = [
-            (part, some)
-            for part in in_parts_of(RUNS_PER_SEARCH, run_ids)
-            for some in in_parts_of(EXPERIMENTS_PER_SEARCH, experiments)
-        ]
+        parts = in_parts_of(part_size(len(run_ids), RUNS_PER_SEARCH), run_ids)
+        asked = [(part, some) for part in parts for some in in_parts_of(EXPERIMENTS_PER_SEARCH, experiments)]
         share = -(-len(experiments) // EXPERIMENTS_PER_SEARCH) or 1
         searched = self._tracking.lanes.answers(lambda one: self._runs_of(*one), asked, SEARCHES_AT_ONCE)
         for (part, _), found in zip(asked, searched, strict=True):
