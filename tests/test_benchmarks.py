@@ -6,12 +6,16 @@ import http.client
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
 import pytest
 
+import benchmarks
+from benchmarks.bench import PYTHON
 from benchmarks.data import Size, made_at, run_of
+from benchmarks.logs import long_log
 from benchmarks.measure import Contender, Failed, Measured, Turn, measured
-from benchmarks.repository import audit_log, repository
+from benchmarks.repository import audit_log, git, repository
 from benchmarks.row import Claim, Row, ratio
 from benchmarks.rows import ROWS
 from benchmarks.table import lines
@@ -22,6 +26,8 @@ from bot.core.chain import read_chain
 from bot.core.log import LogContent
 from bot.core.state import Identity
 from tests.fakes.http_relay import Answered, HttpRelay
+
+READERS: Final = Path(benchmarks.__file__).parent / "readers"
 
 
 def one(name: str, wall_s: float) -> Measured:
@@ -92,3 +98,14 @@ def test_the_repository_is_valid_and_its_log_knows_the_slots(tmp_path: Path) -> 
     assert (chain.problems, desired.audit.genesis) == ((), genesis)
     held = Identity(next(size.names), 2, run_of(0, 2), made_at(size, 0, 2))
     assert chain.recorded.bases[held.model, "Production"] == held
+
+
+def test_what_reads_a_long_log_beside_stagewright_runs(tmp_path: Path) -> None:
+    log = long_log(tmp_path, 200)
+    before = git(log, "rev-parse", "audit-log")
+    models = str(log / "models")
+    readers = ("record.py", log), ("loop.py", log, "rfc8785"), ("loop.py", log, "json"), ("loader.py", models)
+    commands = [(PYTHON, str(READERS / reader), *map(str, options)) for reader, *options in readers]
+    found = measured([Contender(" ".join(command), command, log) for command in commands], turns=1)
+    assert len(found) == len(readers)
+    assert git(log, "rev-parse", "audit-log") == before, "what would be appended is kept nowhere"
