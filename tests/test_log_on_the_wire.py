@@ -34,6 +34,8 @@ from tests.fakes.wire import Wire
 
 _MOVES = 13
 _SHORT, _LONG = 2, 24
+_AFTER_ANY_TEST = 2900
+"""The year in which the log goes on, so that what is appended today belongs in the newest segment, and begins none."""
 _A_NAME = 250
 """Bytes that one more segment takes in the list of the branch's files."""
 
@@ -48,7 +50,7 @@ class Years(Field):
         away = applied(before=identity(3), after=identity(2), kind="rollback", reason="x" * 200)
         files: dict[str, bytes] = {}
         for number in range(months):
-            month = f"{2027 + number // 12}-{number % 12 + 1:02}"
+            month = f"{_AFTER_ANY_TEST + number // 12}-{number % 12 + 1:02}"
             unmanaged = [draft("applied", CHAMPION, identity(3), None, "unmanage")] if number == 0 else []
             appended = chained([*unmanaged, *[away, moved] * _MOVES], chain, month)
             files[appended.segment] = b"".join(line + b"\n" for line in appended.lines)
