@@ -28,6 +28,7 @@ from types import TracebackType
 from typing import Self
 
 from bot.errors import RegistryUnavailable
+from bot.sandbox.processes import wait_until_gone
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60.0
@@ -115,9 +116,7 @@ class MlflowServer:
         except subprocess.TimeoutExpired:
             os.killpg(self.pgid, signal.SIGKILL)
             self._watchdog.wait()
-        deadline = time.monotonic() + STOP_TIMEOUT_S
-        while _is_left(self.pgid) and time.monotonic() < deadline:
-            time.sleep(POLL_S)
+        wait_until_gone(self.pgid, STOP_TIMEOUT_S)
 
     def copy_to(self, target: Path) -> None:
         """Copy the data while the server runs, as SQLite's own backup does, for another server to begin with."""
@@ -206,16 +205,6 @@ def _environment(directory: Path) -> dict[str, str]:
 
 def _log_file(directory: Path) -> Path:
     return directory / "mlflow-server.log"
-
-
-def _is_left(pgid: int) -> bool:
-    """Whether a member of the group still runs, as far as /proc tells: what is killed goes a moment later."""
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        with suppress(OSError):  # it ended in the meantime
-            state, _, group = stat.read_text().rpartition(")")[2].split()[:3]
-            if int(group) == pgid and state != "Z":
-                return True
-    return False
 
 
 @contextmanager

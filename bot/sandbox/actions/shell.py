@@ -10,7 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bot.sandbox.processes import wait_until_gone
+
 TIMED_OUT = 124
+_GONE_WITHIN_S = 15.0
 _PLAIN = ("bash", "-e")
 _EXPLICIT = ("bash", "--noprofile", "--norc", "-e", "-o", "pipefail")
 _running: set[subprocess.Popen[bytes]] = set()
@@ -70,3 +73,4 @@ def _end_group(process: subprocess.Popen[bytes]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    wait_until_gone(process.pid, _GONE_WITHIN_S)
