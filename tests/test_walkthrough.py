@@ -12,7 +12,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +36,7 @@ from bot.sandbox.story import (
 from bot.sandbox.team import Team
 from tests.conftest import Trained
 from tests.contract.openapi import Contract
+from tests.processes import running
 
 pytestmark = [pytest.mark.mlflow, pytest.mark.timeout(900)]
 
@@ -128,13 +128,7 @@ def test_the_demo_exits_1_at_the_step_that_fails_and_leaves_nothing_running(tmp_
     assert "Step 4: reviewers approve" in done.stderr
     assert "the forge still refuses to merge" in done.stderr
     assert "Step 5" not in done.stdout
-    assert not [command for command in _running() if str(tmp_path) in command]
-
-
-def _running() -> Iterator[str]:
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # it ended in the meantime
-            yield file.read_text(errors="replace")
+    assert running(str(tmp_path)) == []
 
 
 def _stages(story: Story) -> dict[tuple[str, str], str | None]:

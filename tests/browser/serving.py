@@ -8,15 +8,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import pytest
 
-_STOPS_WITHIN_S: Final = 60
-_GONE_WITHIN_S: Final = 5
+from tests.processes import running
+
+_STOPS_WITHIN_S: Final = 180
+_GONE_WITHIN_S: Final = 30
+"""Only a failure takes so long."""
 
 
 @dataclass
@@ -41,16 +44,10 @@ class Demo:
         self.process.send_signal(how)
         code = self.process.wait(_STOPS_WITHIN_S)
         deadline = time.monotonic() + _GONE_WITHIN_S  # what was killed goes a moment later
-        while left := [command for command in _running() if str(self.directory) in command]:
+        while left := running(str(self.directory)):
             assert time.monotonic() < deadline, left
             time.sleep(0.1)
         return code
-
-
-def _running() -> Iterator[str]:
-    for file in Path("/proc").glob("[0-9]*/cmdline"):
-        with suppress(OSError):  # it ended in the meantime
-            yield file.read_text(errors="replace")
 
 
 @contextmanager
