@@ -9,9 +9,12 @@ from typing import Final
 
 import pytest
 
+from bot.adapters.mlflow_registry import asking
+from bot.adapters.mlflow_registry.asking import TO_A_CHANGE
 from bot.errors import ForgeUnavailable
 from tests.conftest import log_at
 from tests.fakes.http_relay import Answered, Severed
+from tests.fakes.together import PATIENCE_S
 from tests.faults.ground import Ground, Point, check_done, check_nothing_is_claimed_that_did_not_happen
 from tests.faults.test_killed import ALIAS, COMMENTS, LOG, STAGE, forge, mlflow
 
@@ -57,19 +60,25 @@ def test_a_write_without_an_answer_done_or_not_is_finished_by_this_run(ground: G
 def test_a_write_that_mlflow_answers_too_late(
     ground: Ground, side: str, then: Callable[[], Answered | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Until it was asked, and has told, what the model holds by then."""
-    monkeypatch.setattr("bot.adapters.mlflow_registry.asking.TO_A_CHANGE", (5.0, 1.0))
+    """Until it was asked, and has told, what the model holds by then. All other changes have their time."""
     ground.merge_both()
     looked_up = Event()
 
-    def hang() -> Answered | None:
+    def hurry() -> None:
+        monkeypatch.setattr(asking, "TO_A_CHANGE", (5.0, 1.0))
+
+    def arrived() -> None:
+        monkeypatch.setattr(asking, "TO_A_CHANGE", TO_A_CHANGE)
         ground.trap(Point("after", "mlflow", "GET", "model-versions/search"), looked_up.set)
-        assert looked_up.wait(30)
+
+    def hang() -> Answered | None:
+        assert looked_up.wait(PATIENCE_S)
         return then()
 
+    before = ground.trap(mlflow("after", ALIAS), hurry), ground.trap(mlflow("before", STAGE, 2), arrived)
     trap = ground.trap(mlflow(side, STAGE, 2), hang)
     assert not ground.apply().refused
-    assert trap.sprung
+    assert all(one.sprung for one in (*before, trap))
     assert looked_up.is_set()
     check_done(ground)
 
