@@ -31,10 +31,11 @@ _STAYS: Final = Column(no_wrap=True)
 
 
 class TerminalProgress:
-    """For a terminal that can move its cursor."""
+    """For a terminal that can move its cursor. `clock` gives seconds that never go back."""
 
-    def __init__(self, stream: TextIO, *, colour: bool) -> None:
+    def __init__(self, stream: TextIO, *, colour: bool, clock: Callable[[], float] = time.monotonic) -> None:
         self._console = Console(file=stream, no_color=not colour, markup=False, emoji=False, highlight=False)
+        self._clock = clock
         self._display: Display | None = None
 
     @contextmanager
@@ -61,6 +62,7 @@ class TerminalProgress:
                 console=self._console,
                 transient=True,
                 redirect_stdout=False,
+                get_time=self._clock,
             )
             self._display.start()
         return self._display

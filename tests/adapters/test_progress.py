@@ -13,36 +13,41 @@ import subprocess
 import sys
 import termios
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 from bot.adapters.progress import LineProgress
 from bot.ports import SILENT, counted
 from bot.wiring import Connections
+from tests.fakes.http_relay import Answered, Asked, HttpRelay
+from tests.fakes.together import PATIENCE_S
 
 ROOT = Path(__file__).resolve().parents[2]
 HOSTILE = "Reading [red]mo\x1b]0;owned\x07dels[/red]\r\n\u202e::error::x"
 WORK = """
-import logging, os, sys, time
+import logging, os, select, sys, time
 from pathlib import Path
+from bot.adapters.progress import TerminalProgress
 from bot.cli.session import log_to_stderr
 from bot.wiring import Connections
 
 log_to_stderr(str, verbose=True)
-progress = Connections(os.environ, Path()).progress
+progress = {progress}
 with progress.task({what!r}, 3) as advance, progress.task("Within") as within:
     for _ in range(3):
-        time.sleep({pause})
+        {wait}
         advance(1)
         within(1)
     logging.getLogger("bot").debug("a line of the log")
 print("the result")
 """
+AS_WIRED = "Connections(os.environ, Path()).progress"
+SOON_DONE = "TerminalProgress(sys.stderr, colour=True, clock=lambda: 0.0)"
+"""By its clock no time passes, however long the process has to wait for its turn."""
 
 
 class TestLines:
@@ -111,13 +116,22 @@ class Seen:
         return any(text in line for screen in screens(self.sent) for line in screen)
 
 
-def on_terminal(*command: str, **environment: str) -> Seen:
+GoOn = Callable[["subprocess.Popen[bytes]"], None]
+
+
+def on_terminal(*command: str, shown: Sequence[str] = (), go_on: GoOn = lambda _: None, **environment: str) -> Seen:
+    """`go_on` is called once for each text of `shown`, when the terminal was sent it after the one before."""
     here, there = pty.openpty()
     fcntl.ioctl(there, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
     ours = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "TERM": "xterm", "LANG": "C.UTF-8", **environment}
-    with subprocess.Popen([sys.executable, *command], env=ours, stdout=subprocess.PIPE, stderr=there) as process:
+    sent, ahead = b"", list(shown)
+    with subprocess.Popen([sys.executable, *command], env=ours, stdin=PIPE, stdout=PIPE, stderr=there) as process:
         os.close(there)
-        sent = b"".join(iter(lambda: _read(here), b""))
+        for piece in iter(lambda: _read(here), b""):
+            sent += piece
+            if ahead and ahead[0].encode() in sent:
+                del ahead[0]
+                go_on(process)
         os.close(here)
         output = process.communicate(timeout=60)[0]
     return Seen(process.returncode, sent.decode(), output.decode())
@@ -158,13 +172,29 @@ def screens(sent: str) -> list[list[str]]:
     return seen
 
 
-def work(what: str = "Reading models", pause: float = 0.3) -> str:
-    return WORK.format(what=what, pause=pause)
+SOME_TIME = "time.sleep(0.3)"
+UNTIL_IT_WAS_SEEN = f"select.select([0], [], [], {PATIENCE_S})[0] and os.read(0, 1)"
+AS_IT_GOES = ("0 of 3", "1 of 3", "2 of 3")
+
+
+def work(what: str = "Reading models", wait: str = SOME_TIME, progress: str = AS_WIRED) -> str:
+    return WORK.format(what=what, wait=wait, progress=progress)
+
+
+def next_step(process: subprocess.Popen[bytes]) -> None:
+    assert process.stdin
+    process.stdin.write(b"\n")
+    process.stdin.flush()
+
+
+def watched(what: str = "Reading models", shown: Sequence[str] = AS_IT_GOES, **environment: str) -> Seen:
+    """Work on a terminal, each step of which ends when the terminal has shown that it began."""
+    return on_terminal("-c", work(what, UNTIL_IT_WAS_SEEN), shown=shown, go_on=next_step, **environment)
 
 
 class TestTerminal:
     def test_shows_how_far_it_is_and_leaves_nothing_behind(self) -> None:
-        seen = on_terminal("-c", work())
+        seen = watched()
         assert (seen.exit_code, seen.output) == (0, "the result\n")
         assert seen.ever("Reading models")
         assert seen.ever("2 of 3")
@@ -174,62 +204,51 @@ class TestTerminal:
         assert "\x1b[?25h" in seen.sent[seen.sent.rindex("\x1b[?25l") :], "the cursor is shown again"
 
     def test_what_is_quick_does_not_flicker(self) -> None:
-        seen = on_terminal("-c", work(pause=0.01))
+        seen = on_terminal("-c", work(progress=SOON_DONE))
         assert not seen.ever("Reading")
         assert seen.screen == ["bot: a line of the log"]
 
     def test_nothing_acts_in_what_is_shown(self) -> None:
-        seen = on_terminal("-c", work(HOSTILE))
+        seen = watched(HOSTILE, ["Reading [red]mo"] * 3)
         assert seen.ever("Reading [red]mo")
         assert "\x1b]" not in seen.sent
         assert "\u202e" not in seen.sent
 
     def test_no_color(self) -> None:
         colour = re.compile(r"\x1b\[[0-9;]*3[0-9][0-9;]*m")
-        assert colour.search(on_terminal("-c", work()).sent)
-        plain = on_terminal("-c", work(), NO_COLOR="1")
+        assert colour.search(watched().sent)
+        plain = watched(NO_COLOR="1")
         assert plain.ever("2 of 3")
         assert not colour.search(plain.sent)
 
     def test_a_terminal_that_cannot_move_its_cursor_gets_lines(self) -> None:
-        seen = on_terminal("-c", work(pause=0.2), TERM="dumb")
+        seen = on_terminal("-c", work(), TERM="dumb")
         assert seen.sent == "bot: a line of the log\r\n"
 
     def test_a_pipe_gets_nothing(self) -> None:
-        done = subprocess.run(
-            [sys.executable, "-c", work(pause=0.2)], cwd=ROOT, capture_output=True, text=True, check=True
-        )
+        done = subprocess.run([sys.executable, "-c", work()], cwd=ROOT, capture_output=True, text=True, check=True)
         assert (done.stdout, done.stderr) == ("the result\n", "bot: a line of the log\n")
 
 
-class _Forbidding(BaseHTTPRequestHandler):
-    """An MLflow that takes its time to refuse."""
-
-    def do_GET(self) -> None:
-        time.sleep(1.2)
-        body = b'{"error_code": "PERMISSION_DENIED", "message": "No."}'
-        self.send_response(403)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name of the base class
-        pass
-
-
 @pytest.fixture
-def forbidding() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Forbidding) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}"
-        server.shutdown()
+def asked_for() -> Iterator[tuple[str, threading.Event]]:
+    """The address of an MLflow that refuses, and what it waits for before it does."""
+    told = threading.Event()
+
+    def refuse(asked: Asked) -> Answered:
+        assert told.wait(PATIENCE_S)
+        return Answered(403, b'{"error_code": "PERMISSION_DENIED", "message": "No."}')
+
+    with HttpRelay(interfere=refuse) as relay:
+        yield relay.url, told
 
 
-def test_an_error_stands_alone_where_the_progress_was(tmp_path: Path, forbidding: str) -> None:
+def test_an_error_stands_alone_where_the_progress_was(tmp_path: Path, asked_for: tuple[str, threading.Event]) -> None:
     for folder in ("models", "policies"):
         shutil.copytree(ROOT / folder, tmp_path / folder)
     command = ("-m", "bot", "--repo", str(tmp_path), "compare", "digit_classifier")
-    seen = on_terminal(*command, MLFLOW_TRACKING_URI=forbidding)
+    url, told = asked_for
+    seen = on_terminal(*command, shown=["Reading models"], go_on=lambda _: told.set(), MLFLOW_TRACKING_URI=url)
     assert (seen.exit_code, seen.output) == (3, "")
     assert seen.ever("Reading models")
     assert seen.screen[0].startswith("stagewright: MLflow at")
