@@ -18,8 +18,7 @@ from tests.adapters.test_mlflow_load import MODELS, VERSIONS, everything, manage
 from tests.commands.scene import NOON
 from tests.fakes.http_relay import Answered, Asked
 from tests.fakes.paged_mlflow import PagedMlflow
-
-PATIENCE_S = 10.0
+from tests.fakes.together import PATIENCE_S
 
 
 def wait_for(seen: Callable[[], bool]) -> None:

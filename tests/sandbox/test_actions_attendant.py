@@ -13,6 +13,7 @@ import requests
 from bot.commands.demo import attend
 from bot.sandbox.actions import Attendant, Runner, UnsupportedWorkflow
 from bot.sandbox.forge import Forge
+from tests.fakes.together import PATIENCE_S
 from tests.sandbox.forge_client import commit_on, repository
 
 SAY = "on: push\njobs:\n  say:\n    runs-on: ubuntu-24.04\n    permissions: {}\n    steps:\n      - run: "
@@ -34,7 +35,7 @@ def page(forge: Forge, path: str) -> str:
 
 
 def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE_S
     while not holds():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -83,13 +84,12 @@ def test_a_failure_is_told_on_the_terminal_and_the_demo_still_ends_by_a_signal(
 
 
 def test_stopping_ends_the_step_that_runs_and_all_after_it(forge: Forge, attendant: Attendant, tmp_path: Path) -> None:
+    """The steps would take longer than pytest waits for a test."""
     forever = f"touch {tmp_path}/begun; sleep 600\n      - if: always()\n        run: sleep 600\n"
     with attendant:
         push(forge, SAY + forever)
         eventually((tmp_path / "begun").exists)
         assert "in progress" in page(forge, "actions")
-        begun = time.monotonic()
-    assert time.monotonic() - begun < 10
     assert "failure" in page(forge, "actions")
     assert "workflows" not in [thread.name for thread in threading.enumerate()]
     push(forge, SAY + "echo\n")
