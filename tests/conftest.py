@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 
 from bot.adapters.audit_log import GitAuditLog
 from bot.core.log import LogContent
@@ -32,6 +34,15 @@ if TYPE_CHECKING:
 settings.register_profile("patient", settings.default, deadline=None, derandomize=True)
 settings.register_profile("searching", settings.default, deadline=None, derandomize=False)
 settings.load_profile("patient")
+_constants_of_loaded_modules = providers._get_local_constants
+
+
+def _constants() -> Constants:
+    """None on the same examples: which modules a process has loaded says which tests it was given before."""
+    return Constants() if settings().derandomize else _constants_of_loaded_modules()
+
+
+providers._get_local_constants = _constants
 
 _VALIDATED = pytest.StashKey[Counter[str]]()
 _WORKER_OUTPUT = "validated_exchanges"
