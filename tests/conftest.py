@@ -6,6 +6,7 @@ Every process that runs tests, or hands them out, imports this: what takes secon
 from __future__ import annotations
 
 import fcntl
+import os
 import pickle
 from collections import Counter
 from collections.abc import Iterator
@@ -153,6 +154,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if _turn(item) == _SERVED:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup() -> None:
+    """Connecting a registry makes MLflow's client impatient in the whole process; the test that did is over."""
+    for variable in [name for name in os.environ if name.startswith("MLFLOW_HTTP_REQUEST_")]:
+        del os.environ[variable]
 
 
 def _turn(item: pytest.Item) -> int:
