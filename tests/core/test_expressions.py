@@ -47,8 +47,8 @@ def test_what_is_no_expression_says_why(expression: str) -> None:
 
 
 def test_what_is_let_through_answers_at_once() -> None:
-    began = time.perf_counter()
+    began = time.process_time()
     for expression in ("[a-z_]*[a-z]*x", "(ab)+c", "a*a*b"):
         assert why_unfit(expression) is None
         assert re.fullmatch(expression, "a" * 256) is None
-    assert time.perf_counter() - began < 5
+    assert time.process_time() - began < 5
