@@ -70,7 +70,9 @@ class Furnished:
 
 @pytest.fixture(scope="module")
 def furnished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Furnished]:
-    with Forge.start(tmp_path_factory.mktemp("forge")) as forge:
+    """A page that would load itself anew every two seconds stays while it is looked at, however long that takes."""
+    with pytest.MonkeyPatch.context() as patch, Forge.start(tmp_path_factory.mktemp("forge")) as forge:
+        patch.setattr("bot.sandbox.forge.pages.page._REFRESH_SECONDS", 3_600)
         commit_to_main(forge, {"README.md": "# Models\n"}, "Initial commit")
         for login in ("alice", "bob", "carol"):
             forge.add_user(login, permission="write")
@@ -88,10 +90,8 @@ def window(request: pytest.FixtureRequest, browser: Browser, pictures: Path, fur
 
 
 def _each(window: Window, furnished: Furnished) -> Iterator[tuple[str, Any]]:
-    """Each page; one that would load itself anew every two seconds is held, so that it stays while it is looked at."""
     for kind, path in furnished.paths.items():
         window.page.goto(furnished.root + path)
-        window.page.evaluate("window.stop()")
         yield kind, window.page
 
 
