@@ -12,6 +12,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -41,6 +42,7 @@ from tests.adapters.git_repository import Repository
 from tests.commands.scene import APPROVALS, WORDING
 from tests.contract.openapi import Contract
 from tests.fakes.http_relay import Answered, Asked, HttpRelay
+from tests.fakes.together import PATIENCE_S
 from tests.site import APP, FAST, Site
 
 SLOTS: Final = ("Production", "champion")
@@ -261,16 +263,17 @@ class Ground(Site):
 
     def killed_at(self, point: Point) -> None:
         """Kill the real process at a point, and wait until it is gone. Fails when it never came there."""
-        started: list[subprocess.Popen[str]] = []
+        started: Future[subprocess.Popen[str]] = Future()
 
         def kill() -> Answered:
-            started[0].send_signal(signal.SIGKILL)
-            started[0].wait()
+            victim = started.result(PATIENCE_S)
+            victim.send_signal(signal.SIGKILL)
+            victim.wait()
             return Answered(500, b"nobody reads this")
 
         trap = self.trap(point, kill)
         process = self.start()
-        started.append(process)
+        started.set_result(process)
         out, errors = process.communicate()
         assert trap.sprung, f"it never came to {point}\n{out}{errors}"
         assert process.returncode == -signal.SIGKILL
