@@ -86,7 +86,8 @@ def _rollback(years: Years, registry: FakeRegistry) -> object:
 
 
 def _apply(years: Years, registry: FakeRegistry) -> object:
-    occasion = Occasion("stagewright[bot]", None, lambda: datetime.now(UTC), lambda seconds: None)
+    now = datetime.now(UTC)  # for all of it: what was seen a while ago is asked for again
+    occasion = Occasion("stagewright[bot]", None, lambda: now, lambda seconds: None)
     ports = Ports(years.tree, registry, years.pulls(), years.fetched)
     found = apply(ports, occasion, Telling(comment_of, lambda result: None), force=False)
     assert not found.refused
