@@ -291,6 +291,10 @@ class Tree(Protocol):
         """The best common ancestor."""
         ...
 
+    def leads_to(self, newer: str, older: str) -> bool:
+        """Whether a commit is the other one or comes after it; False too where that cannot be told."""
+        ...
+
     def merged(self, one: str, other: str) -> str | None:
         """A commit of what merging two commits would give, on no branch and not checked out; None where they conflict.
 

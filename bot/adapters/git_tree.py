@@ -119,16 +119,9 @@ class GitTree:
         # A pattern is no error where nothing matches it, and pruning forgets a branch that is gone.
         self._fetch(f"+refs/heads/{branch}*:refs/stagewright/heads/{branch}*", "--prune")
         now = self.ref(f"refs/stagewright/heads/{branch}")
-        if before and before != now and not (now and self._leads_to(now, before)):
+        if before and before != now and not (now and self.leads_to(now, before)):
             self._history("update-ref", f"refs/stagewright/lost/{branch}/{before}", before)
         return now
-
-    def _leads_to(self, newer: str, older: str) -> bool:
-        try:
-            self._git.run("merge-base", "--is-ancestor", "--end-of-options", older, newer)
-        except GitFailed:
-            return False
-        return True
 
     def ref(self, name: str) -> str | None:
         """The commit that a full ref, such as `refs/heads/main`, names; None when there is no such ref."""
@@ -226,6 +219,14 @@ class GitTree:
             raise HistoryUnavailable(
                 f"{one[:12]} and {other[:12]} have no common ancestor.", fix="Branch off the default branch."
             ) from None
+
+    def leads_to(self, newer: str, older: str) -> bool:
+        """Whether a commit is the other one or comes after it, as far as this clone knows."""
+        try:
+            self._git.run("merge-base", "--is-ancestor", "--end-of-options", older, newer)
+        except GitFailed:
+            return False
+        return True
 
     def merged(self, one: str, other: str) -> str | None:
         """What merging `other` into `one` would give, as a commit on no branch; None where they conflict.

@@ -168,7 +168,7 @@ def _refuse_older(tree: Tree, pulls: PullRequests, commit: str, recorded: Record
     plan of that would put the older values back. Where the branch was rewritten, GitHub's API knows the commit too.
     """
     named = [one for one in (recorded.commit, recorded.reconciled) if one is not None]
-    if all(_leads_to(tree, commit, one) for one in named):
+    if all(tree.leads_to(commit, one) for one in named):
         return
     now = pulls.branch_head(Judge.base)
     if now != commit:
@@ -177,13 +177,6 @@ def _refuse_older(tree: Tree, pulls: PullRequests, commit: str, recorded: Record
             f" API at {str(now)[:12]}: one of the two is out of date.",
             fix="Run the command again in a minute. If it stays so, let `origin` be GitHub itself and no mirror of it.",
         )
-
-
-def _leads_to(tree: Tree, newer: str, older: str) -> bool:
-    try:
-        return newer == older or tree.merge_base(older, newer) == older
-    except HistoryUnavailable:
-        return False
 
 
 def _left(tree: Tree, commit: str, chain: Chain) -> Extent | None:

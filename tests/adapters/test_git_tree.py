@@ -182,6 +182,8 @@ class TestHistory:
         assert tree.line(merge, 9)[0].parent == squashed
         assert tree.line(merge, 9)[-1].parent is None
         assert tree.merge_base(squashed, topic) == root
+        assert [tree.leads_to(merge, older) for older in (merge, topic, root)] == [True] * 3
+        assert [tree.leads_to(topic, other) for other in (merge, squashed, "0" * 40, "--all")] == [False] * 4
         assert list(tree.changed_paths(squashed, merge)) == ["a"]
 
     def test_a_commit_carries_subject_and_time(self, repository: Repository, tree: GitTree) -> None:

@@ -123,6 +123,9 @@ class FakeTree:
         ancestors = set(self.ancestors(one))
         return next(sha for sha in self.ancestors(other) if sha in ancestors)
 
+    def leads_to(self, newer: str, older: str) -> bool:
+        return older in self.ancestors(newer)
+
     def merged(self, one: str, other: str) -> str | None:
         """File by file: what only one side changed is taken, and what both changed differently is a conflict."""
         base = self.merge_base(one, other)
