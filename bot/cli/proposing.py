@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -63,23 +62,12 @@ def propose(
     session.show(result, 0)
 
 
-@contextmanager
-def _all_ahead(links: Connections, shard: Shard | None) -> Iterator[None]:
-    """Let the registry work while what proposes is loaded, and what renders too, where that work takes seconds.
-
-    About as many models are looked at as have files.
-    """
+def _all_ahead(links: Connections, shard: Shard | None) -> AbstractContextManager[None]:
+    """Let the registry work while what proposes is loaded. About as many models are looked at as have files."""
     from bot.core.folders import MODELS_FOLDER
 
-    models = len(links.tree.list(None, MODELS_FOLDER)) // (shard.count if shard else 1)
-    with links.registry.ahead(models, versions=True):
-        from bot.commands.ahead import WORTH_READING_AHEAD
-
-        if models >= WORTH_READING_AHEAD:
-            from bot.views.templating import prepare
-
-            prepare("proposal.md.j2")
-        yield
+    files = len(links.tree.list(None, MODELS_FOLDER))
+    return links.registry.ahead(files // (shard.count if shard else 1), versions=True)
 
 
 @click.command(

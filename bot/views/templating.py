@@ -24,11 +24,6 @@ def filled(template: str, **values: Any) -> Markdown:
     return Markdown(text.strip("\n") + "\n")
 
 
-def prepare(template: str) -> None:
-    """Do now what `filled` would do when it is first asked for this template."""
-    _environment().get_template(template)
-
-
 @cache
 def _environment() -> Environment:
     environment = Environment(
