@@ -75,17 +75,17 @@ def scan_of(
         recorded = beside.submit(log).result
         contest = _Contest(specs, state, desired.promotion, recorded, registry.address, now, repository)
 
-        def ask() -> None:
-            contest.ask(lambda asked: beside.submit(registry.details, asked).result)
+        def about(asked: Questions) -> Callable[[], Details]:
+            return beside.submit(registry.details, asked).result
 
         for runs in registry.runs_in_parts(contest.run_ids):
             contest.add(runs)
             if contest.waits:
                 if contest.is_nearly_done:
-                    ask()
+                    contest.ask(about)
                 contest.decide_losers()
         contest.compare_the_rest()
-        ask()
+        contest.ask(about)
         contest.decide_losers()
         contest.decide_winners()
     return Scan(desired, registry.address, contest.in_order(), contest.runs, recorded(), state)

@@ -31,7 +31,7 @@ from bot.errors import RegistryUnavailable
 from bot.sandbox.processes import wait_until_gone
 
 HOST = "127.0.0.1"
-START_TIMEOUT_S = 180.0
+START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.05
 LOG_TAIL_LINES = 30

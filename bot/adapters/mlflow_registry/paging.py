@@ -18,7 +18,9 @@ from bot.adapters.mlflow_registry.failures import foreign
 Row = TypeVar("Row")
 ROWS_AT_ONCE: Final = 40_000
 """In all pages that are under way together: of versions each takes a kilobyte until it has its form."""
-SHARE_OF_THE_LAST: Final = 8
+_OF_ALL: Final = 8
+_OF_MOST: Final = 4
+"""Of several parts the last holds an eighth of all, and no more than a quarter of what may be asked for at once."""
 Page = tuple[list[Row], str]
 """What a page holds, and the name of the next one: empty after the last."""
 
@@ -49,7 +51,7 @@ def part_size(count: int, most: int) -> int:
     """
     if count <= most:
         return most
-    before = count - min(count // SHARE_OF_THE_LAST, most // 4)
+    before = count - min(count // _OF_ALL, most // _OF_MOST)
     return -(-before // -(-before // most))
 
 
